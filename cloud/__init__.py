@@ -1,0 +1,1 @@
+"""The service: ledger, history, orders, dispatching, maintenance, API and web."""

@@ -1,0 +1,199 @@
+"""``cloud.yaml``: where the service keeps its data, what it connects to, what it listens on.
+
+Relative paths are relative to the file. Only ``site`` has no default.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from cloud.dispatching.settings import DispatchSettings
+from cloud.mqtt import Address, Tls
+from protocols import documents
+from protocols.documents import Document, DocumentError, Finding, Findings
+from protocols.site import Site
+
+P = TypeVar("P", bound=BaseModel)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TlsConfig(_Part):
+    """TLS to the broker; PEM files. Without ``ca`` the system's authorities count."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> TlsConfig:
+        if (self.cert is None) != (self.key is None):
+            missing, given = ("key", "cert") if self.key is None else ("cert", "key")
+            raise Findings([Finding((given,), f"a client certificate needs both: add {missing}")])
+        return self
+
+
+class BrokerConfig(_Part):
+    """The MQTT broker. ``port`` is 8883 with TLS and 1883 without, unless given, as at the edges;
+    ``version`` auto tries MQTT 5 first, then 3.1.1.
+    """
+
+    host: str = "127.0.0.1"
+    port: int | None = Field(default=None, ge=1, le=65535)
+    username: str = ""
+    password_file: Path | None = Field(default=None, description="file whose first line is the password")
+    tls: TlsConfig | None = None
+    version: Literal["auto", "5", "3.1.1"] = "auto"
+
+
+class HttpConfig(_Part):
+    """Where page and API are served. Other than loopback belongs behind TLS."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+
+
+class InfluxConfig(_Part):
+    """InfluxDB, or what speaks its protocol; see the history's ``InfluxSettings``."""
+
+    url: str
+    database: str = "onelot"
+    api: Literal["v1", "v2"] = "v2"
+    org: str = "onelot"
+    token_file: Path | None = None
+
+
+class HistoryConfig(_Part):
+    """Where samples are kept for charts: files of our own, or InfluxDB."""
+
+    adapter: Literal["sqlite", "influxdb"] = "sqlite"
+    influxdb: InfluxConfig | None = None
+    keep_days: int = Field(default=365, ge=1, description="older samples are deleted (sqlite)")
+
+    @model_validator(mode="after")
+    def _has_its_server(self) -> HistoryConfig:
+        if self.adapter == "influxdb" and self.influxdb is None:
+            raise Findings(
+                [Finding(("adapter",), "influxdb needs to know its server: add influxdb: {url: …}")]
+            )
+        return self
+
+
+class RetentionConfig(_Part):
+    """How long the ledger keeps telemetry that is in the history; everything else is kept for ever."""
+
+    telemetry_hours: float = Field(default=168.0, gt=0)
+
+
+class CloudConfig(_Part):
+    """The root of ``cloud.yaml``. ``maintenance`` holds the settings of that service."""
+
+    site: Path
+    data: Path = Path("data")
+    database: str = Field(default="", description="postgresql+psycopg://… ; empty: SQLite below data")
+    broker: BrokerConfig = BrokerConfig()
+    http: HttpConfig = HttpConfig()
+    history: HistoryConfig = HistoryConfig()
+    retention: RetentionConfig = RetentionConfig()
+    maintenance: dict[str, Any] = Field(default_factory=dict)
+    dispatch: DispatchSettings = DispatchSettings()
+
+    @field_validator("database")
+    @classmethod
+    def _is_a_database(cls, url: str) -> str:
+        if url:
+            from cloud.store.database import parse_url
+
+            try:
+                parse_url(url)
+            except ValueError as error:  # said without the value, which may hold a password
+                raise Findings([Finding((), str(error))]) from None
+        return url
+
+    @field_validator("maintenance")
+    @classmethod
+    def _is_maintenance(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        from cloud.maintenance.service import Settings
+
+        _known(settings, Settings)
+        msgspec.convert(settings, Settings)
+        return settings
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL: as given, else a SQLite file in ``data``."""
+        return self.database or f"sqlite:///{self.data / 'cloud.db'}"
+
+    def broker_address(self) -> Address:
+        """Where the broker is, with the password read from its file; raises OSError when that is missing."""
+        broker, tls = self.broker, self.broker.tls
+        password = ""
+        if broker.password_file is not None:
+            password = (broker.password_file.read_text("utf-8").splitlines() or [""])[0]
+        port = broker.port if broker.port is not None else 8883 if tls is not None else 1883
+        return Address(
+            broker.host,
+            port,
+            broker.username,
+            password,
+            Tls(tls.ca, tls.cert, tls.key) if tls is not None else None,
+            broker.version,
+        )
+
+
+def _known(settings: dict[str, Any], kind: Any) -> None:
+    """Refuse keys that the settings do not have, at any depth; raises ValueError."""
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for name, value in settings.items():
+        if name not in fields:
+            raise ValueError(f'unknown key "{name}": {documents.not_one_of(name, fields)}')
+        if isinstance(value, dict) and isinstance(fields[name], type):
+            _known(value, fields[name])
+
+
+def load_config(path: Path) -> CloudConfig:
+    """Read ``cloud.yaml``; raises DocumentError with every mistake and its place."""
+    document = documents.read(path)
+    config = _absolute(document.validate(CloudConfig), path.resolve().parent)
+    _check_files(document, config)
+    return config
+
+
+def load_site(config: CloudConfig) -> Site:
+    """Read the site the configuration names; raises DocumentError."""
+    return documents.load(config.site, Site)
+
+
+def _check_files(document: Document, config: CloudConfig) -> None:
+    """Secrets and certificates must be there before anything starts."""
+    broker, influx = config.broker, config.history.influxdb
+    named: dict[tuple[str, ...], Path | None] = {("broker", "password_file"): broker.password_file}
+    if broker.tls is not None:
+        named |= {("broker", "tls", name): getattr(broker.tls, name) for name in ("ca", "cert", "key")}
+    if influx is not None:
+        named["history", "influxdb", "token_file"] = influx.token_file
+    problems = [
+        document.problem(where, f"there is no file {path}")
+        for where, path in named.items()
+        if path is not None and not path.is_file()
+    ]
+    if problems:
+        raise DocumentError(problems)
+
+
+def _absolute(config: P, base: Path) -> P:
+    """The configuration with every path resolved against ``base``."""
+    changed: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, Path):
+            changed[name] = base / value.expanduser()
+        elif isinstance(value, _Part):
+            changed[name] = _absolute(value, base)
+    return config.model_copy(update=changed)

@@ -1,0 +1,1 @@
+"""``onelot demo``: the whole loop on one machine, each part a process of its own."""

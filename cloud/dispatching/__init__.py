@@ -1,0 +1,1 @@
+"""Planning: what runs where and when, and why."""

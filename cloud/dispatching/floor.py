@@ -1,0 +1,325 @@
+"""The shop floor as the planner sees it: one consistent reading of the database, as plain data."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from cloud.dispatching.tables import plan, plan_operation
+from cloud.ledger.tables import device, stop
+from cloud.orders import tables as t
+from cloud.orders.leases import Lease, all_leases, asked
+from protocols.lifecycles import OperationState, RunState
+from protocols.site import Site
+from protocols.states import ItemState, OperationMode
+from protocols.values import MICROSECONDS
+
+OPEN_STATES = (OperationState.PLANNED, OperationState.RUNNING, OperationState.PAUSED)
+ENDED = (RunState.COMPLETED, RunState.ABORTED)
+REMEMBERED_STOPS = 20
+
+
+class OpenOperation(msgspec.Struct, frozen=True):
+    """An operation that is not finished, with what the planner needs of its job and order."""
+
+    id: str
+    order: str
+    job: str
+    title: str
+    kind: str
+    position: int
+    state: OperationState
+    quantity: Decimal
+    made: Decimal
+    predecessors: tuple[str, ...]
+    setup: dict[str, str]
+    setup_seconds: Decimal
+    seconds_per_run: Decimal
+    seconds_per_piece: Decimal
+    due: int
+    priority: int
+    urgent: bool
+    rework_of: str = ""
+
+    @property
+    def left(self) -> Decimal:
+        """Pieces still to be made, rework not counted."""
+        return max(self.quantity - self.made, Decimal(0))
+
+    @property
+    def run_seconds(self) -> int:
+        """Seconds of what is left, set-up not counted; at least one."""
+        return max(1, round(self.seconds_per_run + self.seconds_per_piece * self.left))
+
+
+class ActiveRun(msgspec.Struct, frozen=True):
+    """A run in hand at a workcell. ``done`` is the share of its pieces that is booked, 0…1."""
+
+    id: str
+    workcell: str
+    state: RunState
+    opened: int
+    paused: int | None
+    paused_us: int
+    operations: tuple[str, ...]
+    done: float
+
+    def worked_us(self, now: int) -> int:
+        """µs it has been worked on until ``now``, pauses left out."""
+        pausing = max(0, now - self.paused) if self.paused is not None else 0
+        return max(0, now - self.opened - self.paused_us - pausing)
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """A finished predecessor: where its pieces are and since when."""
+
+    workcell: str
+    at: int
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """Where the plan in force has an operation; µs UTC."""
+
+    workcell: str
+    start: int
+    end: int
+    group: str = ""
+    setup_seconds: int = 0
+    changeover_seconds: int = 0
+    fixed: bool = False
+
+
+class Down(msgspec.Struct, frozen=True):
+    """A workcell that cannot work. ``expected`` is until when, as far as its past says; µs UTC."""
+
+    workcell: str
+    since: int
+    expected: int
+    reason: str
+
+
+class Floor(msgspec.Struct, frozen=True):
+    """Everything at one moment. ``finished`` has finished predecessors of open operations."""
+
+    now: int
+    operations: tuple[OpenOperation, ...]
+    runs: tuple[ActiveRun, ...]
+    leases: dict[str, Lease]
+    asked: frozenset[str]
+    """Operations that an edge was asked to give back and has not answered for."""
+    finished: dict[str, Finished]
+    setups: dict[str, dict[str, str]]
+    down: dict[str, Down]
+    version: int
+    planned: dict[str, Planned]
+    ended: dict[str, int]
+    """Operations of the plan in force that are finished, and when."""
+
+    def run_of(self) -> dict[str, ActiveRun]:
+        """The run in hand of every operation that has one."""
+        return {name: run for run in self.runs for name in run.operations}
+
+
+def read_floor(tx: Connection, site: Site, now: int, repair_seconds: int) -> Floor:
+    """Read the floor; ``repair_seconds`` is what a machine is down where its past says nothing."""
+    operations = _operations(tx)
+    version = current_version(tx)
+    planned = read_plan(tx, version)
+    return Floor(
+        now=now,
+        operations=operations,
+        runs=_runs(tx),
+        leases=all_leases(tx),
+        asked=frozenset(asked(tx)),
+        finished=_finished(tx, operations),
+        setups=_setups(tx),
+        down=_down(tx, site, now, repair_seconds),
+        version=version,
+        planned=planned,
+        ended=_ended(tx, version),
+    )
+
+
+def _operations(tx: Connection) -> tuple[OpenOperation, ...]:
+    rows = tx.execute(
+        select(t.operation, t.job.c.order_id, t.job.c.urgent, t.orders.c.due, t.orders.c.priority)
+        .join(t.job, t.job.c.id == t.operation.c.job_id)
+        .join(t.orders, t.orders.c.id == t.job.c.order_id)
+        .where(t.operation.c.state.in_(OPEN_STATES))
+        .order_by(t.operation.c.job_id, t.operation.c.position, t.operation.c.id)
+    )
+    return tuple(
+        OpenOperation(
+            id=row.id,
+            order=row.order_id,
+            job=row.job_id,
+            title=row.title,
+            kind=row.kind,
+            position=row.position,
+            state=OperationState(row.state),
+            quantity=row.quantity,
+            made=row.good + row.scrap + row.rework,
+            predecessors=tuple(row.predecessors),
+            setup=row.setup,
+            setup_seconds=row.setup_seconds,
+            seconds_per_run=row.seconds_per_run,
+            seconds_per_piece=row.seconds_per_piece,
+            due=row.due,
+            priority=row.priority,
+            urgent=bool(row.urgent),
+            rework_of=row.rework_of or "",
+        )
+        for row in rows
+        if row.quantity > 0 or row.state != OperationState.PLANNED
+    )
+
+
+def _runs(tx: Connection) -> tuple[ActiveRun, ...]:
+    rows = tx.execute(
+        select(t.run, t.run_part.c.operation_id, t.run_part.c.quantity, t.run_part.c.good, t.run_part.c.scrap)
+        .join(t.run_part, t.run_part.c.run_id == t.run.c.id)
+        .where(t.run.c.state.not_in(ENDED), t.run_part.c.effective)
+        .order_by(t.run.c.opened, t.run.c.id, t.run_part.c.operation_id)
+    ).all()
+    by_run: dict[str, list[Any]] = {}
+    for row in rows:
+        by_run.setdefault(row.id, []).append(row)
+    return tuple(
+        ActiveRun(
+            id=name,
+            workcell=parts[0].workcell,
+            state=RunState(parts[0].state),
+            opened=parts[0].opened,
+            paused=parts[0].paused,
+            paused_us=parts[0].paused_us,
+            operations=tuple(part.operation_id for part in parts),
+            done=_share(sum(p.good + p.scrap for p in parts), sum(p.quantity for p in parts)),
+        )
+        for name, parts in by_run.items()
+    )
+
+
+def _share(part: Decimal, whole: Decimal) -> float:
+    return min(1.0, float(part / whole)) if whole > 0 else 1.0
+
+
+def _finished(tx: Connection, operations: tuple[OpenOperation, ...]) -> dict[str, Finished]:
+    still_open = {operation.id for operation in operations}
+    names = sorted({name for o in operations for name in o.predecessors} - still_open)
+    found: dict[str, Finished] = {}
+    at = t.operation.c
+    for start in range(0, len(names), 500):
+        rows = tx.execute(
+            select(at.id, at.workcell, at.finished).where(
+                at.id.in_(names[start : start + 500]), at.finished.is_not(None)
+            )
+        )
+        found.update((row.id, Finished(row.workcell or "", row.finished)) for row in rows)
+    return found
+
+
+def _ended(tx: Connection, version: int) -> dict[str, int]:
+    rows = tx.execute(
+        select(t.operation.c.id, t.operation.c.finished)
+        .join(plan_operation, plan_operation.c.operation_id == t.operation.c.id)
+        .where(plan_operation.c.version == version, t.operation.c.state == OperationState.FINISHED)
+    )
+    return {row.id: row.finished or 0 for row in rows}
+
+
+def _setups(tx: Connection) -> dict[str, dict[str, str]]:
+    """How each workcell is set up: as its newest run needed it."""
+    newest: dict[str, Any] = {}
+    rows = tx.execute(
+        select(t.run.c.workcell, t.operation.c.setup)
+        .join(t.run_part, t.run_part.c.run_id == t.run.c.id)
+        .join(t.operation, t.operation.c.id == t.run_part.c.operation_id)
+        .where(t.run.c.id.in_(_newest_runs(tx)))
+        .order_by(t.run_part.c.operation_id)
+    )
+    for row in rows:
+        newest.setdefault(row.workcell, row.setup)
+    return newest
+
+
+def _newest_runs(tx: Connection) -> list[str]:
+    newest: dict[str, str] = {}
+    cells = tx.execute(select(t.run.c.workcell).distinct()).scalars().all()
+    for cell in cells:
+        last = tx.execute(
+            select(t.run.c.id)
+            .where(t.run.c.workcell == cell)
+            .order_by(t.run.c.opened.desc(), t.run.c.id.desc())
+            .limit(1)
+        ).scalar_one()
+        newest[cell] = last
+    return [*newest.values()]
+
+
+def _down(tx: Connection, site: Site, now: int, repair_seconds: int) -> dict[str, Down]:
+    """Workcells with a machine that says it is out of service, in maintenance, or switched off."""
+    down: dict[str, Down] = {}
+    cells = {name: d.workcells for name, d in site.devices().items()}
+    for row in tx.execute(select(device)):
+        out = row.item_state == ItemState.OUT_OF_SERVICE or row.mode == OperationMode.MAINTENANCE
+        off = row.item_state == ItemState.NOT_AVAILABLE and row.connected and row.state_since
+        if not out and not off:
+            continue
+        for cell in cells.get(row.id, ()):
+            usual = _usual_stop(tx, cell) or repair_seconds * MICROSECONDS
+            # A repair that takes longer than usual is expected to take as long again.
+            expected = max(row.state_since + usual, now + max(usual // 4, (now - row.state_since) // 2))
+            reason = row.state_detail or row.item_state.replace("_", " ")
+            known = down.get(cell)
+            if known is None or known.expected < expected:
+                down[cell] = Down(cell, row.state_since, expected, reason)
+    return down
+
+
+def _usual_stop(tx: Connection, cell: str) -> int:
+    """Mean µs of the workcell's last stops; 0 where there were none."""
+    rows = tx.execute(
+        select(stop.c.opened, stop.c.closed)
+        .where(stop.c.workcell == cell, stop.c.closed.is_not(None))
+        .order_by(stop.c.opened.desc())
+        .limit(REMEMBERED_STOPS)
+    ).all()
+    return sum(max(0, row.closed - row.opened) for row in rows) // len(rows) if rows else 0
+
+
+def current_version(tx: Connection) -> int:
+    """Version of the plan in force; 0 where there is none."""
+    newest = select(plan.c.version).order_by(plan.c.version.desc()).limit(1)
+    return int(tx.execute(newest).scalar_one_or_none() or 0)
+
+
+def read_plan(tx: Connection, version: int) -> dict[str, Planned]:
+    """Where a plan has each operation."""
+    rows = tx.execute(select(plan_operation).where(plan_operation.c.version == version))
+    return {
+        row.operation_id: Planned(
+            workcell=row.workcell,
+            start=row.start,
+            end=row.end,
+            group=row.run_group,
+            setup_seconds=row.setup_seconds,
+            changeover_seconds=row.changeover_seconds,
+            fixed=bool(row.fixed),
+        )
+        for row in rows
+    }
+
+
+def effective_lease(floor: Floor, operation: str) -> Lease | None:
+    """The lease that binds the planner: one that was not given back."""
+    lease = floor.leases.get(operation)
+    return None if lease is None or lease.returned else lease
+
+
+def just_returned(floor: Floor, operation: str) -> bool:
+    """Whether it was given back and no plan knows it yet: only the next one says where it goes."""
+    lease = floor.leases.get(operation)
+    return lease is not None and lease.returned

@@ -1,0 +1,85 @@
+"""Warm start: a value of a plan for every variable of a model, so that the solver begins with that plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from cloud.dispatching.activities import Block, Spot
+from cloud.dispatching.schedule import Service
+
+if TYPE_CHECKING:
+    from cloud.dispatching.cp_model import ShopModel
+
+
+class Hint:
+    """Values of a plan for every variable of a model."""
+
+    def __init__(self, model: ShopModel, spots: Sequence[Spot], services: Mapping[str, Service]) -> None:
+        self.m = model
+        self.spots = spots
+        self.services = services
+
+    def give(self) -> None:
+        m, shop = self.m, self.m.shop
+        add = m.model.add_hint
+        for activity, spot in zip(shop.activities, self.spots, strict=True):
+            add(m.start[activity.index], spot.start)
+            end = m.end[activity.index]
+            if hasattr(end, "index"):
+                add(end, spot.end)
+            for position, choice in enumerate(m.choices[activity.index]):
+                here = position == spot.option
+                if choice.present is not True:
+                    add(choice.present, here)
+                if not isinstance(choice.changeover, int):
+                    add(choice.changeover, spot.changeover if here else 0)
+                    add(choice.begin, spot.start - spot.changeover if here else shop.problem.now)
+        for task, (done, start) in zip(shop.tasks, m.service, strict=True):
+            service = self.services.get(task.id)
+            add(done, service is not None)
+            add(start, service.start if service else task.earliest)
+        self._arcs()
+        reached = self._sources()
+        for number, late in m.job_late:
+            job = shop.jobs[number]
+            end = max([job.end, *(self.spots[index].end for index in job.activities)])
+            end = max([end, *(reached[source] + seconds for source, seconds in job.tails)])
+            add(late, max(0, end - (job.due or 0)))
+        for index, position, off in m.wish_off:
+            add(off, abs(self.spots[index].start - shop.activities[index].wishes[position].start))
+        if m.latest is not None:
+            ends = [shop.settled_end, *(s.end for s in self.spots)]
+            add(m.latest, max([*ends, *(reached[source] + seconds for source, seconds in shop.closing)]))
+
+    def _sources(self) -> list[int]:
+        m, shop = self.m, self.m.shop
+        reached = [
+            self.spots[source.activity].end if source.activity >= 0 else shop.problem.now
+            for source in shop.sources
+        ]
+        for activity, spot in zip(shop.activities, self.spots, strict=True):
+            option = activity.options[spot.option]
+            number = m.station_source.get(option.station, -1)
+            if number >= 0:
+                state = shop.sources[number].state
+                change = shop.stations[option.station].changeover[option.state][state]
+                reached[number] = max(reached[number], spot.end + change)
+        for number in m.station_source.values():
+            m.model.add_hint(m.source[number], reached[number])
+        return reached
+
+    def _arcs(self) -> None:
+        taken: set[tuple[int, int, int]] = set()
+        for station, nodes in zip(self.m.shop.stations, self.m.nodes, strict=True):
+            stays: list[tuple[int, int, int]] = []
+            for at, node in enumerate(nodes, start=1):
+                if isinstance(node, Block):
+                    stays.append((node.start, node.end, at))
+                elif self.spots[node[0]].option == node[1]:
+                    stays.append((self.spots[node[0]].start, self.spots[node[0]].end, at))
+            path = [0, *(at for _, _, at in sorted(stays)), 0]
+            taken.update((station.index, one, other) for one, other in pairwise(path))
+        for station_index, one, other, literal in self.m.arcs:
+            self.m.model.add_hint(literal, (station_index, one, other) in taken)

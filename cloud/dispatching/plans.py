@@ -1,0 +1,209 @@
+"""Plans in the database: each published one with its cause, what it changes, and for a while why it is so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, insert, select, update
+
+from cloud.dispatching.explanation import Explanation, explain
+from cloud.dispatching.floor import Planned, current_version, read_plan
+from cloud.dispatching.problem import Problem, State
+from cloud.dispatching.schedule import Objective, Schedule
+from cloud.dispatching.tables import plan, plan_operation, plan_service
+from protocols.values import MICROSECONDS
+
+EXPLAINED = 3
+"""Plans whose problem is kept, newest first."""
+
+
+class Cause(msgspec.Struct, frozen=True, order=True):
+    """Why a plan is made anew: a stable kind, what it is about, and words for people."""
+
+    kind: str
+    about: str
+    text: str
+
+
+class Shift(msgspec.Struct, frozen=True):
+    """How an order's end differs from the plan before, in seconds (negative: earlier)."""
+
+    order: str
+    seconds: int
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """What a plan changes against the one before, over the operations that both have."""
+
+    moved: tuple[str, ...] = ()
+    """Operations at another workcell."""
+    later: int = 0
+    earlier: int = 0
+    """Operations that start at another time, by more than a second."""
+    added: int = 0
+    dropped: int = 0
+    orders: tuple[Shift, ...] = ()
+
+
+class StoredPlan(msgspec.Struct, frozen=True):
+    """A plan as it is kept; times in µs UTC. ``seconds`` is how long planning took."""
+
+    version: int
+    created: int
+    causes: tuple[Cause, ...]
+    status: str
+    seconds: float
+    objective: Objective
+    difference: Difference
+    down: tuple[str, ...]
+    wishes: tuple[str, ...]
+    note: str
+
+
+_problem = msgspec.msgpack.Decoder(Problem)
+_schedule = msgspec.msgpack.Decoder(Schedule)
+
+
+def planned(problem: Problem, schedule: Schedule) -> dict[str, Planned]:
+    """The assignments of a schedule in µs UTC."""
+    fixed = {o.id for o in problem.operations if o.state is State.FIXED}
+    return {
+        name: Planned(
+            workcell=a.machine,
+            start=problem.utc(a.start),
+            end=problem.utc(a.end),
+            group=a.run or "",
+            setup_seconds=a.setup_seconds,
+            changeover_seconds=a.changeover_seconds,
+            fixed=name in fixed,
+        )
+        for name, a in schedule.assignments.items()
+    }
+
+
+def difference(
+    before: Mapping[str, Planned], after: Mapping[str, Planned], order_of: Mapping[str, str]
+) -> Difference:
+    """What ``after`` changes; ``order_of`` gives the order of every operation of ``after``."""
+    both = [name for name in after if name in before]
+    starts = {name: after[name].start - before[name].start for name in both}
+    ends: dict[str, tuple[int, int]] = {}
+    for name in both:
+        one, other = ends.get(order_of.get(name, ""), (0, 0))
+        ends[order_of.get(name, "")] = (max(one, before[name].end), max(other, after[name].end))
+    return Difference(
+        moved=tuple(sorted(name for name in both if before[name].workcell != after[name].workcell)),
+        later=sum(shift > MICROSECONDS for shift in starts.values()),
+        earlier=sum(shift < -MICROSECONDS for shift in starts.values()),
+        added=len(after) - len(both),
+        dropped=len(before) - len(both),
+        orders=tuple(
+            Shift(order, (end - was) // MICROSECONDS)
+            for order, (was, end) in sorted(ends.items())
+            if abs(end - was) >= MICROSECONDS
+        ),
+    )
+
+
+def store(
+    tx: Connection,
+    problem: Problem,
+    schedule: Schedule,
+    *,
+    causes: Sequence[Cause],
+    down: Sequence[str],
+    seconds: float,
+    now: int,
+    keep: int,
+) -> int:
+    """Put a plan in force and return its version; what is too old to look at is deleted."""
+    before = read_plan(tx, current_version(tx))
+    after = planned(problem, schedule)
+    order_of = {o.id: o.order_id for o in problem.operations}
+    row = {
+        "created": now,
+        "causes": msgspec.to_builtins(list(causes)),
+        "status": str(schedule.status),
+        "seconds": seconds,
+        "objective": msgspec.to_builtins(schedule.objective),
+        "difference": msgspec.to_builtins(difference(before, after, order_of)),
+        "down": sorted(down),
+        "wishes": [task.id for task in problem.maintenance],
+        "note": schedule.note,
+        "problem": msgspec.msgpack.encode(problem),
+        "schedule": msgspec.msgpack.encode(schedule),
+    }
+    key = tx.execute(insert(plan).values(row)).inserted_primary_key
+    version = int(key[0]) if key is not None else current_version(tx)
+    if after:
+        tx.execute(insert(plan_operation), [_row(version, name, a) for name, a in after.items()])
+    if schedule.services:
+        tx.execute(
+            insert(plan_service),
+            [
+                {
+                    "version": version,
+                    "service_id": name,
+                    "workcell": service.machine,
+                    "start": problem.utc(service.start),
+                    "end": problem.utc(service.end),
+                }
+                for name, service in schedule.services.items()
+            ],
+        )
+    for table in (plan_operation, plan_service):
+        tx.execute(delete(table).where(table.c.version <= version - keep))
+    old = plan.c.version <= version - EXPLAINED
+    tx.execute(update(plan).where(old, plan.c.problem.is_not(None)).values(problem=None, schedule=None))
+    return version
+
+
+def _row(version: int, name: str, a: Planned) -> dict[str, Any]:
+    return {
+        "version": version,
+        "operation_id": name,
+        "workcell": a.workcell,
+        "start": a.start,
+        "end": a.end,
+        "setup_seconds": a.setup_seconds,
+        "changeover_seconds": a.changeover_seconds,
+        "run_group": a.group,
+        "fixed": int(a.fixed),
+    }
+
+
+def stored(tx: Connection, version: int = 0) -> StoredPlan | None:
+    """A plan by version, the one in force for 0; None where there is none."""
+    row = tx.execute(select(plan).where(plan.c.version == (version or current_version(tx)))).first()
+    if row is None:
+        return None
+    return StoredPlan(
+        version=row.version,
+        created=row.created,
+        causes=tuple(msgspec.convert(row.causes, list[Cause])),
+        status=row.status,
+        seconds=row.seconds,
+        objective=msgspec.convert(row.objective, Objective),
+        difference=msgspec.convert(row.difference, Difference),
+        down=tuple(row.down),
+        wishes=tuple(row.wishes),
+        note=row.note,
+    )
+
+
+def count(tx: Connection) -> int:
+    """How many plans there have been, the first one included."""
+    return current_version(tx)
+
+
+def explanation(tx: Connection, operation: str) -> Explanation | None:
+    """Why the plan in force has an operation where it is; None when it does not have it."""
+    row = tx.execute(
+        select(plan.c.problem, plan.c.schedule).where(plan.c.version == current_version(tx))
+    ).first()
+    if row is None or row.problem is None:
+        return None
+    problem, schedule = _problem.decode(row.problem), _schedule.decode(row.schedule)
+    return explain(problem, schedule, operation) if operation in schedule.assignments else None

@@ -1,0 +1,264 @@
+"""What is to be planned: machines, operations, runs and maintenance as frozen, solver-free data.
+
+Time is whole seconds relative to ``Problem.origin`` (µs UTC); ids are strings and unique within their kind.
+The classes say what is meant; ``validation`` refuses nonsense, all of it at once. Nothing here plans.
+
+How a machine's time is read, by the planner and the validator alike:
+
+- an operation occupies its machine from *start* to *end*: the alternative's own set-up, then the run;
+- a *changeover* lies directly before the start, while the material may still be on its way; it is as long as
+  the machine's rules say for the work directly before it (or for the machine's present set-up);
+- neither work nor changeover may lie in a window in which the machine is unavailable;
+- a :class:`Run` covers several operations as one interval on one machine (a coating batch, a nested sheet).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from itertools import pairwise
+
+from msgspec import Struct, field
+
+MICROSECONDS = 1_000_000
+
+
+class State(StrEnum):
+    """How far the planner may still decide about an operation."""
+
+    FREE = "free"
+    """Machine and time are open."""
+    LEASED = "leased"
+    """An edge holds it: machine and order among the machine's leased work stay, time may only slip."""
+    FIXED = "fixed"
+    """A fact or a person's decision (in progress, frozen): machine, start and end are given."""
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """From ``start`` up to, not including, ``end`` the machine cannot work; ``reason`` is shown to people."""
+
+    start: int
+    end: int
+    reason: str = ""
+
+
+class Changeover(Struct, frozen=True, kw_only=True):
+    """What a change of one set-up attribute costs a machine.
+
+    ``pairs[before][after]`` where it is listed, else ``seconds`` between different values and nothing between
+    equal ones. A missing attribute is the value ``""``, which is a value like any other.
+    """
+
+    attribute: str
+    seconds: int = 0
+    pairs: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def between(self, before: str, after: str) -> int:
+        """Seconds from value ``before`` to value ``after``."""
+        listed = self.pairs.get(before, {}).get(after)
+        if listed is not None:
+            return listed
+        return 0 if before == after else self.seconds
+
+
+class Machine(Struct, frozen=True, kw_only=True):
+    """One resource that does one thing at a time.
+
+    ``place`` is where material must be brought (default: the machine's own id), ``setup`` how the machine
+    stands now; rules of several attributes add up.
+    """
+
+    id: str
+    label: str = ""
+    place: str = ""
+    setup: dict[str, str] = field(default_factory=dict)
+    changeovers: tuple[Changeover, ...] = ()
+    unavailable: tuple[Window, ...] = ()
+
+    def changeover(self, before: Mapping[str, str], after: Mapping[str, str]) -> int:
+        """Seconds of changeover on this machine when ``after`` directly follows ``before``."""
+        return sum(
+            rule.between(before.get(rule.attribute, ""), after.get(rule.attribute, ""))
+            for rule in self.changeovers
+        )
+
+
+class Alternative(Struct, frozen=True, kw_only=True):
+    """A machine that can do the work, and how long it takes there."""
+
+    machine: str
+    run_seconds: int
+    setup_seconds: int = 0
+
+    @property
+    def seconds(self) -> int:
+        """From start to end: own set-up and run, without changeover."""
+        return self.setup_seconds + self.run_seconds
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """One step of a job's routing.
+
+    ``lags`` are seconds to let pass after a predecessor beside transport (paint must dry). ``due`` and
+    ``weight`` belong to the job: it is late when its last operation ends after the latest ``due`` any of its
+    operations names, with the largest weight any names. ``size`` is what it takes of a run's capacity.
+
+    A leased operation names its ``machine`` and, as ``start``, the time before which it may not start. A
+    fixed one names ``machine`` and ``start``; it ends ``remaining`` seconds after ``Problem.now``, or, where
+    that is not given, after the alternative's duration but not before now.
+    """
+
+    id: str
+    order_id: str
+    job_id: str
+    label: str = ""
+    alternatives: tuple[Alternative, ...] = ()
+    predecessors: tuple[str, ...] = ()
+    lags: dict[str, int] = field(default_factory=dict)
+    due: int | None = None
+    weight: int = 1
+    earliest: int = 0
+    setup: dict[str, str] = field(default_factory=dict)
+    size: int = 1
+    state: State = State.FREE
+    machine: str | None = None
+    start: int | None = None
+    remaining: int | None = None
+
+    def alternative(self, machine: str | None) -> Alternative | None:
+        """The alternative on ``machine``, if there is one."""
+        return next((a for a in self.alternatives if a.machine == machine), None)
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """Several operations executed as one: same machine, same start, same end.
+
+    The run's alternatives and set-up replace those of its operations; states must agree.
+    """
+
+    id: str
+    operations: tuple[str, ...]
+    alternatives: tuple[Alternative, ...]
+    setup: dict[str, str] = field(default_factory=dict)
+
+
+class Maintenance(Struct, frozen=True, kw_only=True):
+    """A service that should be finished on ``machine`` before the risk date ``finish_before``.
+
+    The planner places it or leaves it out; leaving it out costs ``omit_cost`` weighted seconds of tardiness.
+    A service with a given time is a :class:`Window` of the machine.
+    """
+
+    id: str
+    machine: str
+    seconds: int
+    finish_before: int
+    earliest: int = 0
+    omit_cost: int = 100_000
+    label: str = ""
+
+
+class Transport(Struct, frozen=True, kw_only=True):
+    """Seconds from one place to another, in this direction only. Unlisted pairs take no time."""
+
+    origin: str
+    destination: str
+    seconds: int
+
+
+class Placement(Struct, frozen=True, kw_only=True):
+    """Where and when the published plan has an operation."""
+
+    machine: str
+    start: int
+
+
+class Weights(Struct, frozen=True, kw_only=True):
+    """What a second costs, in the declared order of importance.
+
+    Tardiness is multiplied by the job's weight. Deviation is a second by which an operation's start leaves
+    the published plan; another machine counts as ``other_machine`` seconds more, and all of it ``leased``
+    times for work an edge already holds.
+    """
+
+    tardiness: int = 1000
+    changeover: int = 100
+    deviation: int = 1
+    makespan: int = 1
+    other_machine: int = 1800
+    leased: int = 10
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """Everything the planner knows. ``now`` is seconds after ``origin``; nothing free starts before it."""
+
+    origin: int
+    now: int
+    machines: tuple[Machine, ...]
+    operations: tuple[Operation, ...]
+    runs: tuple[Run, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
+    transports: tuple[Transport, ...] = ()
+    published: dict[str, Placement] = field(default_factory=dict)
+    weights: Weights = Weights()
+
+    def utc(self, seconds: int) -> int:
+        """µs UTC of a planned time."""
+        return self.origin + seconds * MICROSECONDS
+
+    def seconds(self, utc: int) -> int:
+        """Planned time of µs UTC, rounded down to the second."""
+        return (utc - self.origin) // MICROSECONDS
+
+    def travel(self) -> dict[tuple[str, str], int]:
+        """Seconds of transport by (from machine, to machine); pairs that take none are left out."""
+        by_place = {(t.origin, t.destination): t.seconds for t in self.transports}
+        places = {m.id: m.place or m.id for m in self.machines}
+        return {
+            (one, other): seconds
+            for one, origin in places.items()
+            for other, destination in places.items()
+            if origin != destination and (seconds := by_place.get((origin, destination), 0))
+        }
+
+    def end_of_fixed(self, operation: Operation) -> int:
+        """When a fixed operation ends: now + remaining, or start + duration, but not before now if begun."""
+        start = operation.start if operation.start is not None else self.now
+        if operation.remaining is not None:
+            return max(start, self.now) + operation.remaining
+        alternative = operation.alternative(operation.machine)
+        end = start + (alternative.seconds if alternative else 0)
+        return max(end, self.now) if start <= self.now else end
+
+    def lease_rank(self, operation: Operation) -> int:
+        """Where a leased operation stands in its machine's order: its published start, else its own."""
+        placement = self.published.get(operation.id)
+        if placement is not None:
+            return placement.start
+        return operation.start if operation.start is not None else self.now
+
+
+def lease_order(problem: Problem) -> list[tuple[str, str]]:
+    """Pairs (before, after) of leased operations that directly follow each other on their machine.
+
+    Operations of one run stand side by side and make no pair.
+    """
+    run_of = {name: run.id for run in problem.runs for name in run.operations}
+    queues: dict[str, list[tuple[int, int, Operation]]] = {}
+    for position, operation in enumerate(problem.operations):
+        if operation.state is State.LEASED and operation.machine is not None:
+            queue = queues.setdefault(operation.machine, [])
+            queue.append((problem.lease_rank(operation), position, operation))
+    pairs: list[tuple[str, str]] = []
+    for queue in queues.values():
+        queue.sort(key=lambda entry: entry[:2])
+        seen: set[str] = set()
+        chain: list[Operation] = []
+        for _, _, operation in queue:
+            run = run_of.get(operation.id)
+            if run is None or run not in seen:
+                chain.append(operation)
+            if run is not None:
+                seen.add(run)
+        pairs.extend((one.id, other.id) for one, other in pairwise(chain))
+    return pairs

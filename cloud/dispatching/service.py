@@ -1,0 +1,443 @@
+"""Keeps a plan in force: looks at the floor, plans anew when it must, hands out job lists, asks leases back.
+
+One loop. It compares the floor with the plan in force, so that nothing depends on having heard an event;
+events only wake it. Planning runs outside the event loop; while it does, job lists go on being handed out,
+and where something is urgent, the best plan so far is put in force early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from cloud.dispatching import joblists, plans
+from cloud.dispatching.building import Wish, build, unplannable
+from cloud.dispatching.causes import LATENESS, URGENT, causes
+from cloud.dispatching.construct import construct
+from cloud.dispatching.floor import Floor, read_floor
+from cloud.dispatching.plans import Cause
+from cloud.dispatching.problem import Problem
+from cloud.dispatching.releases import Wanted, wanted
+from cloud.dispatching.schedule import Schedule, violations
+from cloud.dispatching.settings import DispatchSettings
+from cloud.dispatching.solve import Progress, solve
+from cloud.dispatching.validation import ImpossibleProblem
+from cloud.dispatching.wishes import WishSource, planned_cases
+from cloud.hub import (
+    ActionsLedgered,
+    CaseChanged,
+    Event,
+    Hub,
+    OrdersChanged,
+    PlanPublished,
+    StatesLedgered,
+    Subscription,
+)
+from cloud.orders import exceptions, journal, leases
+from cloud.store.database import Database, DatabaseClosedError, after_commit
+from protocols.clock import Clock
+from protocols.jobs import JobList, ReleaseRequest
+from protocols.site import Site
+from protocols.states import JobsApplied, MachineStateChanged, StopClosed, StopOpened
+from protocols.values import MICROSECONDS
+
+_log = structlog.get_logger(__name__)
+
+_TELLING = (MachineStateChanged, StopOpened, StopClosed, JobsApplied)
+"""States that may change what should be planned or handed out."""
+_TRIES_AFTER_ERROR = 5.0
+
+
+class Publisher(Protocol):
+    """Sends to edges until they have confirmed; must not block."""
+
+    def publish_jobs(self, job_list: JobList) -> None:
+        """Send a job list."""
+
+    def request_release(self, edge: str, request: ReleaseRequest) -> None:
+        """Ask for leased operations back."""
+
+    def withdraw(self, edge: str, request: str) -> None:
+        """Ask no more."""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What one look at the database found; ``news`` when edges should hear something."""
+
+    floor: Floor
+    wishes: tuple[Wish, ...]
+    causes: tuple[Cause, ...]
+    news: bool
+
+
+@dataclass(slots=True)
+class _Making:
+    """A plan being made: from which look, why, since when, and what came of it so far."""
+
+    look: Look
+    causes: tuple[Cause, ...]
+    began: float
+    best: Schedule | None = None
+    in_force: Schedule | None = None
+
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody waits for this plan."""
+        return any(cause.kind in URGENT for cause in self.causes)
+
+    def is_news(self, cause: Cause) -> bool:
+        """Whether an urgent cause came up that this plan does not consider."""
+        known = {(one.kind, one.about) for one in self.causes}
+        return cause.kind in URGENT and (cause.kind, cause.about) not in known
+
+
+class DispatchService:
+    """Dispatching of one site; ``run`` lives in the service's TaskGroup."""
+
+    def __init__(
+        self,
+        database: Database,
+        hub: Hub,
+        publisher: Publisher,
+        site: Site,
+        clock: Clock,
+        settings: DispatchSettings | None = None,
+        *,
+        wishes: WishSource | None = None,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self._database = database
+        self._hub = hub
+        self._publisher = publisher
+        self._site = site
+        self._clock = clock
+        self._settings = settings or DispatchSettings()
+        self._wishes = wishes or planned_cases(site, self._settings)
+        self._new_id = new_id
+        self._wake = asyncio.Event()
+        self._asked = False
+        self._failing = False
+        self._planned_at = float("-inf")
+        self._hopeless: set[tuple[str, str]] = set()
+        """What the last attempt could not make a plan of: tried again, but not at once."""
+        self.planning = False
+        """Whether a plan is being made now, for the page."""
+
+    async def run(self) -> None:
+        """Dispatch until cancelled."""
+        kinds: set[type[Event]] = {ActionsLedgered, StatesLedgered, OrdersChanged, CaseChanged}
+        async with self._hub.subscribe(kinds) as events, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen(events), name="dispatching events")
+            tasks.create_task(self._serve(), name="dispatching")
+
+    def replan(self) -> None:
+        """Plan anew soon though nothing has changed: a person asked for it. From the event loop."""
+        self._asked = True
+        self._wake.set()
+
+    async def override_lease(self, operation: str, actor: str) -> bool:
+        """A person takes an operation away from the edge that holds it, which may work on it all the same.
+
+        False when nobody holds it. The decision is in the journal under ``actor``.
+        """
+        now = self._clock.now()
+        command = f"override-{self._new_id()}"
+
+        def work(tx: Connection) -> tuple[bool, list[tuple[str, str]]]:
+            if not leases.override(tx, operation):
+                return False, []
+            body = msgspec.json.encode({"operation": operation})
+            journal.append_command(tx, command, journal.OVERRIDE, actor, now, body)
+            return True, leases.drop_requests(tx, operation, now)
+
+        done, requests = await self._database.run(work)
+        for edge, request in requests:
+            self._publisher.withdraw(edge, request)
+        if done:
+            self.replan()
+        return done
+
+    # --- the loop -----------------------------------------------------------------------------------
+
+    async def _listen(self, events: Subscription) -> None:
+        async for event in events:
+            if isinstance(event, StatesLedgered) and not any(isinstance(e, _TELLING) for e in event.events):
+                continue
+            self._wake.set()
+
+    async def _serve(self) -> None:
+        started = False
+        while True:
+            asked, self._asked = self._asked, False
+            try:
+                if not started:
+                    await self._send_again()
+                    started = True
+                await self._once(asked)
+            except DatabaseClosedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the floor goes on with the plan in force
+                self._asked |= asked
+                await self._failed(error)
+                await asyncio.sleep(_TRIES_AFTER_ERROR)
+            else:
+                self._failing = False
+            await self._rest()
+
+    async def _failed(self, error: Exception) -> None:
+        """Say what failed, once until all is well again: in the log, and where a person reads it.
+
+        What goes wrong with the database is for the log alone: the inbox is in it.
+        """
+        if not self._failing:
+            _log.error("dispatching failed", exc_info=error, retry_in=_TRIES_AFTER_ERROR)
+        self._failing = True
+        if isinstance(error, OperationalError):
+            return
+        try:
+            await self._complain("plan", "service", f"planning failed: {type(error).__name__}: {error}")
+        except SQLAlchemyError as refused:
+            _log.warning("the inbox cannot be written", error=str(refused).splitlines()[0])
+
+    async def _once(self, asked: bool) -> None:
+        """One look: a new plan where there is a cause (or ``asked``), and the job lists that follow."""
+        self._wake.clear()
+        look = await self._look()
+        found = [*look.causes]
+        if asked:
+            found.append(Cause("asked", "", "a person asked for a new plan"))
+        if found and self._worth_it(found):
+            await self._plan(look, found)
+        elif look.news:
+            await self._hand_out()
+
+    async def _rest(self) -> None:
+        """Until something is heard, or it is time to look anyway; then a moment more, to gather causes."""
+        # Not wait_for: that of Python 3.11 may swallow a cancellation.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.look_seconds):
+                await self._wake.wait()
+        if self._wake.is_set():
+            await asyncio.sleep(self._settings.debounce_seconds)
+
+    def _worth_it(self, found: Sequence[Cause]) -> bool:
+        known = {(cause.kind, cause.about) for cause in found}
+        if known != self._hopeless and any(cause.kind not in LATENESS for cause in found):
+            return True
+        return self._clock.monotonic() - self._planned_at >= self._settings.late_seconds
+
+    async def _look(self) -> Look:
+        return await self._database.query(self._looking)
+
+    def _looking(self, tx: Connection) -> Look:
+        floor = self._floor(tx)
+        wishes = tuple(
+            wish for wish in self._wishes(tx, floor.now) if wish.workcell in self._site.workcells()
+        )
+        before = plans.stored(tx)
+        found = causes(
+            floor,
+            self._site,
+            self._settings,
+            planned_down=before.down if before is not None else (),
+            wishes=wishes,
+            planned_wishes=before.wishes if before is not None else (),
+        )
+        news = joblists.drafts(tx, floor, self._site, self._settings.ahead) or self._wanted(tx, floor)
+        return Look(floor, wishes, tuple(found), bool(news))
+
+    def _wanted(self, tx: Connection, floor: Floor) -> list[Wanted]:
+        patience = floor.now - round(self._settings.ask_again_seconds * MICROSECONDS)
+        return wanted(floor, self._site, leases.may_ask(tx), leases.answered_lately(tx, patience))
+
+    # --- planning -----------------------------------------------------------------------------------
+
+    async def _plan(self, look: Look, found: Sequence[Cause]) -> None:
+        self.planning = True
+        making = _Making(look, tuple(found), self._clock.monotonic())
+        try:
+            for operation in unplannable(look.floor, self._site):
+                text = (
+                    f'{operation.id} needs a workcell of kind "{operation.kind}", which the site has no more'
+                )
+                await self._complain("plan", operation.id, text)
+            problem = await asyncio.to_thread(self._problem, look)
+            if look.floor.version == 0 and problem.operations:
+                await self._put_in_force(problem, await asyncio.to_thread(construct, problem), making)
+            await self._search(problem, making)
+        except ImpossibleProblem as error:
+            await self._complain("plan", "problem", f"the plan in force stays: {error}")
+            await self._hand_out()
+        finally:
+            self.planning = False
+            self._planned_at = self._clock.monotonic()
+            self._hopeless = {(c.kind, c.about) for c in found} if making.in_force is None else set()
+
+    def _problem(self, look: Look) -> Problem:
+        """The problem of this moment; where leased work waits for itself, with its order left open."""
+        try:
+            return build(look.floor, self._site, self._settings, look.wishes)
+        except ImpossibleProblem:
+            _log.warning("the order of leased work is impossible, it is left open")
+            return build(look.floor, self._site, self._settings, look.wishes, keep_order=False)
+
+    async def _search(self, problem: Problem, making: _Making) -> None:
+        """Search within the budget and put the best plan in force.
+
+        Handing out goes on meanwhile. For urgent causes the best plan so far is put in force after
+        ``hurry_seconds``; urgent news that come during the search end it after as long.
+        """
+        cancel = threading.Event()
+        loop = asyncio.get_running_loop()
+
+        def progress(so_far: Progress) -> None:
+            making.best = so_far.schedule  # from the solver's thread: one assignment
+
+        search = loop.run_in_executor(
+            None,
+            partial(
+                solve,
+                problem,
+                self._settings.solve_seconds,
+                workers=self._settings.workers,
+                cancel=cancel,
+                on_progress=progress,
+            ),
+        )
+        search.add_done_callback(lambda _: self._wake.set())
+        hurried = not making.urgent
+        hurry_at = loop.time() + self._settings.hurry_seconds
+        try:
+            while not search.done():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(None if hurried else hurry_at):
+                        await self._wake.wait()
+                self._wake.clear()
+                if search.done():
+                    break
+                if not hurried and loop.time() >= hurry_at:
+                    hurried = making.best is not None
+                    hurry_at += self._settings.debounce_seconds
+                    if making.best is not None:
+                        await self._put_in_force(problem, making.best, making)
+                look = await self._look()
+                if any(making.is_news(cause) for cause in look.causes):
+                    loop.call_later(self._settings.hurry_seconds, cancel.set)
+                if look.news:
+                    await self._hand_out()
+                await asyncio.wait({search}, timeout=self._settings.debounce_seconds)
+            await self._put_in_force(problem, search.result(), making)
+        finally:
+            cancel.set()
+            if not search.done():
+                await asyncio.wait({search})  # cancelled: the solver process must not outlive us
+            self._wake.set()  # whatever was heard meanwhile is looked at again
+
+    async def _put_in_force(self, problem: Problem, schedule: Schedule, making: _Making) -> None:
+        """Store a valid plan and hand out what follows from it; one that is no better than its own
+        predecessor of the same search changes nothing.
+        """
+        if making.in_force is not None and schedule.objective.total >= making.in_force.objective.total:
+            return
+        broken = violations(problem, schedule)
+        if broken:
+            await self._complain(
+                "plan", "schedule", f"the plan in force stays, a new one breaks: {broken[0]}"
+            )
+            return
+        now = self._clock.now()
+        seconds = self._clock.monotonic() - making.began
+        floor = making.look.floor
+
+        def work(tx: Connection) -> int:
+            version = plans.store(
+                tx,
+                problem,
+                schedule,
+                causes=making.causes,
+                down=[*floor.down],
+                seconds=seconds,
+                now=now,
+                keep=self._settings.keep_plans,
+            )
+            for concerns in ("problem", "schedule", "service"):
+                exceptions.settle(tx, ts=now, kind="plan", concerns=concerns)
+            leases.forget_returned(tx, [name for name, held in floor.leases.items() if held.returned])
+            after_commit(tx, lambda: self._hub.publish(PlanPublished(version)))
+            return version
+
+        version = await self._database.run(work)
+        making.in_force = schedule
+        causes_shown = [cause.text for cause in making.causes[:5]]
+        _log.info("plan", version=version, status=str(schedule.status), causes=causes_shown)
+        await self._hand_out()
+
+    # --- towards the edges --------------------------------------------------------------------------
+
+    async def _hand_out(self) -> None:
+        """Issue the job lists that changed, and ask for leases that stand in the way of the plan."""
+        issued, asked = await self._database.run(self._handing_out)
+        for jobs in issued:
+            self._publisher.publish_jobs(jobs)
+        for edge, request in asked:
+            self._publisher.request_release(edge, request)
+
+    def _handing_out(self, tx: Connection) -> tuple[list[JobList], list[tuple[str, ReleaseRequest]]]:
+        floor = self._floor(tx)
+        asked: list[tuple[str, ReleaseRequest]] = []
+        for want in self._wanted(tx, floor):
+            request = ReleaseRequest(self._new_id(), want.operations, want.reason)
+            leases.ask(tx, request.request, want.edge, list(want.operations), want.reason, floor.now)
+            asked.append((want.edge, request))
+        # Lists come after the requests: none may have what was asked back.
+        names = {name for _, request in asked for name in request.operations}
+        floor = msgspec.structs.replace(floor, asked=floor.asked | names)
+        return joblists.issue(tx, floor, self._site, self._settings.ahead, floor.now), asked
+
+    def _floor(self, tx: Connection) -> Floor:
+        return read_floor(tx, self._site, self._clock.now(), self._settings.repair_seconds)
+
+    async def _send_again(self) -> None:
+        """After a start: what an edge has not confirmed may never have reached it."""
+
+        def work(tx: Connection) -> tuple[list[JobList], list[tuple[str, ReleaseRequest]]]:
+            leases.drop_strangers(tx, self._site.edge_of())
+            return joblists.unconfirmed(tx), leases.unanswered(tx)
+
+        issued, asked = await self._database.run(work)
+        for jobs in issued:
+            self._publisher.publish_jobs(jobs)
+        for edge, request in asked:
+            self._publisher.request_release(edge, request)
+
+    async def resend(self, edge: str) -> None:
+        """Issue an edge's job list once more, e.g. because it was put back to an older copy of its file."""
+
+        def work(tx: Connection) -> JobList | None:
+            floor = self._floor(tx)
+            return joblists.reissue(tx, floor, self._site, self._settings.ahead, edge, floor.now)
+
+        jobs = await self._database.run(work)
+        if jobs is not None:
+            self._publisher.publish_jobs(jobs)
+
+    async def _complain(self, kind: str, concerns: str, text: str) -> None:
+        """Put something into the exceptions inbox, once until it is settled."""
+        now = self._clock.now()
+
+        def work(tx: Connection) -> None:
+            if not exceptions.is_open(tx, kind=kind, concerns=concerns):
+                exceptions.record(tx, ts=now, kind=kind, concerns=concerns, text=text)
+
+        await self._database.run(work)

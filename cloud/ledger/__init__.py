@@ -1,0 +1,1 @@
+"""The ledger: every batch that was acknowledged, on disk before its acknowledgement."""

@@ -1,0 +1,1 @@
+"""Predictive maintenance: health from the machine's own baseline, cases with evidence."""

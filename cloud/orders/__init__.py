@@ -1,0 +1,1 @@
+"""Products, orders, jobs, operations and the runs that execute them."""

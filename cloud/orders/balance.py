@@ -1,0 +1,232 @@
+"""What a finished operation did not yield: remake jobs for what is missing, rework for what can be saved.
+
+The shortage of an operation is what it should have made less what it did. It is compared with what is
+already on its way, so that a later correction (undo, a late booking) opens more or takes back what nobody
+has started; what has been started is a person's decision.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+
+from cloud.orders import exceptions
+from cloud.orders.facts import Fact
+from cloud.orders.tables import genealogy, instruction, job, lease, operation
+from protocols.lifecycles import OperationState, OrderState
+
+ZERO = Decimal(0)
+
+
+def rebalance(fact: Fact, operation_id: str) -> None:
+    """Open or take back remake jobs and rework so that they cover what the operation did not yield."""
+    row = fact.tx.execute(select(operation).where(operation.c.id == operation_id)).one()
+    finished = row.state == OperationState.FINISHED
+    made = row.good + row.scrap + row.rework
+    if finished and not made and row.quantity:
+        text = f"{operation_id} was finished without a count: book what was made, {row.quantity} were planned"
+        fact.inbox("count", text, concerns=operation_id)
+        return
+    exceptions.settle(fact.tx, ts=fact.ts, kind="count", concerns=operation_id)
+    missing = max(row.quantity - row.good - row.rework, ZERO) if finished else ZERO
+    _balance_remakes(fact, row, missing)
+    _balance_rework(fact, row, row.rework if finished else ZERO)
+
+
+# --- remake -----------------------------------------------------------------------------------------
+
+
+def _balance_remakes(fact: Fact, row: Row[Any], missing: Decimal) -> None:
+    remakes = fact.tx.execute(
+        select(job)
+        .where(job.c.remake_cause == row.id, job.c.state != OrderState.CANCELLED)
+        .order_by(job.c.created.desc(), job.c.id.desc())
+    ).all()
+    covered = sum((remake.quantity for remake in remakes), ZERO)
+    for remake in remakes:
+        if covered <= missing:
+            break
+        if remake.state == OrderState.RELEASED:
+            _withdraw_remake(fact, row, remake)
+            covered -= remake.quantity
+    if covered > missing:
+        text = (
+            f"{row.id} lacks {missing}, and remake jobs for {covered} are already started: "
+            f"decide what happens to the rest"
+        )
+        fact.inbox("remake", text, concerns=row.id)
+    elif covered < missing:
+        _open_remake(fact, row, missing - covered)
+
+
+def _withdraw_remake(fact: Fact, row: Row[Any], remake: Row[Any]) -> None:
+    of_remake = operation.c.job_id == remake.id
+    ids = [*fact.tx.execute(select(operation.c.id).where(of_remake)).scalars()]
+    fact.tx.execute(update(operation).where(of_remake).values(state=OperationState.CANCELLED))
+    fact.tx.execute(delete(lease).where(lease.c.operation_id.in_(ids)))
+    gone = {"state": OrderState.CANCELLED, "completed": fact.ts}
+    fact.tx.execute(update(job).where(job.c.id == remake.id).values(gone))
+    _add_to_followers(fact, row, remake.quantity)
+
+
+def _open_remake(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
+    """An urgent job for the missing quantity: what leads to the operation, itself and what follows it."""
+    origin = fact.tx.execute(select(job).where(job.c.id == row.job_id)).one()
+    root = origin.id.rsplit("-r", 1)[0] if origin.remake_of else origin.id
+    count = fact.tx.execute(
+        select(job.c.id).where(
+            job.c.order_id == origin.order_id, job.c.id.startswith(root + "-r", autoescape=True)
+        )
+    ).all()
+    remake_id = f"{root}-r{len(count) + 1}"
+    fact.tx.execute(
+        insert(job).values(
+            id=remake_id,
+            order_id=origin.order_id,
+            line=origin.line,
+            quantity=quantity,
+            unit=origin.unit,
+            title=origin.title,
+            title_zh=origin.title_zh,
+            variant=origin.variant,
+            state=OrderState.RELEASED,
+            urgent=True,
+            remake_of=origin.id,
+            remake_cause=row.id,
+            created=fact.ts,
+        )
+    )
+    routing = _routing(fact, origin.id)
+    base = _base(fact, row, routing)
+    chosen = _before(routing, base) | {base} | _behind(routing, row.id)
+    ids = {name: f"{remake_id}-{routing[name].position}" for name in chosen}
+    for name in sorted(chosen, key=lambda name: routing[name].position):
+        step = routing[name]
+        after = [ids.get(before, before) for before in step.predecessors if before in routing]
+        _copy_operation(
+            fact, step, ids[name], {"job_id": remake_id, "quantity": quantity, "predecessors": after}
+        )
+    link = {"child": remake_id, "parent": origin.id, "relation": "remake", "ts": fact.ts}
+    fact.tx.execute(insert(genealogy).values(link))
+    _add_to_followers(fact, row, -quantity)
+
+
+def _add_to_followers(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
+    """What is missing here does not reach the operations behind; what comes back does again."""
+    open_states = (OperationState.PLANNED, OperationState.RUNNING, OperationState.PAUSED)
+    routing = _routing(fact, row.job_id)
+    for name in _behind(routing, row.id):
+        step = routing[name]
+        if step.state in open_states:
+            value = max(step.quantity + quantity, ZERO)
+            fact.tx.execute(update(operation).where(operation.c.id == name).values(quantity=value))
+
+
+# --- rework -----------------------------------------------------------------------------------------
+
+
+def _balance_rework(fact: Fact, row: Row[Any], wanted: Decimal) -> None:
+    """A new instance of the operation, which what follows waits for."""
+    existing = fact.tx.execute(
+        select(operation).where(
+            operation.c.rework_of == row.id, operation.c.state != OperationState.CANCELLED
+        )
+    ).all()
+    covered = sum((rework.quantity for rework in existing), ZERO)
+    if covered == wanted:
+        return
+    for rework in existing:
+        if rework.state != OperationState.PLANNED:
+            if covered > wanted:
+                text = f"{row.id} needs rework of {wanted}, and rework of {covered} is already started"
+                fact.inbox("remake", text, concerns=row.id)
+                return
+            continue
+        fact.tx.execute(
+            update(operation).where(operation.c.id == rework.id).values(state=OperationState.CANCELLED)
+        )
+        fact.tx.execute(delete(lease).where(lease.c.operation_id == rework.id))
+        covered -= rework.quantity
+    if covered < wanted:
+        _open_rework(fact, row, wanted - covered)
+
+
+def _open_rework(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
+    numbers = fact.tx.execute(select(operation.c.id).where(operation.c.rework_of == row.id)).all()
+    rework_id = f"{row.id}w{len(numbers) + 1}"
+    followers = [step for step in _routing(fact, row.job_id).values() if row.id in step.predecessors]
+    _copy_operation(
+        fact,
+        row,
+        rework_id,
+        {
+            "quantity": quantity,
+            "predecessors": [row.id],
+            "rework_of": row.id,
+            "position": row.position + len(numbers) + 1,
+        },
+    )
+    for step in followers:
+        if step.state == OperationState.PLANNED:
+            after = [*step.predecessors, rework_id]
+            fact.tx.execute(update(operation).where(operation.c.id == step.id).values(predecessors=after))
+
+
+# --- the routing of a job ---------------------------------------------------------------------------
+
+
+def _routing(fact: Fact, job_id: str) -> dict[str, Row[Any]]:
+    """A job's operations by id, rework left out."""
+    found = select(operation).where(operation.c.job_id == job_id, operation.c.rework_of.is_(None))
+    return {row.id: row for row in fact.tx.execute(found.order_by(operation.c.position))}
+
+
+def _base(fact: Fact, row: Row[Any], routing: dict[str, Row[Any]]) -> str:
+    """The operation of the routing that a rework repeats; an operation that is none is its own."""
+    name: str = row.id
+    while name not in routing:
+        name = fact.tx.execute(select(operation.c.rework_of).where(operation.c.id == name)).scalar_one()
+    return name
+
+
+def _before(routing: dict[str, Row[Any]], name: str) -> set[str]:
+    found: set[str] = set()
+    todo = [before for before in routing[name].predecessors if before in routing]
+    while todo:
+        before = todo.pop()
+        if before not in found:
+            found.add(before)
+            todo += [more for more in routing[before].predecessors if more in routing]
+    return found
+
+
+def _behind(routing: dict[str, Row[Any]], name: str) -> set[str]:
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        at = todo.pop()
+        more = {row.id for row in routing.values() if at in row.predecessors} - found
+        found |= more
+        todo += sorted(more)
+    return found
+
+
+def _copy_operation(fact: Fact, row: Row[Any], new_id: str, changes: dict[str, Any]) -> None:
+    values = dict(row._mapping) | {
+        "id": new_id,
+        "good": ZERO,
+        "scrap": ZERO,
+        "rework": ZERO,
+        "state": OperationState.PLANNED,
+        "workcell": None,
+        "started": None,
+        "finished": None,
+        "rework_of": None,
+    }
+    fact.tx.execute(insert(operation).values(values | changes))
+    steps = select(instruction.c.steps).where(instruction.c.operation_id == row.id)
+    text = fact.tx.execute(steps).scalar_one_or_none()
+    if text is not None:
+        fact.tx.execute(insert(instruction).values(operation_id=new_id, steps=text))

@@ -1,0 +1,66 @@
+"""What the office asks for: an order as it comes in through the API, and why it may be refused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+OrderId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,20}$")]
+Words = Annotated[str, StringConstraints(max_length=500)]
+
+MAX_QUANTITY = Decimal(10_000)
+"""Units one order line may ask for: small batches are what this is for."""
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LineRequest(_Request):
+    """One article of an order. Parameters that are left out take the product's defaults."""
+
+    product: Annotated[str, StringConstraints(max_length=64)]
+    quantity: Annotated[Decimal, Field(allow_inf_nan=False, examples=[4])]
+    parameters: Annotated[dict[str, Decimal | Words], Field(max_length=50)] = Field(
+        default_factory=dict, examples=[{"width": 612, "colour": "RAL 5010"}]
+    )
+
+
+class OrderRequest(_Request):
+    """A customer's order. ``due`` with its UTC offset; ``id`` is given by OneLot when it is left out."""
+
+    id: OrderId | None = None
+    customer: Annotated[str, StringConstraints(max_length=120)] = ""
+    due: AwareDatetime = Field(examples=["2026-11-26T16:00:00+08:00"])
+    priority: Annotated[int, Field(description="1 is ordinary, 10 the most urgent")] = 1
+    note: Words = ""
+    lines: Annotated[tuple[LineRequest, ...], Field(max_length=50)]
+
+
+class OrderProblem(msgspec.Struct, frozen=True):
+    """One reason why an order is impossible; ``path`` says where, e.g. ``lines.0.parameters.width``."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class ImpossibleOrder(ValueError):
+    """An order that cannot be made as it is asked for; ``problems`` holds every reason at once."""
+
+    def __init__(self, problems: list[OrderProblem]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+
+class UnknownOrder(KeyError):
+    """There is no order of this id."""
+
+    def __init__(self, order: str) -> None:
+        self.order = order
+        super().__init__(f'there is no order "{order}"')

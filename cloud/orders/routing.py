@@ -1,0 +1,126 @@
+"""From a product and a variant to the operations of a job, instructions rendered in both languages.
+
+Pure: the same product, variant and quantity give the same operations for ever, so an order keeps what it
+was configured with even after the product file has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from cloud.orders.arithmetic import PLACES, evaluate, fill, plain
+from cloud.orders.products import InstructionStep, Parameter, Product, RoutingStep, as_number
+from protocols.jobs import Step, StepKind, Text
+
+SYMBOLS = {"MMT": "mm", "CMT": "cm", "MTR": "m", "KGM": "kg", "NU": "N·m", "BAR": "bar", "4H": "µm"}
+"""How units of UN/CEFACT Rec 20 are shown inside a text; others are shown by their code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A configured article: the chosen values as text, and every number, derived ones included."""
+
+    words: dict[str, str]
+    words_zh: dict[str, str]
+    numbers: dict[str, Decimal]
+    chosen: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedOperation:
+    """One operation of a job before it is stored. ``after`` are ids within the routing."""
+
+    position: int
+    step_id: str
+    title: Text
+    kind: str
+    setup_seconds: Decimal
+    seconds_per_run: Decimal
+    seconds_per_piece: Decimal
+    after: tuple[str, ...]
+    setup: dict[str, str]
+    program: str
+    steps: tuple[Step, ...]
+
+    def run_seconds(self, quantity: Decimal) -> int:
+        """Seconds that ``quantity`` takes, set-up not counted; at least one."""
+        return max(1, round(self.seconds_per_run + self.seconds_per_piece * quantity))
+
+
+def configure(product: Product, parameters: Mapping[str, Decimal | str]) -> Variant:
+    """The variant that valid ``parameters`` (defaults already filled in) describe.
+
+    Raises:
+        FormulaError: a derived value has no result for these numbers.
+    """
+    chosen = {name: shown(product.parameters[name], value) for name, value in parameters.items()}
+    numbers = {
+        name: number
+        for name, value in parameters.items()
+        if product.parameters[name].type != "choice" and (number := as_number(value)) is not None
+    }
+    for name, formula in product.derived.items():
+        numbers[name] = evaluate(formula, numbers)
+    plain_numbers = {name: f"{plain(number)}" for name, number in numbers.items()}
+    words, words_zh = dict(plain_numbers), dict(plain_numbers)
+    for name, value in chosen.items():
+        label = product.parameters[name].labels.get(value, value)
+        english, _, chinese = (part.strip() for part in label.partition("|"))
+        words[name], words_zh[name] = english, chinese or english
+    return Variant(words, words_zh, numbers, chosen)
+
+
+def shown(parameter: Parameter, value: Decimal | str) -> str:
+    """A parameter's value as it is stored and shown: numbers without trailing zeros."""
+    number = None if parameter.type == "choice" else as_number(value)
+    return str(value) if number is None else f"{plain(number)}"
+
+
+def route(product: Product, variant: Variant) -> tuple[RoutedOperation, ...]:
+    """The operations that make the variant, in the order of the file."""
+    return tuple(
+        _operation(step, variant, position=10 * number)
+        for number, step in enumerate(product.operations, start=1)
+    )
+
+
+def _operation(step: RoutingStep, variant: Variant, *, position: int) -> RoutedOperation:
+    codes = {**variant.words, **variant.chosen}  # set-ups and programs are codes, not words for people
+    return RoutedOperation(
+        position=position,
+        step_id=step.id,
+        title=Text(step.title, step.title_zh or step.title),
+        kind=step.kind,
+        setup_seconds=step.setup_seconds.quantize(PLACES),
+        seconds_per_run=step.seconds_per_run.quantize(PLACES),
+        seconds_per_piece=step.seconds_per_piece.quantize(PLACES),
+        after=step.after,
+        setup={name: fill(text, codes) for name, text in step.setup.items()},
+        program=fill(step.program, codes),
+        steps=tuple(
+            _step(instruction, variant, codes)
+            for instruction in step.steps
+            if all(variant.chosen.get(name) in values for name, values in instruction.when.items())
+        ),
+    )
+
+
+def _step(step: InstructionStep, variant: Variant, codes: Mapping[str, str]) -> Step:
+    def number(value: Decimal | str | None) -> Decimal | None:
+        return evaluate(value, variant.numbers) if isinstance(value, str) else value
+
+    def text(english: str, chinese: str) -> Text:
+        return Text(fill(english, variant.words), fill(chinese or english, variant.words_zh))
+
+    return Step(
+        kind=StepKind(step.kind),
+        title=text(step.title, step.title_zh),
+        text=text(step.text, step.text_zh),
+        nominal=number(step.nominal),
+        lower=number(step.lower),
+        upper=number(step.upper),
+        unit=SYMBOLS.get(step.unit, step.unit),
+        expected=fill(step.expected, codes),
+    )

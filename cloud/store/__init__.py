@@ -1,0 +1,1 @@
+"""The relational store: one writer thread, transactions, migrations."""

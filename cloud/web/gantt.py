@@ -1,0 +1,174 @@
+"""The plan as a picture: one row a workcell, the *now* line, changeovers hatched, lateness in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from zoneinfo import ZoneInfo
+
+from protocols.values import MICROSECONDS
+
+ROW, HEAD, LEFT, WIDTH = 30, 26, 108, 1180
+_FILL = {
+    "planned": "#dfe5ec",
+    "leased": "#c9d5e3",
+    "running": "#b7dfbb",
+    "paused": "#f2ddae",
+    "finished": "#eef0f2",
+}
+_STEPS = (10, 30, 60, 300, 600, 1800, 3600, 7200, 14_400, 28_800, 86_400)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One run on one workcell. Times in µs UTC; ``changeover`` seconds lie before ``start``.
+
+    ``late`` is by how many seconds its order will miss the due date (0: on time); ``tip`` says more.
+    """
+
+    workcell: str
+    start: int
+    end: int
+    label: str
+    state: str = "planned"
+    changeover: float = 0.0
+    late: float = 0.0
+    tip: str = ""
+    id: str = ""
+    orders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A maintenance window; µs UTC."""
+
+    workcell: str
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What part of time the picture shows; µs UTC. Before ``frozen`` nothing is moved any more."""
+
+    start: int
+    end: int
+    now: int
+    frozen: int
+    zone: ZoneInfo
+
+    def x(self, ts: int) -> float:
+        """Horizontal place of a time, inside the picture."""
+        share = (ts - self.start) / max(1, self.end - self.start)
+        return LEFT + (WIDTH - LEFT) * min(1.0, max(0.0, share))
+
+
+def span(bars: Sequence[Bar], windows: Sequence[Window], now: int, frozen: int, zone: ZoneInfo) -> Span:
+    """From a little before now to the end of the plan, at least a minute."""
+    ends = [bar.end for bar in bars] + [window.end for window in windows]
+    end = max([*ends, now + 60 * MICROSECONDS])
+    length = end - now
+    return Span(now - length // 8, end + length // 40, now, frozen, zone)
+
+
+def draw(
+    workcells: Sequence[tuple[str, str]], bars: Sequence[Bar], windows: Sequence[Window], view: Span
+) -> str:
+    """The picture as SVG. ``workcells`` are (id, title) in plant order."""
+    height = HEAD + ROW * len(workcells) + 4
+    rows = {cell: HEAD + ROW * at for at, (cell, _) in enumerate(workcells)}
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {height}" width="100%" role="img" aria-label="Plan" '
+        'xmlns="http://www.w3.org/2000/svg" font-family="inherit" font-size="12">',
+        '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
+        'patternTransform="rotate(45)"><rect width="6" height="6" fill="#fff"/>'
+        '<line x1="0" y1="0" x2="0" y2="6" stroke="#8a96a3" stroke-width="2"/></pattern></defs>',
+        *_frozen(view, height),
+        *_grid(view, height),
+    ]
+    for cell, title in workcells:
+        y = rows[cell]
+        parts.append(f'<text x="0" y="{y + 19}" fill="#37414d">{escape(title)}</text>')
+        parts.append(f'<line x1="0" x2="{WIDTH}" y1="{y + ROW}" y2="{y + ROW}" stroke="#edf0f3"/>')
+    parts += [part for bar in bars if bar.workcell in rows for part in _bar(bar, rows[bar.workcell], view)]
+    parts += [part for window in windows if window.workcell in rows for part in _window(window, rows, view)]
+    now = view.x(view.now)
+    parts.append(
+        f'<line x1="{now:.1f}" x2="{now:.1f}" y1="14" y2="{height}" stroke="#1b2733" stroke-width="2"/>'
+    )
+    parts.append(
+        f'<text x="{now:.1f}" y="11" text-anchor="middle" fill="#1b2733" font-weight="600">now</text>'
+    )
+    return "".join([*parts, "</svg>"])
+
+
+def _frozen(view: Span, height: int) -> list[str]:
+    start, end = view.x(view.now), view.x(view.frozen)
+    if end <= start:
+        return []
+    return [
+        f'<rect x="{start:.1f}" y="{HEAD}" width="{end - start:.1f}" height="{height - HEAD}" fill="#f3f6fa">'
+        "<title>frozen: not moved any more</title></rect>"
+    ]
+
+
+def _grid(view: Span, height: int) -> list[str]:
+    seconds = (view.end - view.start) / MICROSECONDS
+    step = next((step for step in _STEPS if seconds / step <= 12), _STEPS[-1])
+    form = "%H:%M:%S" if step < 60 else "%H:%M" if step < 86_400 else "%a %d"
+    found = []
+    first = -(-view.start // (step * MICROSECONDS)) * step * MICROSECONDS
+    for ts in range(first, view.end, step * MICROSECONDS):
+        x = view.x(ts)
+        if x < LEFT + 2:
+            continue
+        found.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{HEAD - 6}" y2="{height}" stroke="#e3e8ee"/>')
+        if abs(x - view.x(view.now)) > 48:
+            text = datetime.fromtimestamp(ts / MICROSECONDS, view.zone).strftime(form)
+            found.append(f'<text x="{x:.1f}" y="14" text-anchor="middle" fill="#7b8794">{text}</text>')
+    return found
+
+
+def _bar(bar: Bar, y: int, view: Span) -> list[str]:
+    if bar.end <= view.start or bar.start >= view.end:
+        return []
+    start, end = view.x(bar.start), view.x(bar.end)
+    width = max(2.0, end - start)
+    found = []
+    if bar.changeover:
+        before = view.x(bar.start - int(bar.changeover * MICROSECONDS))
+        if start - before > 0.5:
+            found.append(
+                f'<rect x="{before:.1f}" y="{y + 5}" width="{start - before:.1f}" height="{ROW - 10}" '
+                f'fill="url(#hatch)"><title>changeover {bar.changeover:.0f} s</title></rect>'
+            )
+    edge = "#c62828" if bar.late else "#98a4b0"
+    thick = 2 if bar.late else 1
+    tip = escape(bar.tip or bar.label)
+    found.append(
+        f'<g data-id="{escape(bar.id)}"><rect x="{start:.1f}" y="{y + 4}" width="{width:.1f}" '
+        f'height="{ROW - 8}" rx="3" fill="{_FILL.get(bar.state, _FILL["planned"])}" stroke="{edge}" '
+        f'stroke-width="{thick}"><title>{tip}</title></rect>'
+    )
+    text = f"late · {bar.label}" if bar.late else bar.label
+    room = int((width - 6) / 6.6)
+    if room >= 3:
+        shown = text if len(text) <= room else text[: room - 1] + "…"
+        found.append(
+            f'<text x="{start + 4:.1f}" y="{y + 19}" fill="#1b2733" pointer-events="none">'
+            f"{escape(shown)}</text>"
+        )
+    found.append("</g>")
+    return found
+
+
+def _window(window: Window, rows: dict[str, int], view: Span) -> list[str]:
+    y, start, end = rows[window.workcell], view.x(window.start), view.x(window.end)
+    return [
+        f'<rect x="{start:.1f}" y="{y + 3}" width="{max(4.0, end - start):.1f}" height="{ROW - 6}" '
+        f'fill="none" stroke="#1565c0" stroke-width="2" stroke-dasharray="5 3">'
+        f"<title>{escape(window.label)}</title></rect>"
+    ]

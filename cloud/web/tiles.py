@@ -1,0 +1,107 @@
+"""The line as tiles in plant order. Elements are made once; only what changed is sent to the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nicegui import ui
+
+from cloud.live import LiveValues
+from cloud.web.board import STALE, Tile
+from cloud.web.shapes import ago
+from protocols.values import MICROSECONDS
+
+LIVE = 2 * MICROSECONDS
+"""µs up to which data counts as live: no age is counted up beside it."""
+
+
+class _Text:
+    """A label that sends its text only when it has changed."""
+
+    def __init__(self, classes: str) -> None:
+        self._label = ui.label("").classes(classes)
+        self._text = ""
+
+    def show(self, text: str) -> None:
+        if text != self._text:
+            self._text = text
+            self._label.set_text(text)
+
+
+@dataclass(slots=True)
+class WorkcellTile:
+    """One tile; ``count_tag`` is the cloud tag id of the machine's part counter."""
+
+    workcell: str
+    device: str
+    count_tag: int | None = None
+    _card: ui.element | None = None
+    _style: str = ""
+    _parts: dict[str, _Text] | None = None
+    _bar: ui.element | None = None
+    _share: int = -1
+    _tile: Tile | None = None
+
+    def build(self, title: str) -> None:
+        """Make the elements, in the current NiceGUI slot."""
+        self._card = ui.element("div").classes("tile").props(f'data-workcell="{self.workcell}"')
+        with self._card:
+            with ui.element("div").classes("head"):
+                ui.label(title)
+                state = _Text("state")
+            job = _Text("job")
+            with ui.element("div").classes("bar"):
+                self._bar = ui.element("div")
+            with ui.element("div").classes("small"):
+                progress, count = _Text(""), _Text("count")
+            why = _Text("why")
+            with ui.element("div").classes("small"):
+                health, age = _Text(""), _Text("age")
+        self._parts = {
+            "state": state,
+            "job": job,
+            "progress": progress,
+            "count": count,
+            "why": why,
+            "health": health,
+            "age": age,
+        }
+
+    def show(self, tile: Tile, now: int) -> None:
+        """Everything that comes from the board."""
+        assert self._parts is not None  # noqa: S101 - build() comes first
+        self._tile = tile
+        parts = self._parts
+        parts["state"].show(f"{tile.look.shape} {tile.look.word}")
+        parts["job"].show(tile.job or "no job in hand")
+        parts["progress"].show(tile.progress)
+        since = f" · {ago((now - tile.since) / MICROSECONDS)}" if tile.since and tile.why else ""
+        parts["why"].show(f"{tile.why}{since}")
+        parts["health"].show("health: learning" if tile.health is None else f"health {tile.health:.0f}")
+        style = f"border-left-color: {tile.look.colour}"
+        if style != self._style and self._card is not None:
+            self._style = style
+            self._card.style(style)
+        share = round(100 * min(1.0, tile.share))
+        if share != self._share and self._bar is not None:
+            self._share = share
+            self._bar.style(f"width: {share}%")
+
+    def show_live(self, live: LiveValues, last_read: Mapping[str, int], now: int) -> None:
+        """The part count and the age of the data: what moves several times a second."""
+        if self._parts is None or self._tile is None or self._card is None:
+            return
+        value = live.get(self.count_tag) if self.count_tag is not None else None
+        self._parts["count"].show(f"count {value.value}" if value is not None else "")
+        newest = max(last_read.get(self.device, 0), self._tile.last_read)
+        if not newest:
+            self._parts["age"].show("never read")
+            self._card.classes(add="stale")
+            return
+        age = now - newest
+        self._parts["age"].show(f"{ago(age // MICROSECONDS)} old" if age > LIVE else "live")
+        if age > STALE:
+            self._card.classes(add="stale")
+        else:
+            self._card.classes(remove="stale")

@@ -1,0 +1,1 @@
+"""One file per kind of machine interface: its configuration and its driver."""

@@ -1,0 +1,235 @@
+"""``onelot driver …``: what a machine integrator does at a terminal before a machine goes live."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from drivers.driver import Driver, DriverError, DriverType
+from drivers.profile import AnyProfile
+from drivers.profile_files import check_profile, find_profiles, load_profile
+from drivers.registry import driver_names, driver_type
+from protocols.documents import DocumentError, Problem, nearest, read
+from protocols.values import Quality, Reading
+
+app = typer.Typer(
+    help="Connect machines: check profiles, simulate them, read a machine once.", no_args_is_help=True
+)
+
+PROFILES = Path(__file__).resolve().parent.parent / "firmware_configs" / "profiles"
+"""The profiles that come with the product."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")]
+ProfileName = Annotated[str, typer.Argument(help="A profile's file, or its name such as virtual/laser.")]
+
+
+def _fail(message: str) -> typer.Exit:
+    typer.echo(message, err=True)
+    return typer.Exit(1)
+
+
+def _columns(rows: Iterable[Sequence[str]]) -> str:
+    """Rows of text in aligned columns, the last one as long as it is."""
+    table = [list(row) for row in rows]
+    widths = [max(len(row[n]) for row in table) for n in range(len(table[0]))] if table else []
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
+
+
+def find_profile(name: str) -> Path:
+    """A profile by its file or by its name below the product's profiles.
+
+    Raises:
+        typer.Exit: there is no such profile; the nearest name is shown.
+    """
+    if (path := Path(name)).is_file():
+        return path
+    known = find_profiles(PROFILES)
+    if name.removesuffix(".yaml") in known:
+        return known[name.removesuffix(".yaml")]
+    hint = nearest(name, known)
+    raise _fail(f'no profile file or name "{name}"' + (f" — did you mean {hint}?" if hint else ""))
+
+
+def _profile(name: str) -> AnyProfile:
+    try:
+        return load_profile(find_profile(name))
+    except DocumentError as error:
+        raise _fail(str(error)) from None
+
+
+@app.command("list")
+def list_drivers(as_json: AsJson = False) -> None:
+    """List the drivers and the profiles that come with the product."""
+    rows: list[dict[str, str]] = []
+    for name in driver_names():
+        try:
+            kind = driver_type(name)
+        except (ImportError, AttributeError, TypeError) as error:
+            # One broken package must not hide the drivers that work.
+            rows.append({"name": name, "example": "✕", "summary": f"cannot be loaded: {error}"})
+        else:
+            rows.append({"name": name, "example": kind.example, "summary": kind.summary})
+    profiles = find_profiles(PROFILES)
+    if as_json:
+        typer.echo(json.dumps({"drivers": rows, "profiles": list(profiles)}, indent=2, ensure_ascii=False))
+        return
+    typer.echo(_columns((row["name"], row["example"], row["summary"]) for row in rows))
+    if profiles:
+        typer.echo(f"\nprofiles: {', '.join(profiles)}")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A driver, e.g. modbus.")], as_json: AsJson = False
+) -> None:
+    """Show a driver: its options with their defaults, and an address as an example."""
+    kind = _driver(name)
+    schema = kind.config.model_json_schema()
+    if as_json:
+        typer.echo(json.dumps({"name": kind.name, "example": kind.example, "options": schema}, indent=2))
+        return
+    typer.echo(f"{kind.name}  {kind.summary}\naddress  {kind.example}\noptions")
+    rows = []
+    for option, about in schema.get("properties", {}).items():
+        default = "required" if option in schema.get("required", ()) else json.dumps(about.get("default"))
+        rows.append((f"  {option}", default, about.get("description", "")))
+    typer.echo(_columns(rows) if rows else "  none")
+
+
+def _driver(name: str) -> DriverType:
+    try:
+        return driver_type(name)
+    except KeyError as error:
+        raise _fail(str(error.args[0])) from None
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Profile files, or folders of them.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check profiles: every mistake at once, with its place and what would be right."""
+    paths = [found for file in files for found in (sorted(file.rglob("*.yaml")) if file.is_dir() else [file])]
+    problems: list[Problem] = []
+    tags = 0
+    for path in paths:
+        try:
+            document = read(path)
+            named = document.data.get("tags") if isinstance(document.data, dict) else None
+            tags += len(named) if isinstance(named, dict) else 0
+            check_profile(document)
+        except DocumentError as error:
+            problems += error.problems
+    if as_json:
+        rows = [
+            {"file": p.file, "line": p.line, "col": p.col, "path": p.path, "message": p.message}
+            for p in problems
+        ]
+        typer.echo(json.dumps({"problems": rows, "files": len(paths), "tags": tags}, indent=2))
+    else:
+        if problems:
+            typer.echo(str(DocumentError(problems)))
+        typer.echo(f"{_count(len(problems), 'error')}, {_count(tags, 'tag')} checked")
+    if problems or not paths:
+        raise typer.Exit(1)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
+@app.command()
+def simulate(
+    profile: ProfileName,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than loopback are reachable.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 0,
+) -> None:
+    """Serve a profile on its real protocol, with plausible values that move, until Ctrl-C."""
+    loaded = _profile(profile)
+    try:
+        asyncio.run(_serve(loaded, host, port))
+    except OSError as error:
+        raise _fail(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+    except KeyboardInterrupt:
+        typer.echo("stopped")
+
+
+async def _serve(profile: AnyProfile, host: str, port: int) -> None:
+    from drivers.simulator import Movement, ProfileServer, move
+
+    server: ProfileServer = driver_type(profile.protocol).serve(profile, host, port)
+    server.update(Movement(profile).values(0.0))
+    async with server:
+        typer.echo(f"{profile.vendor} {profile.model}: {len(profile.tags)} tags at {server.url}")
+        await move(server)
+
+
+@app.command("read")
+def read_once(
+    url: Annotated[str, typer.Argument(help="The machine's address, e.g. modbus://10.0.4.7:502?unit=1.")],
+    profile: Annotated[str, typer.Option(help="A profile's file, or its name such as virtual/laser.")],
+    option: Annotated[list[str] | None, typer.Option(help="A driver option, e.g. security=none.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read every tag of a machine once and say per tag what came back."""
+    loaded = _profile(profile)
+    options = dict(_pair(text) for text in option or [])
+    try:
+        driver = _driver(loaded.protocol).create(url, loaded, options)
+        readings = asyncio.run(_read(driver))
+    except (ValueError, DriverError) as error:
+        raise _fail(str(error)) from None
+    if as_json:
+        rows: list[dict[str, Any]] = [
+            {
+                "tag": r.path,
+                "value": r.value,
+                "unit": loaded.tags[r.path].unit,
+                "quality": r.quality.name.lower(),
+                "reason": r.reason.name.lower(),
+                "problem": driver.problems.get(r.path, ""),
+            }
+            for r in readings
+        ]
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    typer.echo(_columns(_row(r, loaded, driver) for r in readings))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise _fail(f'"{text}" is not an option — write name=value, e.g. security=none')
+    return name.strip(), value
+
+
+async def _read(driver: Driver[Any]) -> list[Reading]:
+    async with driver:
+        return await driver.read([name for name, tag in driver.profile.tags.items() if tag.readable])
+
+
+def _row(reading: Reading, profile: AnyProfile, driver: Driver[Any]) -> tuple[str, str, str]:
+    tag = profile.tags[reading.path]
+    if reading.quality is Quality.BAD:
+        return reading.path, "✕", f"{reading.reason.name.lower()}: {driver.problems.get(reading.path, '')}"
+    value = reading.value
+    word = (tag.enum or {}).get(value, "") if isinstance(value, int) and not isinstance(value, bool) else ""
+    shown = (
+        f"{value:.7g}"
+        if isinstance(value, float)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+    )
+    uncertain = "" if reading.quality is Quality.GOOD else f"uncertain: {reading.reason.name.lower()}"
+    return reading.path, f"{shown} {tag.unit}".strip(), word or uncertain

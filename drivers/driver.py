@@ -1,0 +1,314 @@
+"""What every driver is: one connection to one machine that reads, streams and writes tags by name.
+
+A driver speaks one protocol and knows nothing about orders or clouds. Constructing one checks its
+configuration and touches no network; ``async with driver`` owns the connection; a new connection is a
+new ``async with`` on a new driver. Consumers ask for a capability, never for a vendor.
+
+Readings are in the tag's unit (scale and offset applied). A driver never repeats a value that it did not
+read: what fails is delivered once as bad with a reason, and after a device is lost nothing more comes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from drivers.profile import AnyProfile, Tag
+from protocols.documents import Document, nearest
+from protocols.values import Quality, Reading, Value
+
+Deliver = Callable[[list[Reading]], None]
+"""Takes readings as they arrive, in order. Called synchronously; the list must not be changed."""
+
+
+class Capability(StrEnum):
+    """What a driver can do beyond streaming."""
+
+    READ = "read"
+    SUBSCRIBE = "subscribe"
+    WRITE = "write"
+    BROWSE = "browse"
+    IDENTIFY = "identify"
+    EVENTS = "events"
+    CALL = "call"
+    HISTORY = "history"
+    FILES = "files"
+
+
+class DriverError(Exception):
+    """Anything that goes wrong between a driver and its machine."""
+
+
+class ConnectError(DriverError):
+    """A machine could not be reached: where, why, and what to try next."""
+
+    def __init__(self, address: str, cause: str, next_step: str) -> None:
+        self.address, self.cause, self.next_step = address, cause, next_step
+        super().__init__(f"{address}: {cause} — {next_step}")
+
+
+def unreachable(address: str, error: OSError, timeout: float) -> ConnectError:
+    """Why a TCP connection did not come about, in words, with what to check."""
+    if isinstance(error, TimeoutError):
+        return ConnectError(address, f"no answer within {timeout:g} s", "check address, cable and firewall")
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectError(address, "connection refused", "check the port, and that the device is running")
+    if isinstance(error, socket.gaierror):
+        return ConnectError(address, "the host name is not known", "check the name, or use the IP address")
+    cause = error.strerror or str(error) or "closed by the device"
+    return ConnectError(address, cause, "check address, cable and firewall")
+
+
+class DeviceLost(DriverError):
+    """A connected machine stopped answering. The connection is of no more use; make a new one."""
+
+    def __init__(self, address: str, cause: str) -> None:
+        self.address, self.cause = address, cause
+        super().__init__(f"{address}: {cause}")
+
+
+class ReadFailed(DriverError):
+    """A request that the machine or its server refused as a whole."""
+
+
+class WriteRefused(DriverError):
+    """A write that was not sent: no rule allows it, a limit or precondition forbids it."""
+
+
+class WriteFailed(DriverError):
+    """A write that was sent but did not take effect as asked."""
+
+
+class WriteUnknown(WriteFailed):
+    """A write that may or may not have taken effect; read back or ask a person, never send it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a machine says it is; unknown parts are empty."""
+
+    vendor: str = ""
+    product: str = ""
+    serial: str = ""
+    firmware: str = ""
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
+class Options(BaseModel):
+    """Base of a driver's own configuration, as a site file gives it under a device's ``options``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+C = TypeVar("C", bound=Options)
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """Reads tags on demand."""
+
+    async def read(self, paths: Sequence[str]) -> list[Reading]: ...
+
+
+@runtime_checkable
+class Writes(Protocol):
+    """Writes a tag within the profile's rules and reads it back."""
+
+    async def write(self, path: str, value: Value) -> Reading: ...
+
+
+@runtime_checkable
+class Identifies(Protocol):
+    """Says which machine and firmware it is connected to."""
+
+    async def identify(self) -> Identity: ...
+
+
+@runtime_checkable
+class Browses(Protocol):
+    """Lists what is below an address of the machine."""
+
+    async def browse(self, address: str = "") -> list[str]: ...
+
+
+class Driver(ABC, Generic[C]):
+    """One machine on one protocol.
+
+    Args:
+        address: the machine's URL, e.g. ``modbus://10.0.4.7:502?unit=1``.
+        profile: its tags and rules.
+        config: the driver's options, already validated.
+
+    Raises:
+        ValueError: the address is not one of this protocol (says what one looks like).
+    """
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    max_sessions: ClassVar[int] = 1
+    """Connections a machine of this kind takes at once; 1 means break before make."""
+
+    def __init__(self, address: str, profile: AnyProfile, config: C) -> None:
+        self.address = address
+        self.profile = profile
+        self.config = config
+        self.problems: dict[str, str] = {}
+        """Why a tag has no good value at the moment, in the machine's own words; by tag name."""
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """Open the connection.
+
+        Raises:
+            ConnectError: not reachable, refused, or not what the configuration says.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close the connection, however broken it is. Never raises for a lost one."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.connect()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @abstractmethod
+    async def stream(self, deliver: Deliver) -> None:
+        """Poll or subscribe every readable tag at its sampling interval until cancelled.
+
+        What cannot be read is delivered once as bad with a reason, and again when that changes. When the
+        device is lost, every tag is delivered as bad once before this raises.
+
+        Raises:
+            DeviceLost: no data flows any more.
+        """
+
+    @abstractmethod
+    async def read(self, paths: Sequence[str]) -> list[Reading]:
+        """Read tags now, one reading each in the order asked; what fails comes back as bad.
+
+        Raises:
+            KeyError: a path is no tag of the profile.
+            DeviceLost: the machine does not answer.
+        """
+
+    @abstractmethod
+    async def identify(self) -> Identity:
+        """Ask the machine what it is; empty when it does not say."""
+
+    async def write(self, path: str, value: Value) -> Reading:
+        """Write one tag within the profile's rules and read it back.
+
+        Raises:
+            WriteRefused: nothing was sent (no rule, out of range, precondition not met).
+            WriteFailed: the machine refused it or reads back something else.
+            WriteUnknown: the machine did not answer, so it may have taken effect.
+        """
+        tag = self.tag(path)
+        rule = self.profile.writes.get(path)
+        if rule is None:
+            allowed = ", ".join(sorted(self.profile.writes)) or "none"
+            raise WriteRefused(f'"{path}" is read-only: the profile allows writes to {allowed}')
+        if (refusal := rule.refusal(value)) is not None:
+            raise WriteRefused(f'"{path}": {refusal}')
+        if rule.precondition is not None:
+            needed = rule.precondition
+            (found,) = await self.read([needed.tag])
+            if found.quality is not Quality.GOOD or found.value != needed.equals:
+                shown = found.value if found.quality is Quality.GOOD else found.reason.name.lower()
+                raise WriteRefused(f'"{path}" needs {needed.tag} = {needed.equals}, it is {shown}')
+        await self.send(path, tag, value)
+        if not tag.readable:
+            return Reading(path, value)
+        (back,) = await self.read([path])
+        if back.quality is not Quality.GOOD or not _same(back.value, value, tag):
+            raise WriteFailed(f'"{path}": wrote {value}, read back {back.value}')
+        return back
+
+    @abstractmethod
+    async def send(self, path: str, tag: Tag, value: Value) -> None:
+        """Send one write that :meth:`write` has found allowed. Not for callers: it checks no rule."""
+
+    def tag(self, path: str) -> Tag:
+        """The tag of a name.
+
+        Raises:
+            KeyError: no such tag; names the nearest one.
+        """
+        tag = self.profile.tags.get(path)
+        if tag is None:
+            hint = nearest(path, self.profile.tags)
+            raise KeyError(f'no tag "{path}"' + (f" — did you mean {hint}?" if hint else ""))
+        return tag
+
+
+def _same(back: Value, sent: Value, tag: Tag) -> bool:
+    """Whether a value read back is the one that was sent, within the resolution of its type and scale."""
+    if isinstance(back, int | float) and isinstance(sent, int | float) and not isinstance(sent, bool):
+        return math.isclose(back, sent, rel_tol=1e-6, abs_tol=abs(tag.scale) if tag.scaled else 0.0)
+    return back == sent
+
+
+@dataclass(frozen=True, slots=True)
+class DriverType:
+    """How a driver is known before its protocol library is imported: an entry point names one of these."""
+
+    name: str
+    summary: str
+    schemes: tuple[str, ...]
+    """URL schemes it answers to."""
+    example: str
+    """An address as one would write it."""
+    config: type[Options]
+    profile: type[AnyProfile]
+    factory: str
+    """``module:Class`` of the driver."""
+    simulator: str
+    """``module:Class`` of the server that shows a profile on this protocol."""
+    wire: str = ""
+    """Module that imports the protocol library, as the driver does at its first connect; it may take long."""
+
+    def warm_up(self) -> None:
+        """Import the protocol library now: blocking, so that no event loop has to wait for it later."""
+        if self.wire:
+            importlib.import_module(self.wire)
+
+    def create(
+        self, address: str, profile: AnyProfile, options: Mapping[str, Any] | None = None
+    ) -> Driver[Any]:
+        """A driver for one machine, checked and not yet connected.
+
+        Raises:
+            DocumentError: an option is unknown or wrong (every one at once).
+            ValueError: the address or the profile is not for this protocol.
+        """
+        if profile.protocol != self.name:
+            raise ValueError(f'{self.name} cannot use a profile with protocol "{profile.protocol}"')
+        config = Document(f"{address} options", dict(options or {}), None).validate(self.config)
+        made: Driver[Any] = _load(self.factory)(address, profile, config)
+        return made
+
+    def serve(self, profile: AnyProfile, host: str = "127.0.0.1", port: int = 0) -> Any:
+        """A simulator of a profile on this protocol: a ``drivers.simulator.ProfileServer``."""
+        return _load(self.simulator)(profile, host, port)
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)

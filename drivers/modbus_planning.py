@@ -1,0 +1,157 @@
+"""Which requests read a list of tags: as few as possible, within limits, around what is illegal. Pure.
+
+Tags that lie near each other share a request. What a device refuses is found by halving the request and
+remembered: an *illegal range* is never read again, and a *cut* is a place that no request may span
+(both sides can be read, the unused registers between them cannot).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import NamedTuple
+
+from drivers.modbus_profile import Table
+
+
+class Span(NamedTuple):
+    """The registers (or bits) of one tag: ``size`` from ``start``."""
+
+    name: str
+    table: Table
+    start: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The first address after it."""
+        return self.start + self.size
+
+
+class Request(NamedTuple):
+    """One read of ``size`` registers (or bits) that covers ``spans``."""
+
+    table: Table
+    start: int
+    size: int
+    spans: tuple[Span, ...]
+
+    @property
+    def end(self) -> int:
+        """The first address after it."""
+        return self.start + self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a device takes in one request."""
+
+    max_gap: int = 16
+    max_registers: int = 125
+    max_bits: int = 2000
+
+    def most(self, table: Table) -> int:
+        """The largest request to a table."""
+        return self.max_bits if table.bits else self.max_registers
+
+    def gap(self, table: Table) -> int:
+        """The widest gap worth reading: a register is as long as 16 bits."""
+        return self.max_gap * 16 if table.bits else self.max_gap
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """What a device has refused so far."""
+
+    illegal: set[tuple[Table, int, int]] = field(default_factory=set)
+    """Table, first and end address of tags that cannot be read even alone."""
+    cuts: set[tuple[Table, int]] = field(default_factory=set)
+    """Addresses whose left neighbour may not be read in the same request."""
+
+    def refuses(self, span: Span) -> bool:
+        """Whether a span holds a whole illegal range."""
+        return any(
+            table is span.table and span.start <= start and end <= span.end
+            for table, start, end in self.illegal
+        )
+
+    def forbids(self, table: Table, start: int, end: int) -> bool:
+        """Whether a request of several spans may not cover ``start`` to ``end``."""
+        return any(t is table and first < end and start < last for t, first, last in self.illegal) or any(
+            t is table and start < cut < end for t, cut in self.cuts
+        )
+
+
+def plan(spans: Iterable[Span], limits: Limits, knowledge: Knowledge) -> list[Request]:
+    """The fewest requests that read every span which is not known to be illegal, each exactly once.
+
+    Raises:
+        ValueError: a span alone is larger than a request may be.
+    """
+    ordered = sorted(
+        (span for span in spans if not knowledge.refuses(span)),
+        key=lambda span: (span.table, span.start, -span.size, span.name),
+    )
+    requests: list[Request] = []
+    members: list[Span] = []
+    end = 0
+    for span in ordered:
+        if span.size > limits.most(span.table):
+            raise ValueError(f"{span.name}: {span.size} is more than a request may read")
+        if members and _joins(members[0], end, span, limits, knowledge):
+            members.append(span)
+            end = max(end, span.end)
+            continue
+        if members:
+            requests.append(_request(members))
+        members, end = [span], span.end
+    if members:
+        requests.append(_request(members))
+    return requests
+
+
+def _joins(first: Span, end: int, span: Span, limits: Limits, knowledge: Knowledge) -> bool:
+    if (span.start, span.size) == (first.start, end - first.start) and span.table is first.table:
+        return True
+    new_end = max(end, span.end)
+    return (
+        span.table is first.table
+        and span.start - end <= limits.gap(span.table)
+        and new_end - first.start <= limits.most(span.table)
+        and not knowledge.forbids(span.table, first.start, new_end)
+    )
+
+
+def _request(members: Sequence[Span]) -> Request:
+    start, end = members[0].start, max(span.end for span in members)
+    return Request(members[0].table, start, end - start, tuple(members))
+
+
+def locate(request: Request, knowledge: Knowledge) -> Generator[Request, bool, None]:
+    """Find what is illegal in a refused request by halving it; what is learnt goes into ``knowledge``.
+
+    Yields requests to try; send back True when the device answered, False when it refused. A request
+    that was refused has either an illegal tag or an illegal gap, and afterwards ``plan`` avoids it.
+    """
+    places = [
+        tuple(spans)
+        for _, spans in groupby(
+            sorted(request.spans, key=lambda s: (s.start, s.size)), key=lambda s: (s.start, s.size)
+        )
+    ]
+    if len(places) == 1:
+        span = request.spans[0]
+        knowledge.illegal.add((span.table, span.start, span.end))
+        return
+    middle = len(places) // 2
+    halves = [
+        _request([span for place in half for span in place]) for half in (places[:middle], places[middle:])
+    ]
+    answered = True
+    for half in halves:
+        if not (yield half):
+            answered = False
+            yield from locate(half, knowledge)
+    if answered:
+        knowledge.cuts.add((request.table, halves[1].start))

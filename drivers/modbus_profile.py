@@ -1,0 +1,154 @@
+"""Modbus profiles: the form of their addresses and how values lie in registers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any, ClassVar, NamedTuple
+
+from pydantic import Field, field_validator, model_validator
+
+from drivers.profile import Part, Profile, Tag, WordOrder
+from protocols.documents import Finding, Findings, nearest
+from protocols.values import DataType
+
+
+class Table(StrEnum):
+    """The four tables of a Modbus device."""
+
+    COIL = "coil"
+    DISCRETE = "discrete"
+    HOLDING = "holding"
+    INPUT = "input"
+
+    @property
+    def bits(self) -> bool:
+        """Whether the table holds single bits rather than 16-bit registers."""
+        return self in (Table.COIL, Table.DISCRETE)
+
+
+class Address(NamedTuple):
+    """A place in a table, counted from 0 as on the wire."""
+
+    table: Table
+    offset: int
+
+
+_PREFIX = {"0": Table.COIL, "1": Table.DISCRETE, "3": Table.INPUT, "4": Table.HOLDING}
+_FORMS = "write holding:100, input:7, coil:3, discrete:2 (from 0) or 40001, 30001, 10001, 00001 (from 1)"
+
+_REGISTERS = {
+    DataType.BOOL: 1,
+    DataType.INT16: 1,
+    DataType.UINT16: 1,
+    DataType.INT32: 2,
+    DataType.UINT32: 2,
+    DataType.FLOAT32: 2,
+    DataType.INT64: 4,
+    DataType.UINT64: 4,
+    DataType.FLOAT64: 4,
+}
+
+
+def parse_address(text: str) -> Address:
+    """``holding:100``, ``input:0x1F`` (from 0) or ``40001``, ``400001`` (from 1) as a place in a table.
+
+    Raises:
+        ValueError: no such form, table or place; says which forms there are.
+    """
+    name, colon, digits = text.strip().partition(":")
+    if not colon:
+        if not re.fullmatch(r"[0134]\d{4,5}", text.strip()):
+            raise ValueError(f"is not a Modbus address — {_FORMS}")
+        table, offset = _PREFIX[name[0]], int(name[1:]) - 1
+    else:
+        if name not in set(Table):
+            hint = nearest(name, set(Table))
+            raise ValueError(f'names no table "{name}" — {f"did you mean {hint}?" if hint else _FORMS}')
+        if not re.fullmatch(r"\d+|0x[0-9A-Fa-f]+", digits):
+            raise ValueError(f"has no number after the colon — {_FORMS}")
+        table, offset = Table(name), int(digits, 0 if digits.startswith("0x") else 10)
+    if not 0 <= offset <= 0xFFFF:
+        raise ValueError("lies outside 0 to 65535 on the wire")
+    return Address(table, offset)
+
+
+class ModbusTag(Tag):
+    """A value in one or several registers, one bit of a register, or a coil."""
+
+    word_order: WordOrder | None = Field(default=None, description="the profile's default when left out")
+    bit: int | None = Field(default=None, ge=0, le=15, description="bit of the register, 0 is the lowest")
+
+    @field_validator("address", mode="before")
+    @classmethod
+    def _numbers_are_addresses(cls, address: Any) -> Any:
+        return str(address) if isinstance(address, int) and not isinstance(address, bool) else address
+
+    @field_validator("address")
+    @classmethod
+    def _is_address(cls, address: str) -> str:
+        parse_address(address)
+        return address
+
+    @property
+    def place(self) -> Address:
+        """Where the first register or bit is."""
+        return parse_address(self.address)
+
+    @property
+    def registers(self) -> int:
+        """How many registers (or, in a table of bits, bits) the value takes."""
+        if self.type is DataType.STRING:
+            return ((self.length or 1) + 1) // 2
+        return _REGISTERS[self.type]
+
+    def _findings(self) -> Iterator[Finding]:
+        yield from super()._findings()
+        table, offset = self.place
+        if table.bits and self.type is not DataType.BOOL:
+            yield Finding(("type",), f"a {table} is a bool, not a {self.type}")
+        if self.bit is not None and (table.bits or self.type is not DataType.BOOL):
+            yield Finding(("bit",), "a bit is taken from a register and has type bool")
+        if self.type is DataType.STRING and self.length is None:
+            yield Finding((), 'a string needs its length in characters — add the key "length"')
+        if offset + self.registers > 0x10000:
+            yield Finding(("address",), f"{self.registers} registers from here reach beyond 65535")
+        if self.writable and table in (Table.INPUT, Table.DISCRETE):
+            yield Finding(("access",), f"the table {table} cannot be written, only holding and coil can")
+        if self.writable and self.bit is not None:
+            yield Finding(("access",), "one bit of a register cannot be written, the others would be at risk")
+
+
+class ModbusDefaults(Part):
+    """What holds for the whole device."""
+
+    unit: int = Field(default=1, ge=0, le=255, description="unit id (slave address)")
+    word_order: WordOrder = WordOrder.ABCD
+    max_gap: int = Field(default=16, ge=0, le=124, description="unused registers read to save a request")
+    max_registers: int = Field(default=125, ge=1, le=125, description="registers per request")
+    max_bits: int = Field(default=2000, ge=1, le=2000, description="coils per request")
+
+
+class ModbusProfile(Profile[ModbusTag]):
+    """A machine on Modbus."""
+
+    protocols: ClassVar[tuple[str, ...]] = ("modbus",)
+
+    modbus: ModbusDefaults = ModbusDefaults()
+
+    @model_validator(mode="after")
+    def _fits_requests(self) -> ModbusProfile:
+        most = self.modbus.max_registers
+        findings = [
+            Finding(("tags", name), f"{tag.registers} registers are more than max_registers {most}")
+            for name, tag in self.tags.items()
+            if tag.registers > most
+        ]
+        if findings:
+            raise Findings(findings)
+        return self
+
+    def word_order(self, tag: ModbusTag) -> WordOrder:
+        """The order that holds for a tag."""
+        return tag.word_order or self.modbus.word_order

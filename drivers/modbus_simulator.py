@@ -1,0 +1,187 @@
+"""A Modbus profile served over Modbus TCP, on pymodbus's server with a store of our own."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, cast
+
+from pymodbus.constants import ExcCodes
+from pymodbus.exceptions import NoSuchIdException
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType as SimType
+from pymodbus.simulator import SimData, SimDevice
+
+from drivers.modbus import coding_of
+from drivers.modbus_codec import BlockDecoder, encode
+from drivers.modbus_profile import ModbusProfile, ModbusTag, Table
+from drivers.profile import AnyProfile
+from drivers.simulator import ProfileServer, zero
+from protocols.values import DataType, Reason, Value
+
+_SIZE = 0x10000
+_TABLES = {1: Table.COIL, 5: Table.COIL, 15: Table.COIL, 2: Table.DISCRETE, 4: Table.INPUT}
+_FAILURES = {
+    Reason.ILLEGAL_ADDRESS: ExcCodes.ILLEGAL_ADDRESS,
+    Reason.TIMEOUT: ExcCodes.DEVICE_BUSY,
+    Reason.NOT_CONNECTED: ExcCodes.GATEWAY_NO_RESPONSE,
+}
+
+
+class _Store:
+    """One table: its contents, which addresses exist, and which of them refuse to be read."""
+
+    def __init__(self, table: Table) -> None:
+        self.bytes_each = 1 if table.bits else 2
+        self.data = bytearray(_SIZE * self.bytes_each)
+        self.exists = bytearray(_SIZE)
+        self.writable = bytearray(_SIZE)
+        self.failing: dict[int, ExcCodes] = {}
+
+    def get(self, start: int, size: int) -> bytes:
+        return bytes(self.data[start * self.bytes_each : (start + size) * self.bytes_each])
+
+    def put(self, start: int, data: bytes) -> None:
+        self.data[start * self.bytes_each : start * self.bytes_each + len(data)] = data
+
+
+class ModbusServer(ProfileServer):
+    """One unit on one TCP port. Addresses between tags exist and read as 0, unless ``gaps`` is False.
+
+    ``illegal`` holds more places to refuse; requests to another unit are not answered.
+    """
+
+    def __init__(
+        self, profile: AnyProfile, host: str = "127.0.0.1", port: int = 0, *, gaps: bool = True
+    ) -> None:
+        super().__init__(profile, host, port)
+        if not isinstance(profile, ModbusProfile):
+            raise TypeError(f"a Modbus server needs a ModbusProfile, not a {type(profile).__name__}")
+        self.unit = profile.modbus.unit
+        self.illegal: set[tuple[Table, int]] = set()
+        self.requests = 0
+        """How many reads and writes have been asked of it."""
+        self._tags: dict[str, ModbusTag] = dict(profile.tags)
+        self._places = {name: tag.place for name, tag in self._tags.items()}
+        self._codings = {name: coding_of(profile, tag) for name, tag in self._tags.items()}
+        self._decoders = {
+            name: BlockDecoder([(0, coding)])
+            for name, coding in self._codings.items()
+            if not self._places[name].table.bits
+        }
+        self._stores = {table: _Store(table) for table in Table}
+        self._server: ModbusTcpServer | None = None
+        for name, tag in self._tags.items():
+            place, size = self._places[name], tag.registers
+            store = self._stores[place.table]
+            store.exists[place.offset : place.offset + size] = b"\1" * size
+            if tag.writable:
+                store.writable[place.offset : place.offset + size] = b"\1" * size
+            if tag.type is not DataType.BOOL:
+                self.set(name, zero(tag))
+        if gaps:
+            for store in self._stores.values():
+                first, last = store.exists.find(1), store.exists.rfind(1)
+                if first >= 0:
+                    store.exists[first : last + 1] = b"\1" * (last + 1 - first)
+
+    @property
+    def url(self) -> str:
+        return f"modbus://{self.host}:{self.port}?unit={self.unit}"
+
+    async def start(self) -> None:
+        # pymodbus wants a device of its own model; everything is answered from our store instead.
+        device = SimDevice(self.unit, [SimData(0, values=0, datatype=SimType.REGISTERS)])
+        server = ModbusTcpServer(device, address=(self.host, self.port), ignore_missing_devices=True)
+        server.context = cast("Any", _Context(self))
+        try:
+            await server.serve_forever(background=True)
+        except RuntimeError:
+            raise OSError(f"cannot listen on {self.host}:{self.port} — is the port taken?") from None
+        self._server = server
+        self.port = cast("Any", server.transport).sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            await cast("Any", server).shutdown()
+
+    def set(self, name: str, value: Value) -> None:
+        tag, place = self._tags[name], self._places[name]
+        store = self._stores[place.table]
+        for address in range(place.offset, place.offset + tag.registers):
+            store.failing.pop(address, None)
+        if place.table.bits:
+            store.put(place.offset, bytes([bool(value)]))
+        elif tag.bit is not None:
+            (raw,) = struct.unpack(">H", store.get(place.offset, 1))
+            raw = raw | 1 << tag.bit if value else raw & ~(1 << tag.bit)
+            store.put(place.offset, struct.pack(">H", raw))
+        else:
+            store.put(place.offset, encode(self._codings[name], value))
+
+    def get(self, name: str) -> Value:
+        tag, place = self._tags[name], self._places[name]
+        data = self._stores[place.table].get(place.offset, tag.registers)
+        if place.table.bits:
+            return data[0] == 1
+        values, _ = self._decoders[name].decode(data)
+        return values[0]
+
+    def fail(self, name: str, reason: Reason = Reason.SENSOR_FAILURE) -> None:
+        tag, place = self._tags[name], self._places[name]
+        code = _FAILURES.get(reason, ExcCodes.DEVICE_FAILURE)
+        addresses = range(place.offset, place.offset + tag.registers)
+        self._stores[place.table].failing.update(dict.fromkeys(addresses, code))
+
+    def answer_read(self, unit: int, function: int, start: int, size: int) -> list[Any] | ExcCodes:
+        """What a read is answered: registers, bits or an exception code."""
+        table, refusal = self._admit(unit, function, start, size)
+        store = self._stores[table]
+        if refusal is None:
+            refusal = next(
+                (code for place, code in store.failing.items() if start <= place < start + size), None
+            )
+        if refusal is not None:
+            return refusal
+        data = store.get(start, size)
+        return [bit == 1 for bit in data] if table.bits else list(struct.unpack(f">{size}H", data))
+
+    def answer_write(self, unit: int, function: int, start: int, values: list[Any]) -> ExcCodes | None:
+        """Take a write, or say with which exception code it is refused."""
+        size = len(values)
+        table, refusal = self._admit(unit, function, start, size)
+        store = self._stores[table]
+        if refusal is not None or store.writable.find(0, start, start + size) >= 0:
+            return refusal or ExcCodes.ILLEGAL_ADDRESS
+        store.put(start, bytes(map(bool, values)) if table.bits else struct.pack(f">{size}H", *values))
+        for name, place in self._places.items():
+            touched = place.offset < start + size and start < place.offset + self._tags[name].registers
+            if self.on_write is not None and place.table is table and touched:
+                self.on_write(name, self.get(name))
+        return None
+
+    def _admit(self, unit: int, function: int, start: int, size: int) -> tuple[Table, ExcCodes | None]:
+        self.requests += 1
+        if self.silent or unit != self.unit:
+            # pymodbus sends nothing for a unit it is told does not exist.
+            raise NoSuchIdException("no answer")
+        table = _TABLES.get(function, Table.HOLDING)
+        missing = self._stores[table].exists.find(0, start, start + size) >= 0 or start + size > _SIZE
+        forbidden = any(t is table and start <= place < start + size for t, place in self.illegal)
+        return table, ExcCodes.ILLEGAL_ADDRESS if missing or forbidden else None
+
+
+class _Context:
+    """The store as pymodbus's server asks for it."""
+
+    def __init__(self, server: ModbusServer) -> None:
+        self._server = server
+
+    async def async_getValues(self, unit: int, function: int, start: int, size: int = 1) -> Any:
+        return self._server.answer_read(unit, function, start, size)
+
+    async def async_setValues(self, unit: int, function: int, start: int, values: Any) -> Any:
+        return self._server.answer_write(unit, function, start, list(values))
+
+    def device_ids(self) -> list[int]:
+        return [self._server.unit]

@@ -1,0 +1,101 @@
+"""OPC UA: subscribes the tags of a profile, grouped by sampling interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+from urllib.parse import urlsplit
+
+from drivers.driver import Capability, Deliver, DeviceLost, Driver, DriverType, Identity
+from drivers.opcua_options import OpcuaOptions
+from drivers.opcua_profile import OpcuaProfile, OpcuaTag
+from drivers.profile import AnyProfile, Tag
+from protocols.values import Quality, Reading, Reason, Value
+
+if TYPE_CHECKING:
+    from drivers.opcua_session import Session
+
+
+OPCUA = DriverType(
+    name="opcua",
+    summary="OPC UA servers: machine tools, PLCs, SCADA",
+    schemes=("opc.tcp",),
+    example="opc.tcp://10.0.4.21:4840",
+    config=OpcuaOptions,
+    profile=cast("type[AnyProfile]", OpcuaProfile),
+    factory="drivers.opcua:OpcuaDriver",
+    simulator="drivers.opcua_simulator:OpcuaServer",
+    wire="drivers.opcua_session",
+)
+
+
+def check_url(address: str) -> None:
+    """Accept ``opc.tcp://host:port/path``.
+
+    Raises:
+        ValueError: not such an address.
+    """
+    example = f"write {OPCUA.example}"
+    try:
+        url = urlsplit(address)
+        _ = url.port
+    except ValueError:
+        raise ValueError(f'"{address}" has no valid port — {example}') from None
+    if url.scheme not in OPCUA.schemes or not url.hostname:
+        raise ValueError(f'"{address}" is not an OPC UA address — {example}')
+    if url.username or url.password:
+        raise ValueError("a user name belongs into the options, not into the address")
+
+
+class OpcuaDriver(Driver[OpcuaOptions]):
+    """One OPC UA server. Every connection is a new client: one that failed is never used again."""
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.READ, Capability.SUBSCRIBE, Capability.WRITE, Capability.IDENTIFY}
+    )
+
+    def __init__(self, address: str, profile: AnyProfile, config: OpcuaOptions) -> None:
+        super().__init__(address, profile, config)
+        if not isinstance(profile, OpcuaProfile):
+            raise TypeError(f"an OPC UA driver needs an OpcuaProfile, not a {type(profile).__name__}")
+        check_url(address)
+        self._tags: dict[str, OpcuaTag] = dict(profile.tags)
+        self._session: Session | None = None
+
+    async def connect(self) -> None:
+        from drivers.opcua_session import Session
+
+        assert isinstance(self.profile, OpcuaProfile)  # noqa: S101 - checked when constructed
+        self._session = Session(self.address, self.config, self.profile, self.problems)
+        await self._session.connect()
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    @property
+    def _connection(self) -> Session:
+        if self._session is None:
+            raise DeviceLost(self.address, "not connected — use the driver in `async with`")
+        return self._session
+
+    async def stream(self, deliver: Deliver) -> None:
+        readable = [name for name, tag in self._tags.items() if tag.readable]
+        try:
+            await self._connection.stream(readable, deliver)
+        except DeviceLost as lost:
+            self.problems.update(dict.fromkeys(readable, lost.cause))
+            deliver([Reading(name, None, Quality.BAD, Reason.NOT_CONNECTED) for name in readable])
+            raise
+
+    async def read(self, paths: Sequence[str]) -> list[Reading]:
+        for path in paths:
+            self.tag(path)
+        return await self._connection.read(paths)
+
+    async def identify(self) -> Identity:
+        return await self._connection.identify()
+
+    async def send(self, path: str, tag: Tag, value: Value) -> None:
+        await self._connection.send(path, tag, value)

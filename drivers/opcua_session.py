@@ -1,0 +1,399 @@
+"""One connection to one OPC UA server, on asyncua. Imported only when a connection is made.
+
+Notifications are taken from asyncua's session, below its ``Subscription``, which would start a task for
+every single value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.crypto import security_policies
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.uaerrors._base import UaError
+from cryptography import x509
+
+from drivers.driver import (
+    ConnectError,
+    Deliver,
+    DeviceLost,
+    Identity,
+    WriteFailed,
+    WriteRefused,
+    WriteUnknown,
+    unreachable,
+)
+from drivers.opcua_options import OpcuaOptions, SecurityPolicy
+from drivers.opcua_profile import NodeAddress, OpcuaProfile
+from drivers.opcua_values import VARIANTS, Mismatch, converter, microseconds, raw_value, reason_of
+from drivers.profile import Tag
+from protocols.values import Quality, Reading, Reason, Value
+
+# asyncua logs a lost server several times, with tracebacks; the driver says it once, as DeviceLost.
+logging.getLogger("asyncua.client").setLevel(logging.CRITICAL)
+
+_BATCH = 500
+"""Nodes in one request."""
+_RETRY_S = 30.0
+"""Seconds until nodes that the server refused are asked for again: a PLC may load its program later."""
+_KEEP_ALIVE_S = 2.0
+"""Seconds between the server's signs of life while no value changes."""
+
+_make = tuple.__new__
+_GOOD, _NONE = Quality.GOOD, Reason.NONE
+
+_NEXT_STEPS = {
+    "BadUserAccessDenied": "check username and password in the device's options",
+    "BadIdentityTokenRejected": "check username and password in the device's options",
+    "BadIdentityTokenInvalid": "check username and password in the device's options",
+    "BadCertificateUntrusted": "trust our certificate on the server",
+    "BadSecurityChecksFailed": "trust our certificate on the server and check its clock",
+    "BadTooManySessions": "close another client: the server takes no more sessions",
+}
+
+
+class _Group:
+    """The tags of one sampling interval and their subscription. A tag's handle is its place in ``names``."""
+
+    def __init__(self, interval: float, names: Sequence[str], deliver: Deliver) -> None:
+        self.interval = interval
+        self.names = names
+        self.deliver = deliver
+        self.subscription = 0
+        self.alive = 0.0
+        """When the server last said anything, by the loop's clock."""
+        self.silent_after = math.inf
+        """Seconds of silence after which it counts as lost."""
+        self.waiting = set(range(len(names)))
+        """Handles that are not monitored yet."""
+        self.refused: dict[int, Reason] = {}
+
+
+class Session:
+    """A connected client and the profile's tags as nodes of this server.
+
+    Args:
+        address: endpoint URL.
+        options: security, user and times.
+        profile: the tags.
+        problems: why a tag is bad, by name; kept up to date here.
+    """
+
+    def __init__(
+        self, address: str, options: OpcuaOptions, profile: OpcuaProfile, problems: dict[str, str]
+    ) -> None:
+        self._address = address
+        self._options = options
+        self._tags = dict(profile.tags)
+        self._places = {name: profile.place(tag) for name, tag in self._tags.items()}
+        self._converters = {name: converter(tag) for name, tag in self._tags.items()}
+        self._problems = problems
+        self._nodes: dict[str, ua.NodeId] = {}
+        self._lost: asyncio.Future[str] | None = None
+        # asyncua's own probe is a second line: ours watches that data flows, not only that reads work.
+        self._client = Client(address, timeout=options.timeout, watchdog_intervall=options.watchdog)
+        self._client.connection_lost_callback = self._on_lost
+        self._client.name = self._client.description = "OneLot edge"
+
+    async def connect(self) -> None:
+        """Connect, log in and look the namespaces up.
+
+        Raises:
+            ConnectError: with what to change.
+        """
+        self._lost = asyncio.get_running_loop().create_future()
+        client, options = self._client, self._options
+        if options.username is not None:
+            client.set_user(options.username)
+        if options.password is not None:
+            client.set_password(options.password.get_secret_value())
+        for file in (options.certificate, options.private_key, options.server_certificate):
+            if file is not None and not file.is_file():
+                raise ConnectError(self._address, f"there is no file {file}", "check the device's options")
+        try:
+            if options.security is not SecurityPolicy.NONE:
+                client.application_uri = _application_uri(options) or client.application_uri
+                await client.set_security(
+                    getattr(security_policies, f"SecurityPolicy{options.security}"),
+                    str(options.certificate),
+                    str(options.private_key),
+                    server_certificate=str(options.server_certificate),
+                    mode=getattr(ua.MessageSecurityMode, options.mode),
+                )
+            await client.connect()
+            await self._resolve()
+        except OSError as error:
+            raise unreachable(self._address, error, options.timeout) from error
+        except UaError as error:
+            name = type(error).__name__
+            cause = str(error) or name
+            next_step = _NEXT_STEPS.get(name, "check security, certificate and user in the options")
+            raise ConnectError(
+                self._address, f"{name}: {cause}" if name not in cause else cause, next_step
+            ) from error
+        except ValueError as error:
+            raise ConnectError(self._address, str(error), "check the certificate and key files") from error
+
+    async def close(self) -> None:
+        """Log out if the server still answers, and let go of the socket in any case."""
+        if self._lost is not None and self._lost.done():
+            self._client.disconnect_socket()
+        # A server that is gone cannot be logged out from: that is no news here.
+        with contextlib.suppress(TimeoutError, OSError, UaError):
+            async with asyncio.timeout(self._options.timeout):
+                await self._client.disconnect()
+        self._client.disconnect_socket()
+
+    async def _on_lost(self, error: Exception) -> None:
+        self._give_up(str(error) or type(error).__name__)
+
+    def _give_up(self, cause: str) -> None:
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(cause)
+
+    async def _resolve(self) -> None:
+        uris = await self._client.get_namespace_array()
+        for name, place in self._places.items():
+            node = _node_id(place, uris)
+            if node is None:
+                self._problems[name] = f'the server has no namespace "{place.uri}"'
+            else:
+                self._nodes[name] = node
+
+    def _missing(self, names: Sequence[str]) -> list[Reading]:
+        """Readings of tags whose namespace the server does not have."""
+        return [
+            Reading(name, None, Quality.BAD, Reason.ILLEGAL_ADDRESS)
+            for name in names
+            if name not in self._nodes
+        ]
+
+    async def stream(self, names: Sequence[str], deliver: Deliver) -> None:
+        """Subscribe and deliver until cancelled.
+
+        Raises:
+            DeviceLost: connection closed, subscription ended, or no sign of life within the watchdog.
+        """
+        if self._lost is None:
+            raise DeviceLost(self._address, "not connected")
+        if missing := self._missing(names):
+            deliver(missing)
+        groups: dict[float, list[str]] = {}
+        for name in names:
+            if name in self._nodes:
+                groups.setdefault(self._tags[name].sampling, []).append(name)
+        try:
+            groups_made = [
+                await self._subscribe(interval, members, deliver) for interval, members in groups.items()
+            ]
+            await self._watch(groups_made, self._lost)
+        except TimeoutError:
+            raise DeviceLost(self._address, f"no answer within {self._options.timeout:g} s") from None
+        except (OSError, UaError) as error:
+            raise DeviceLost(self._address, f"cannot subscribe: {error}") from error
+
+    async def _watch(self, groups: Sequence[_Group], lost: asyncio.Future[str]) -> None:
+        """Until the connection is lost or falls silent; asks again for refused nodes meanwhile."""
+        clock = asyncio.get_running_loop().time
+        retry = clock() + _RETRY_S
+        while True:
+            due = min([retry, *(group.alive + group.silent_after for group in groups)])
+            done, _ = await asyncio.wait([lost], timeout=max(0.05, due - clock()))
+            if done:
+                raise DeviceLost(self._address, lost.result())
+            for group in groups:
+                if clock() - group.alive >= group.silent_after:
+                    cause = f"no data and no keep-alive for {group.silent_after:.1f} s"
+                    raise DeviceLost(self._address, cause)
+            if clock() >= retry:
+                for group in groups:
+                    await self._monitor(group)
+                retry = clock() + _RETRY_S
+
+    async def _subscribe(self, interval: float, names: Sequence[str], deliver: Deliver) -> _Group:
+        """One subscription with all its items."""
+        clock = asyncio.get_running_loop().time
+        group = _Group(interval, names, deliver)
+        converters = [self._converters[name] for name in names]
+
+        def notified(result: ua.PublishResult) -> None:
+            group.alive = clock()
+            notifications: Any = result.NotificationMessage.NotificationData
+            for notification in notifications or ():
+                items = getattr(notification, "MonitoredItems", None)
+                if items is None:
+                    status = getattr(notification, "Status", None)
+                    self._give_up(f"the server ended the subscription ({status.name if status else '?'})")
+                    continue
+                readings = []
+                for item in items:
+                    handle = item.ClientHandle
+                    readings.append(self._reading(names[handle], item.Value, converters[handle]))
+                deliver(readings)
+
+        parameters = ua.CreateSubscriptionParameters()
+        parameters.RequestedPublishingInterval = interval * 1000
+        parameters.RequestedMaxKeepAliveCount = max(1, round(_KEEP_ALIVE_S / interval))
+        parameters.RequestedLifetimeCount = 10 * parameters.RequestedMaxKeepAliveCount
+        parameters.MaxNotificationsPerPublish = 10_000
+        parameters.PublishingEnabled = True
+        group.alive = clock()
+        created = await self._client.uaclient.session.create_subscription(parameters, notified)
+        group.subscription = created.SubscriptionId
+        keep_alive = created.RevisedPublishingInterval / 1000 * created.RevisedMaxKeepAliveCount
+        group.silent_after = max(self._options.watchdog, 1.5 * keep_alive + 1.0)
+        await self._monitor(group)
+        return group
+
+    async def _monitor(self, group: _Group) -> None:
+        """Ask for the items that are not monitored yet; what the server refuses is said once."""
+        waiting = sorted(group.waiting)
+        for start in range(0, len(waiting), _BATCH):
+            batch = waiting[start : start + _BATCH]
+            parameters = ua.CreateMonitoredItemsParameters()
+            parameters.SubscriptionId = group.subscription
+            parameters.ItemsToCreate = [self._item(group, handle) for handle in batch]
+            parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+            results = await self._client.uaclient.session.create_monitored_items(parameters)
+            refused = []
+            for handle, result in zip(batch, results, strict=True):
+                if result.StatusCode.is_good():
+                    group.waiting.discard(handle)
+                    continue
+                reading = self._bad(group.names[handle], result.StatusCode)
+                if group.refused.get(handle) is not reading.reason:
+                    group.refused[handle] = reading.reason
+                    refused.append(reading)
+            if refused:
+                group.deliver(refused)
+
+    def _item(self, group: _Group, handle: int) -> ua.MonitoredItemCreateRequest:
+        item = ua.ReadValueId()
+        item.NodeId = self._nodes[group.names[handle]]
+        item.AttributeId = AttributeIds.Value
+        wanted = ua.MonitoringParameters()
+        wanted.ClientHandle = handle
+        wanted.SamplingInterval = group.interval * 1000
+        wanted.QueueSize = self._options.queue
+        wanted.DiscardOldest = True
+        request = ua.MonitoredItemCreateRequest()
+        request.ItemToMonitor = item
+        request.MonitoringMode = ua.MonitoringMode.Reporting
+        request.RequestedParameters = wanted
+        return request
+
+    async def read(self, names: Sequence[str]) -> list[Reading]:
+        """Read values once, each with its own status."""
+        found = {reading.path: reading for reading in self._missing(names)}
+        known = [name for name in dict.fromkeys(names) if name in self._nodes]
+        session = self._client.uaclient.session
+        try:
+            for start in range(0, len(known), _BATCH):
+                batch = known[start : start + _BATCH]
+                nodes = [self._nodes[name] for name in batch]
+                values = await session.read_attributes(nodes, AttributeIds.Value)
+                for name, value in zip(batch, values, strict=True):
+                    found[name] = self._reading(name, value, self._converters[name])
+        except TimeoutError:
+            raise DeviceLost(self._address, f"no answer within {self._options.timeout:g} s") from None
+        except (OSError, UaError) as error:
+            raise DeviceLost(self._address, str(error) or type(error).__name__) from error
+        return [found[name] for name in names]
+
+    async def identify(self) -> Identity:
+        """The server's BuildInfo (OPC 10000-5, 12.4)."""
+        ids = ObjectIds
+        nodes = [
+            ua.NodeId(ua.Int32(number))
+            for number in (
+                ids.Server_ServerStatus_BuildInfo_ManufacturerName,
+                ids.Server_ServerStatus_BuildInfo_ProductName,
+                ids.Server_ServerStatus_BuildInfo_SoftwareVersion,
+            )
+        ]
+        try:
+            values = await self._client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
+        except (TimeoutError, OSError, UaError) as error:
+            raise DeviceLost(self._address, str(error) or "no answer") from error
+        texts = [str(v.Value.Value) if v.Value is not None and v.Value.Value else "" for v in values]
+        return Identity(vendor=texts[0], product=texts[1], firmware=texts[2])
+
+    async def send(self, name: str, tag: Tag, value: Value) -> None:
+        """Write one value; see :meth:`drivers.driver.Driver.send`."""
+        if name not in self._nodes:
+            raise WriteFailed(f'"{name}": {self._problems.get(name, "unknown node")}')
+        try:
+            raw = raw_value(tag, value)
+        except ValueError as error:
+            raise WriteRefused(f'"{name}": {error}') from None
+        # No timestamps: many servers refuse a client's (BadWriteNotSupported).
+        data = ua.DataValue(ua.Variant(raw, VARIANTS[tag.type]))
+        try:
+            (status,) = await self._client.uaclient.session.write_attributes([self._nodes[name]], [data])
+        except (TimeoutError, OSError) as error:
+            cause = str(error) or "no answer"
+            raise WriteUnknown(f'"{name}": {cause}; it may have taken effect — read it back') from error
+        except UaError as error:
+            raise WriteFailed(f'"{name}": {error}') from error
+        if not status.is_good():
+            raise WriteFailed(f'"{name}": the server answered {status.name}')
+
+    def _reading(self, name: str, data: Any, convert: Callable[[Any], Value]) -> Reading:
+        status = data.StatusCode
+        code = 0 if status is None else status.value
+        if code >> 30 >= 2:
+            return self._bad(name, status, microseconds(data.SourceTimestamp))
+        value = data.Value.Value if data.Value is not None else None
+        try:
+            converted = convert(value)
+        except Mismatch:
+            kind = "nothing" if value is None else f"{data.Value.VariantType.name} {type(value).__name__}"
+            self._problems[name] = f"the server sends {kind}, the profile says {self._tags[name].type}"
+            return Reading(name, None, Quality.BAD, Reason.TYPE_MISMATCH, microseconds(data.SourceTimestamp))
+        if converted.__class__ is float and not math.isfinite(converted):
+            self._problems[name] = f"the server sends {converted}"
+            return Reading(name, None, Quality.BAD, Reason.SENSOR_FAILURE, microseconds(data.SourceTimestamp))
+        if self._problems:
+            self._problems.pop(name, None)
+        if code >> 30 == 1:
+            reason = reason_of(code)
+            return Reading(name, converted, Quality.UNCERTAIN, reason, microseconds(data.SourceTimestamp))
+        # tuple.__new__ makes the named tuple without a Python call: every value passes here.
+        return _make(Reading, (name, converted, _GOOD, _NONE, microseconds(data.SourceTimestamp)))
+
+    def _bad(self, name: str, status: ua.StatusCode, time: int | None = None) -> Reading:
+        self._problems[name] = f"{status.name}: {status.doc}"
+        return Reading(name, None, Quality.BAD, reason_of(status.value), time)
+
+
+def _application_uri(options: OpcuaOptions) -> str | None:
+    """The URI in our certificate: servers compare it with the one a client says it has."""
+    if options.certificate is None:
+        return None
+    data = options.certificate.read_bytes()
+    pem = data.lstrip().startswith(b"-----")
+    certificate = x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return uris[0] if uris else None
+
+
+def _node_id(place: NodeAddress, uris: Sequence[str]) -> ua.NodeId | None:
+    if place.uri is None:
+        number = place.number
+    elif place.uri in uris:
+        number = uris.index(place.uri)
+    else:
+        return None
+    return ua.NodeId(place.identifier, number)  # type: ignore[arg-type]

@@ -1,0 +1,130 @@
+"""OPC UA values, times and status codes as ours. Imported only together with asyncua."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from asyncua import ua
+from asyncua.ua.status_codes import StatusCodes
+
+from drivers.profile import Tag
+from drivers.scaling import FLOATS, raw_number, scaler
+from protocols.values import DataType, Reason, Value
+
+VARIANTS = {
+    DataType.BOOL: ua.VariantType.Boolean,
+    DataType.INT16: ua.VariantType.Int16,
+    DataType.UINT16: ua.VariantType.UInt16,
+    DataType.INT32: ua.VariantType.Int32,
+    DataType.UINT32: ua.VariantType.UInt32,
+    DataType.INT64: ua.VariantType.Int64,
+    DataType.UINT64: ua.VariantType.UInt64,
+    DataType.FLOAT32: ua.VariantType.Float,
+    DataType.FLOAT64: ua.VariantType.Double,
+    DataType.STRING: ua.VariantType.String,
+}
+
+_REASONS = {
+    StatusCodes.BadNodeIdUnknown: Reason.ILLEGAL_ADDRESS,
+    StatusCodes.BadNodeIdInvalid: Reason.ILLEGAL_ADDRESS,
+    StatusCodes.BadAttributeIdInvalid: Reason.ILLEGAL_ADDRESS,
+    StatusCodes.BadNotConnected: Reason.NOT_CONNECTED,
+    StatusCodes.BadNoCommunication: Reason.NOT_CONNECTED,
+    StatusCodes.BadCommunicationError: Reason.NOT_CONNECTED,
+    StatusCodes.BadTimeout: Reason.TIMEOUT,
+    StatusCodes.BadDeviceFailure: Reason.DEVICE_FAILURE,
+    StatusCodes.BadSensorFailure: Reason.SENSOR_FAILURE,
+    StatusCodes.BadOutOfRange: Reason.OUT_OF_RANGE,
+    StatusCodes.BadConfigurationError: Reason.CONFIGURATION,
+    StatusCodes.BadTypeMismatch: Reason.TYPE_MISMATCH,
+    StatusCodes.BadWaitingForInitialData: Reason.STALE,
+    StatusCodes.UncertainLastUsableValue: Reason.STALE,
+    StatusCodes.UncertainNoCommunicationLastUsableValue: Reason.STALE,
+    StatusCodes.UncertainSensorNotAccurate: Reason.SENSOR_FAILURE,
+    StatusCodes.UncertainEngineeringUnitsExceeded: Reason.OUT_OF_RANGE,
+}
+
+
+def reason_of(code: int) -> Reason:
+    """What a bad or uncertain status code means. Its low half holds flags (OPC 10000-4, 7.39.1)."""
+    return _REASONS.get(code & 0xFFFF0000, Reason.OTHER)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - asyncua's times without a zone are UTC
+
+
+class Mismatch(Exception):
+    """A value that is not of its tag's type."""
+
+
+def _boolean(value: Any) -> Value:
+    if isinstance(value, bool):
+        return value
+    raise Mismatch
+
+
+def _whole(value: Any) -> Value:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    raise Mismatch
+
+
+def _real(value: Any) -> Value:
+    if value.__class__ is float:  # nearly always
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise Mismatch
+
+
+def _text(value: Any) -> Value:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, ua.LocalizedText):
+        return value.Text or ""
+    if isinstance(value, ua.QualifiedName):
+        return value.Name or ""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise Mismatch
+
+
+def converter(tag: Tag) -> Callable[[Any], Value]:
+    """Turns what the server sends into the tag's value, scaled; raises :class:`Mismatch`."""
+    if tag.type is DataType.STRING:
+        return _text
+    if tag.type is DataType.BOOL:
+        return _boolean
+    plain = _real if tag.type in FLOATS else _whole
+    if not tag.scaled:
+        return plain
+    scale = scaler(tag.scale, tag.offset)
+    return lambda value: scale(plain(value))  # type: ignore[arg-type]
+
+
+def microseconds(time: datetime | None) -> int | None:
+    """A time as µs since 1970, exactly."""
+    if time is None:
+        return None
+    since = time - (_NAIVE_EPOCH if time.tzinfo is None else _EPOCH)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def raw_value(tag: Tag, value: Value) -> Value:
+    """A tag's value as the server holds it.
+
+    Raises:
+        ValueError: it does not fit the tag's type.
+    """
+    if tag.type is DataType.STRING:
+        if not isinstance(value, str):
+            raise ValueError(f"{value!r} is not text")
+        return value
+    if tag.type is DataType.BOOL:
+        if not isinstance(value, bool):
+            raise ValueError(f"{value!r} is not true or false")
+        return value
+    return raw_number(tag.type, value, tag.scale, tag.offset)

@@ -1,0 +1,42 @@
+"""Profile files: found below a folder, read with the schema of the driver that they name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drivers.profile import AnyProfile, Profile, Tag
+from drivers.registry import driver_names, driver_type
+from protocols.documents import Document, DocumentError, not_one_of, read
+
+
+def load_profile(path: Path) -> AnyProfile:
+    """Read a profile with the schema of the driver that its ``protocol`` names.
+
+    Raises:
+        DocumentError: every mistake with file, line, column, value and what would be right.
+    """
+    return check_profile(read(path))
+
+
+def check_profile(document: Document) -> AnyProfile:
+    """A parsed document as a profile; see :func:`load_profile`."""
+    known = driver_names()
+    data = document.data if isinstance(document.data, dict) else {}
+    protocol = data.get("protocol")
+    if protocol is None or protocol in known:
+        return document.validate(driver_type(protocol).profile if protocol is not None else Profile[Tag])
+    problems = [document.problem(("protocol",), f"protocol: {not_one_of(protocol, known)}")]
+    try:
+        document.validate(Profile[Tag])
+    except DocumentError as error:
+        problems += error.problems
+    raise DocumentError(sorted(set(problems), key=lambda p: (p.line, p.col)))
+
+
+def find_profiles(root: Path) -> dict[str, Path]:
+    """Profiles below a folder by name: ``acme/press-40`` is ``acme/press-40.yaml``. Sorted by name."""
+    return {
+        path.relative_to(root).with_suffix("").as_posix(): path
+        for path in sorted(root.rglob("*.yaml"))
+        if path.is_file()
+    }

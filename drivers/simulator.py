@@ -1,0 +1,212 @@
+"""A profile, served: the machine an integrator does not have yet, on its real protocol.
+
+A :class:`ProfileServer` shows the tags of a profile where the same profile reads them. Whoever owns it
+sets values; :class:`Movement` makes up plausible ones. The servers themselves live beside their drivers
+(``modbus_simulator``, ``opcua_simulator``) and are found through the driver's ``DriverType``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from drivers.profile import AnyProfile, Role, Tag
+from drivers.scaling import FLOATS, whole_range
+from protocols.values import DataType, Reason, Value
+
+OnWrite = Callable[[str, Value], None]
+"""Told the tag and the value (in the tag's unit) when a client has written."""
+
+
+class ProfileServer(ABC):
+    """A server that shows a profile on its protocol.
+
+    Args:
+        profile: what to show.
+        host: address to listen on; loopback unless told otherwise.
+        port: 0 takes any free one; see :attr:`url` once it runs.
+    """
+
+    def __init__(self, profile: AnyProfile, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.profile = profile
+        self.host = host
+        self.port = port
+        self.silent = False
+        """Accept connections and requests, but answer nothing, like a device whose program hangs."""
+        self.on_write: OnWrite | None = None
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """The address a driver takes."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Listen, with every tag at its type's zero.
+
+        Raises:
+            OSError: the port is taken.
+        """
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Close every connection and stop listening. What was set is kept for another start."""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @abstractmethod
+    def set(self, name: str, value: Value) -> None:
+        """Show a value (in the tag's unit) from now on. May be called before the server is started.
+
+        Raises:
+            KeyError: no such tag.
+            ValueError: the value does not fit the tag's type.
+        """
+
+    @abstractmethod
+    def get(self, name: str) -> Value:
+        """The value shown now, whether it was set here or written by a client."""
+
+    @abstractmethod
+    def fail(self, name: str, reason: Reason = Reason.SENSOR_FAILURE) -> None:
+        """Let reading one tag fail until it is set again."""
+
+    def update(self, values: Mapping[str, Value]) -> None:
+        """Set several tags."""
+        for name, value in values.items():
+            self.set(name, value)
+
+
+def zero(tag: Tag) -> Value:
+    """The value of a tag that nobody has set: the one whose raw value is zero."""
+    if tag.type is DataType.STRING:
+        return ""
+    if tag.type is DataType.BOOL:
+        return False
+    if tag.scaled:
+        return tag.offset
+    return 0.0 if tag.type in FLOATS else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Swing:
+    """A value that swings about a middle: seconds a period, and how much of the width is noise."""
+
+    middle: float
+    width: float
+    period: float
+    noise: float = 0.1
+
+
+_SWINGS = {
+    Role.SPINDLE_LOAD: Swing(45, 30, 20),
+    Role.VIBRATION: Swing(2.2, 0.8, 9, 0.3),
+    Role.TEMPERATURE: Swing(48, 12, 600, 0.02),
+    Role.CURRENT: Swing(12, 4, 15),
+    Role.VOLTAGE: Swing(230, 3, 40),
+    Role.POWER: Swing(6.5, 3, 15),
+    Role.PRESSURE: Swing(6, 0.4, 30),
+    Role.FLOW: Swing(18, 3, 25),
+    Role.FORCE: Swing(80, 40, 8),
+    Role.HUMIDITY: Swing(45, 5, 900, 0.02),
+    Role.LEVEL: Swing(60, 30, 300, 0.02),
+    Role.FEED_RATE: Swing(3000, 400, 12, 0.05),
+    Role.SPEED: Swing(1.2, 0.3, 10),
+}
+_CYCLE = 45.0
+"""Seconds between two parts."""
+_RISING = {
+    Role.PART_COUNT: _CYCLE,
+    Role.SCRAP_COUNT: _CYCLE * 27,
+    Role.COUNTER: 1.0,
+}
+"""Seconds a count takes to rise by one."""
+
+
+class Movement:
+    """Plausible values for a profile as time goes by. Pure: the same time gives the same values."""
+
+    def __init__(self, profile: AnyProfile) -> None:
+        self._tags = profile.tags
+        self._states = [raw for raw in profile.states if profile.states[raw].item_state == "executing"]
+        self._states += [raw for raw in profile.states if raw not in self._states]
+
+    def values(self, seconds: float) -> dict[str, Value]:
+        """Every tag's value ``seconds`` after the start; what a client may write is left alone."""
+        return {
+            name: self._value(name, tag, seconds)
+            for name, tag in self._tags.items()
+            if tag.readable and not tag.writable
+        }
+
+    def _value(self, name: str, tag: Tag, seconds: float) -> Value:
+        seed = zlib.crc32(name.encode())
+        if tag.role is Role.STATE and self._states:
+            # Mostly the first executing state, now and then another one for a while.
+            turn = int(seconds // 60) % 8
+            raw = self._states[0] if turn < 6 else self._states[turn % len(self._states)]
+            return _fit(tag, _number_of(tag, raw))
+        if tag.role in _RISING:
+            return _fit(tag, int(seconds // _RISING[tag.role]))
+        if tag.role is Role.ENERGY:
+            return _fit(tag, 1000 + seconds * 6.5 / 3600)
+        if tag.role is Role.TOOL_LIFE:
+            return _fit(tag, 100 - seconds / 60 % 100)
+        if tag.role is Role.BATTERY:
+            return _fit(tag, 60 + 35 * math.sin(seconds / 1800 * math.tau))
+        if tag.role is Role.REMOTE_ENABLED:
+            return _fit(tag, 1)
+        if tag.role is Role.ALARM:
+            return _fit(tag, 0)
+        if tag.type is DataType.STRING:
+            return f"{name.rpartition('/')[2]}-{int(seconds // 300) + 1}"[: tag.length or None]
+        if tag.type is DataType.BOOL:
+            return int(seconds // (3 + seed % 7)) % 2 == 1
+        swing = _SWINGS.get(tag.role) if tag.role else None
+        swing = swing or Swing(50, 20, 10 + seed % 50)
+        wave = math.sin((seconds / swing.period + seed % 97 / 97) * math.tau)
+        ripple = math.sin(seconds * 7.3 + seed) * math.sin(seconds * 11.9)
+        return _fit(tag, swing.middle + swing.width * (wave * (1 - swing.noise) + ripple * swing.noise))
+
+
+def _number_of(tag: Tag, raw: bool | int | str) -> bool | int | str:
+    """The raw value behind a word of the tag's enum."""
+    return next((number for number, word in (tag.enum or {}).items() if word == raw), raw)
+
+
+def _fit(tag: Tag, value: float | str) -> Value:
+    """A value in the tag's type, within its range."""
+    if isinstance(value, str):
+        return value[: tag.length or None]
+    if tag.type is DataType.BOOL:
+        return bool(value)
+    if tag.type is DataType.STRING:
+        return str(value)[: tag.length or None]
+    if tag.type in FLOATS:
+        return float(value)
+    low, high = whole_range(tag.type)
+    raw = max(low, min(high, round((value - tag.offset) / tag.scale)))
+    return raw * tag.scale + tag.offset if tag.scaled else raw
+
+
+async def move(server: ProfileServer, *, interval: float = 0.5) -> None:
+    """Let a server's values move until cancelled."""
+    movement = Movement(server.profile)
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    while True:
+        server.update(movement.values(clock() - start))
+        await asyncio.sleep(interval)

@@ -1,0 +1,1 @@
+"""The virtual factory: pure physics beside the servers that show it on real protocols."""

@@ -1,0 +1,1 @@
+"""The agent on a workstation PC, and the operator terminal."""

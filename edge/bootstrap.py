@@ -1,0 +1,161 @@
+"""The one place that builds an edge: every part is made here and given what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import sqlite3
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from drivers.driver import Driver
+from drivers.registry import driver_type
+from edge.agent import Agent
+from edge.api import token_of
+from edge.collector import Collector, definitions
+from edge.config import Machine, Setup
+from edge.journal import WORKCELL
+from edge.machine import MachineWatch, open_stops
+from edge.numbering import keep_catalogue, kept_catalogue, number_tags
+from edge.outbox import Outbox, append_states
+from edge.pipe import MqttPipe, PipeEvent
+from edge.recorder import Recorder, last_time, stored_stops
+from edge.stations import Stations, places
+from edge.store import Store
+from edge.uplink import Handlers, Running, Uplink, topics
+from edge.witness import Witness
+from protocols.catalogue import Catalogue
+from protocols.clock import Clock
+from protocols.lifecycles import RunState
+from protocols.states import CatalogueAnnounced, ConfigApplied
+
+DATABASE = "edge.db"
+
+
+def new_id() -> str:
+    """Id of something that begins at this edge."""
+    return uuid.uuid4().hex
+
+
+@contextlib.asynccontextmanager
+async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") -> AsyncIterator[Agent]:
+    """An edge, its file open and its parts made; run it with :meth:`Agent.run` inside the block.
+
+    Raises:
+        StoreError: the edge's file cannot be used.
+        OSError: nobody listens at ``witness`` (HOST:PORT), or the data folder cannot be written.
+    """
+    clock = clock or Clock()
+    config = setup.config
+    async with contextlib.AsyncExitStack() as stack:
+        for protocol in sorted({machine.profile.protocol for machine in setup.machines}):
+            await asyncio.to_thread(driver_type(protocol).warm_up)
+        store = Store(config.data / DATABASE, (WORKCELL,), config.outbox.limits)
+        await stack.enter_async_context(store)
+        clock.resume(await store.read(last_time))
+        if witness:
+            told = Witness(setup.edge.id, witness)
+            stack.callback(told.close)
+            store.after_commit(told)
+        outbox = Outbox(store, clock, config.outbox.bounds)
+        await outbox.open()
+        configs = {name: _content_hash(path.read_bytes()) for name, path in setup.sources.items()}
+        catalogue, stops = await _announce(setup, store, clock, configs)
+        recorder = Recorder(outbox, catalogue.content_hash())
+        stations = Stations(
+            places(setup.site, setup.edge.id),
+            store,
+            clock,
+            link=lambda: uplink.status,
+            devices={machine.device.id: machine.device.workcells for machine in setup.machines},
+            new_id=new_id,
+        )
+        uplink = _uplink(setup, outbox, stations, Running(configs, catalogue.content_hash()))
+        await stations.open()
+        collectors = [
+            _collector(setup, machine, recorder, clock, catalogue, stations, stops)
+            for machine in setup.machines
+        ]
+        agent = Agent(
+            setup, outbox, recorder, uplink, stations, collectors, token_of(config.data), clock.now()
+        )
+        recorder.on_events = agent.hear
+        yield agent
+
+
+def _content_hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+async def _announce(
+    setup: Setup, store: Store, clock: Clock, configs: dict[str, str]
+) -> tuple[Catalogue, list[tuple[str, str, str, int]]]:
+    """Number the tags, and tell the cloud of them and of what runs, ahead of any sample."""
+    tags = [tag for machine in setup.machines for tag in definitions(machine.device, machine.profile)]
+    now = clock.now()
+
+    def work(db: sqlite3.Connection) -> tuple[Catalogue, list[tuple[str, str, str, int]]]:
+        catalogue = number_tags(db, setup.edge.id, tags)
+        content_hash = keep_catalogue(db, catalogue, now)
+        append_states(db, [CatalogueAnnounced(content_hash, catalogue), ConfigApplied(now, configs)])
+        return catalogue, stored_stops(db)
+
+    return await store.run(work)
+
+
+def _uplink(setup: Setup, outbox: Outbox, stations: Stations, running: Running) -> Uplink:
+    edge = setup.edge.id
+
+    def pipe(deliver: Callable[[PipeEvent], None]) -> MqttPipe:
+        neighbours = [other.id for other in setup.site.edges]
+        return MqttPipe(setup.config.broker, f"onelot-edge-{edge}", topics(edge, neighbours), deliver)
+
+    async def catalogue_asked(content_hash: bytes) -> None:
+        """Announce again what the cloud does not know (any more)."""
+
+        def work(db: sqlite3.Connection) -> None:
+            known = kept_catalogue(db, content_hash)
+            if known is not None:
+                append_states(db, [CatalogueAnnounced(content_hash, known)])
+
+        await outbox.store.run(work, urgent=False)
+
+    handlers = Handlers(
+        stations.jobs_received, stations.release_requested, stations.neighbour_actions, catalogue_asked
+    )
+    return Uplink(edge, outbox, running, handlers, pipe)
+
+
+def _collector(
+    setup: Setup,
+    machine: Machine,
+    recorder: Recorder,
+    clock: Clock,
+    catalogue: Catalogue,
+    stations: Stations,
+    stops: list[tuple[str, str, str, int]],
+) -> Collector:
+    device, profile = machine.device, machine.profile
+    cells = setup.site.workcells()
+
+    def make_driver() -> Driver[Any]:
+        return driver_type(profile.protocol).create(device.url, profile, device.options)
+
+    def is_busy(workcell: str) -> bool:
+        if workcell not in setup.edge.workcells:
+            return False
+        return any(run.state is RunState.RUNNING for run in stations.view(workcell).runs)
+
+    watch = MachineWatch(
+        device.id,
+        profile,
+        {workcell: cells[workcell].micro_stop for workcell in device.workcells},
+        new_id,
+        is_busy,
+        open_stops(stops, device.id),
+    )
+    return Collector(
+        device, profile, make_driver, recorder, clock, catalogue, watch, on_count=stations.counted
+    )

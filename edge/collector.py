@@ -1,0 +1,359 @@
+"""The one owner of a device's I/O: connects, streams, and comes back when the device is lost.
+
+Readings become samples: deadband, quality and strictly increasing time for each tag. The inner loop of
+:meth:`Collector.deliver` runs for every reading of every poll; it looks for "nothing new" first and touches
+nothing but lists and slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from drivers.driver import Capability, Driver, DriverError, Identity
+from drivers.profile import AnyProfile, Tag
+from edge import identity
+from edge.machine import WATCHED, MachineWatch
+from edge.recorder import MAX_WAITING, Recorder
+from protocols.catalogue import Catalogue, TagDefinition
+from protocols.clock import Clock
+from protocols.site import Device
+from protocols.states import DeviceHeartbeat, Notice
+from protocols.telemetry import Flag
+from protocols.values import MICROSECONDS, Quality, Reading, Reason, Value
+
+log = structlog.get_logger(__name__)
+
+CONNECT_TIMEOUT = 30.0
+IDENTIFY_TIMEOUT = 5.0
+RETRY_FIRST, RETRY_SOON, RETRY_MOST = 0.5, 4.0, 30.0
+"""Seconds between attempts: doubling up to ``RETRY_SOON``; ``RETRY_MOST`` once it is lost for long."""
+LOST_FOR_LONG = 600.0
+SETTLED = 10.0
+"""Seconds a connection must hold before the next loss starts with the shortest wait again."""
+HEARTBEAT = 10.0
+SWEEP = 1.0
+MAX_TEXT = 1024
+"""Characters of a text value that are kept."""
+
+_GOOD, _UNCERTAIN, _BAD = int(Quality.GOOD), int(Quality.UNCERTAIN), int(Quality.BAD)
+_FLAG = int(Reason.CLOCK_UNCERTAIN)
+
+
+class _TagState:
+    """What is remembered of one tag. ``value``/``reason`` as last sent; a bad tag has no value."""
+
+    __slots__ = (
+        "band",
+        "is_bad",
+        "max_interval",
+        "name",
+        "number",
+        "percent",
+        "reason",
+        "ts",
+        "value",
+        "watched",
+    )
+
+    def __init__(self, name: str, tag: Tag, number: int) -> None:
+        self.name = name
+        self.number = number
+        self.band = tag.deadband
+        self.percent = tag.deadband_percent / 100
+        self.max_interval = int(tag.max_interval * MICROSECONDS)
+        self.watched = tag.role in WATCHED
+        self.value: Value = None
+        self.is_bad = False
+        self.reason = -1
+        """Reason of the last bad or uncertain sample, 0 after a good one, -1 before the first."""
+        self.ts = 0
+
+
+def definitions(device: Device, profile: AnyProfile) -> list[TagDefinition]:
+    """Catalogue entries of a device's readable tags, not numbered yet. Paths are ``device/tag``."""
+    return [
+        TagDefinition(
+            number=0,
+            path=f"{device.id}/{name}",
+            type=tag.value_type,
+            unit=tag.unit,
+            role=str(tag.role) if tag.role is not None else "",
+            device=device.id,
+            max_interval=tag.max_interval,
+        )
+        for name, tag in profile.tags.items()
+        if tag.readable
+    ]
+
+
+@dataclass(slots=True)
+class Collector:
+    """One device. :meth:`run` until cancelled; call :meth:`sweep` about every second.
+
+    ``make_driver`` gives a new driver for every attempt. ``on_count`` hears the machine's part counter.
+    """
+
+    device: Device
+    profile: AnyProfile
+    make_driver: Callable[[], Driver[Any]]
+    recorder: Recorder
+    clock: Clock
+    catalogue: Catalogue
+    machine: MachineWatch
+    on_count: Callable[[str, int], None] = lambda _device, _count: None
+    jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)
+    connected: bool = field(default=False, init=False)
+    last_read: int = field(default=0, init=False)
+    """µs UTC of the last confirmed read."""
+    detail: str = field(default="not connected yet", init=False)
+    """Why it is not connected; empty while it is."""
+    readings: int = field(default=0, init=False)
+    """Readings delivered by the driver, for the metrics."""
+    losses: int = field(default=0, init=False)
+    problems: Mapping[str, str] = field(default_factory=dict, init=False)
+    """Why tags have no good value, in the machine's own words."""
+    _tags: dict[str, _TagState] = field(default_factory=dict, init=False)
+    _subscribed: bool = field(default=False, init=False)
+    _offset: int | None = field(default=None, init=False)
+    _said_lost: bool = field(default=False, init=False)
+    _differs: str = field(default="", init=False)
+    _asks: bool = field(default=True, init=False)
+    """Whether the machine is asked what it is: not again once it did not answer."""
+
+    def __post_init__(self) -> None:
+        numbers = {tag.path: tag.number for tag in self.catalogue.tags}
+        for name, tag in self.profile.tags.items():
+            if tag.readable:
+                self._tags[name] = _TagState(name, tag, numbers[f"{self.device.id}/{name}"])
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        loop = asyncio.get_running_loop()
+        # Whatever was read before this start: from here on there is a gap until the first reading.
+        self.recorder.report([self._heartbeat(self.clock.now(), "edge started")])
+        wait, lost_since = RETRY_FIRST, loop.time()
+        while True:
+            connected_at: float | None = None
+            try:
+                driver = self.make_driver()
+                self.problems = driver.problems
+                async with contextlib.AsyncExitStack() as stack:
+                    async with asyncio.timeout(CONNECT_TIMEOUT):
+                        await stack.enter_async_context(driver)
+                    connected_at = loop.time()
+                    self._came(driver)
+                    await self._identify(driver)
+                    await driver.stream(self.deliver)
+                cause = "the driver stopped streaming"
+            except TimeoutError:
+                cause = f"{self.device.url}: no connection within {CONNECT_TIMEOUT:g} s"
+            except (DriverError, OSError) as error:
+                cause = str(error) or type(error).__name__
+            except Exception as error:  # one driver's defect must not stop the other machines
+                cause = f"{type(error).__name__}: {error}"
+                log.exception("device.driver_failed", device=self.device.id)
+            self._went(cause)
+            if connected_at is not None:
+                if loop.time() - connected_at >= SETTLED:
+                    wait = RETRY_FIRST
+                lost_since = loop.time()
+            await asyncio.sleep(wait * self.jitter())
+            most = RETRY_SOON if loop.time() - lost_since < LOST_FOR_LONG else RETRY_MOST
+            wait = min(2 * wait, most)
+
+    def heartbeat(self) -> DeviceHeartbeat:
+        """Connection and last confirmed read, now."""
+        return self._heartbeat(self.clock.now(), self.detail)
+
+    # --- the way of a sample --------------------------------------------------------------------------
+
+    def deliver(self, readings: list[Reading]) -> None:
+        """Take readings of the driver: what is new becomes samples."""
+        now = self.clock.now()
+        self.readings += len(readings)
+        tags = self._tags
+        rows = self.recorder.rows
+        add_tag, add_time, add_value = rows.tags.append, rows.times.append, rows.values.append
+        before = len(rows.tags)
+        seen = False
+        watched: list[tuple[_TagState, Value, int, str]] = []
+        receive = self.device.clock == "receive"
+        uncertain = self.clock.uncertain
+        for name, value, quality, reason, source in readings:
+            tag = tags[name]
+            if quality:
+                if quality == _BAD:
+                    value = None
+                    if tag.is_bad and tag.reason == reason:
+                        continue
+                elif tag.value == value and tag.reason == reason:
+                    seen = True
+                    continue
+                else:
+                    seen = True
+            else:
+                seen = True
+                if value == tag.value and tag.reason == 0:
+                    continue
+                if value != value or value in _INFINITE:  # not a number
+                    quality, reason, value = Quality.BAD, Reason.SENSOR_FAILURE, None
+                    if tag.is_bad and tag.reason == reason:
+                        continue
+                elif tag.reason == 0 and (tag.band or tag.percent) and _is_within(tag, value):
+                    continue
+                elif value.__class__ is str and len(value) > MAX_TEXT:
+                    quality, reason, value = Quality.UNCERTAIN, Reason.OUT_OF_RANGE, value[:MAX_TEXT]
+                    if value == tag.value and tag.reason == reason:
+                        continue
+            ts = now if receive or source is None else self._device_time(source, now)
+            if ts <= tag.ts:
+                ts = now if now > tag.ts else tag.ts + 1
+            tag.ts = ts
+            tag.value = value
+            tag.reason = int(reason)
+            tag.is_bad = quality == _BAD
+            if quality:
+                rows.flags.append(Flag(len(rows.tags), int(quality), int(reason)))
+            elif uncertain:
+                rows.flags.append(Flag(len(rows.tags), _UNCERTAIN, _FLAG))
+            add_tag(tag.number)
+            add_time(ts)
+            add_value(value)
+            if tag.watched:
+                watched.append((tag, value, ts, "" if quality != _BAD else Reason(reason).name.lower()))
+        if seen or not readings:
+            self.last_read = now
+        if watched:
+            self._watch(watched)
+        if len(rows.tags) > before:
+            self.recorder.touch()
+            if len(rows.tags) > MAX_WAITING:
+                self.recorder.spill()
+
+    def sweep(self) -> None:
+        """Send healthy values again whose ``max_interval`` has passed, and open stops that are due."""
+        now = self.clock.now()
+        if self.connected:
+            if self._subscribed:
+                # A subscription reports changes only; its watchdog ends the stream when data stops flowing.
+                self.last_read = now
+            rows = self.recorder.rows
+            for tag in self._tags.values():
+                if tag.reason == 0 and now - tag.ts >= tag.max_interval and self.last_read > tag.ts:
+                    tag.ts = now
+                    if self.clock.uncertain:
+                        rows.flags.append(Flag(len(rows.tags), _UNCERTAIN, _FLAG))
+                    rows.tags.append(tag.number)
+                    rows.times.append(now)
+                    rows.values.append(tag.value)
+            if rows.tags:
+                self.recorder.touch()
+        self.recorder.report(self.machine.tick(now))
+
+    def _device_time(self, source: int, now: int) -> int:
+        """The device's own time, or that corrected by how far its clock is off."""
+        if self.device.clock == "trust":
+            return source
+        delay = now - source
+        if self._offset is None or delay < self._offset:
+            self._offset = delay  # the quickest delivery shows the offset best
+        else:
+            self._offset += (delay - self._offset) // 1000
+        return source + self._offset
+
+    def _watch(self, changes: list[tuple[_TagState, Value, int, str]]) -> None:
+        parts = self.machine.parts
+        for tag, value, ts, trouble in changes:
+            self.recorder.report(self.machine.value(tag.name, value, ts, trouble))
+        if self.machine.parts is not None and self.machine.parts != parts:
+            self.on_count(self.device.id, self.machine.parts)
+
+    # --- coming and going -----------------------------------------------------------------------------
+
+    def _came(self, driver: Driver[Any]) -> None:
+        now = self.clock.now()
+        self._subscribed = Capability.SUBSCRIBE in driver.capabilities
+        self.connected, self.detail = True, ""
+        self.recorder.report([*self.machine.connection(connected=True, ts=now), self._heartbeat(now, "")])
+        if self._said_lost:
+            log.info("device.back", device=self.device.id, address=self.device.url)
+        else:
+            log.info("device.connected", device=self.device.id, address=self.device.url)
+        self._said_lost = False
+
+    async def _identify(self, driver: Driver[Any]) -> None:
+        """Ask the machine what it is, and tell once when its profile was made for another."""
+        is_asked = Capability.IDENTIFY in driver.capabilities and identity.is_checked(self.profile)
+        if not (is_asked and self._asks):
+            return
+        try:
+            async with asyncio.timeout(IDENTIFY_TIMEOUT):
+                found = await self._identity(driver)
+        except (DriverError, OSError, TimeoutError) as error:
+            self._asks = False  # an old device may hang up on the question, and would never be read
+            log.debug("device.not_identified", device=self.device.id, cause=str(error) or "no answer")
+            return
+        differs = identity.mismatch(self.device.id, self.profile, found)
+        if differs and differs != self._differs:
+            self.recorder.report([Notice(self.clock.now(), "warning", identity.CODE, differs)])
+        self._differs = differs
+
+    async def _identity(self, driver: Driver[Any]) -> Identity:
+        found = await driver.identify()
+        if (tag := identity.firmware_tag(self.profile)) is not None:
+            (reading,) = await driver.read([tag])
+            if reading.value is not None:
+                found = replace(found, firmware=str(reading.value))
+        return found
+
+    def _went(self, cause: str) -> None:
+        """The device is lost, or could not be reached: say so once, and mark its tags once."""
+        now = self.clock.now()
+        was_connected, self.connected, self.detail = self.connected, False, cause
+        self._offset = None
+        gone = [name for name, tag in self._tags.items() if not tag.is_bad]
+        if gone:
+            self.deliver([Reading(name, None, Quality.BAD, Reason.NOT_CONNECTED) for name in gone])
+        if was_connected or not self._said_lost:
+            self.losses += was_connected
+            self.recorder.report(
+                [*self.machine.connection(connected=False, ts=now), self._heartbeat(now, cause)]
+            )
+        if not self._said_lost:
+            log.warning("device.lost", device=self.device.id, address=self.device.url, cause=cause)
+        self._said_lost = True
+
+    def _heartbeat(self, now: int, detail: str) -> DeviceHeartbeat:
+        return DeviceHeartbeat(now, self.device.id, self.connected, self.last_read, detail)
+
+
+_INFINITE = (float("inf"), float("-inf"))
+
+
+def _is_within(tag: _TagState, value: Any) -> bool:
+    """Whether a number is so near to the last one sent that it need not be."""
+    before = tag.value
+    if before is None or value.__class__ is bool or value.__class__ is str or before.__class__ is str:
+        return False
+    band = tag.band or abs(before) * tag.percent  # type: ignore[arg-type]
+    return bool(abs(value - before) <= band)
+
+
+async def sweep_all(collectors: list[Collector], recorder: Recorder) -> None:
+    """Sweep every device each second, and send all heartbeats together every ten."""
+    loop = asyncio.get_running_loop()
+    due = loop.time() + HEARTBEAT
+    while True:
+        await asyncio.sleep(SWEEP)
+        for collector in collectors:
+            collector.sweep()
+        if loop.time() >= due:
+            due = loop.time() + HEARTBEAT
+            recorder.report([collector.heartbeat() for collector in collectors])

@@ -1,0 +1,168 @@
+"""What a person (or a virtual operator) at a station asks for: the requests of the edge API.
+
+A command states an intent and carries an id made where it was made; sending it again is harmless. What
+became of it are actions (:mod:`protocols.actions`): facts that are kept for ever.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+from protocols.actions import MAX_TEXT
+
+CommandId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")]
+"""Made by the terminal; runs and andon calls take theirs from the command that opened them."""
+
+Pseudonym = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,16}$")]
+"""Stands for a person; never a name."""
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+FreeText = Annotated[str, StringConstraints(max_length=MAX_TEXT, strip_whitespace=True)]
+Quantity = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=6)]
+
+
+class _Command(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: CommandId
+    actor: Pseudonym
+
+
+class OpenRun(_Command):
+    """Take operations in hand as one run: into setup, or straight into production.
+
+    ``unconfirmed_ok`` says that the person saw the pieces of a predecessor whose finish nobody reported.
+    """
+
+    do: Literal["open"] = "open"
+    operations: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=200)]
+    setup: bool = False
+    unconfirmed_ok: bool = False
+
+
+class ReleaseFirstPiece(_Command):
+    do: Literal["first-piece"] = "first-piece"
+    run: Identifier
+
+
+class StartRun(_Command):
+    do: Literal["start"] = "start"
+    run: Identifier
+
+
+class PauseRun(_Command):
+    do: Literal["pause"] = "pause"
+    run: Identifier
+    reason: FreeText = ""
+
+
+class ResumeRun(_Command):
+    do: Literal["resume"] = "resume"
+    run: Identifier
+
+
+class Booking(BaseModel):
+    """Pieces of one operation made since its last booking, in the unit of the operation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    operation: Identifier
+    good: Quantity = Decimal(0)
+    scrap: Quantity = Decimal(0)
+    rework: Quantity = Decimal(0)
+    reason: FreeText = ""
+
+    @property
+    def total(self) -> Decimal:
+        return self.good + self.scrap + self.rework
+
+
+class Book(_Command):
+    """Book pieces while the run goes on."""
+
+    do: Literal["book"] = "book"
+    run: Identifier
+    booking: Booking
+
+
+class CompleteRun(_Command):
+    """End the run, with the last bookings. Operations whose pieces are all booked are finished by it;
+    the others stay in the queue with what is left of them.
+    """
+
+    do: Literal["complete"] = "complete"
+    run: Identifier
+    bookings: Annotated[tuple[Booking, ...], Field(max_length=200)] = ()
+
+
+class AbortRun(_Command):
+    do: Literal["abort"] = "abort"
+    run: Identifier
+    reason: FreeText = ""
+
+
+class DoStep(_Command):
+    """An instruction step is done: confirmed, or with the value measured or the code scanned."""
+
+    do: Literal["step"] = "step"
+    run: Identifier
+    operation: Identifier
+    step: Annotated[int, Field(ge=0, le=1000)]
+    value: Annotated[str, StringConstraints(max_length=120, strip_whitespace=True)] = ""
+
+
+class GiveStopReason(_Command):
+    do: Literal["stop-reason"] = "stop-reason"
+    stop: Identifier
+    reason: Identifier
+    note: FreeText = ""
+
+
+class RaiseAndon(_Command):
+    do: Literal["andon"] = "andon"
+    topic: Identifier
+    note: FreeText = ""
+
+
+class ClearAndon(_Command):
+    do: Literal["andon-clear"] = "andon-clear"
+    andon: Identifier
+
+
+class WriteShiftNote(_Command):
+    do: Literal["note"] = "note"
+    note: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, strip_whitespace=True)]
+
+
+class Undo(_Command):
+    """Take back ``command``, which must be the last thing done at the station, by compensating actions."""
+
+    do: Literal["undo"] = "undo"
+    command: Identifier
+
+
+Command = (
+    OpenRun
+    | ReleaseFirstPiece
+    | StartRun
+    | PauseRun
+    | ResumeRun
+    | Book
+    | CompleteRun
+    | AbortRun
+    | DoStep
+    | GiveStopReason
+    | RaiseAndon
+    | ClearAndon
+    | WriteShiftNote
+    | Undo
+)
+
+AnyCommand = Annotated[Command, Field(discriminator="do")]
+"""The body of ``POST /v1/stations/{workcell}/actions``."""
+
+COMMAND: TypeAdapter[Command] = TypeAdapter(AnyCommand)
+"""Validates and writes commands where no FastAPI stands in between."""

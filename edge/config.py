@@ -1,0 +1,220 @@
+"""``edge.yaml``: who this edge is, where its site, machines and broker are, and what it may use.
+
+Identity, addresses and secrets are local to a PC; what a machine or a place *is* stands in the profiles
+and the site. Relative paths are relative to the file they stand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from drivers.profile import AnyProfile
+from drivers.profile_files import find_profiles, load_profile
+from edge.bounds import OutboxBounds
+from edge.store import StoreLimits
+from protocols.documents import Document, DocumentError, Finding, Findings, Problem, not_one_of, read
+from protocols.lanes import EDGE_ID
+from protocols.site import Device, Edge, Site
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+MIB = 1 << 20
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tls(_Part):
+    """Files in PEM. Without ``ca`` the system's trusted authorities count; ``cert`` and ``key`` are ours."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> Tls:
+        if (self.cert is None) != (self.key is None):
+            missing, given = ("key", "cert") if self.key is None else ("cert", "key")
+            raise Findings([Finding((given,), f"a client certificate needs both: add {missing}")])
+        return self
+
+
+class Broker(_Part):
+    """The MQTT broker. ``port`` is 8883 with TLS and 1883 without, unless given."""
+
+    host: str = "127.0.0.1"
+    port: Port | None = None
+    username: str = ""
+    password_file: Path | None = Field(default=None, description="file whose first line is the password")
+    tls: Tls | None = None
+    version: Literal["auto", "5", "3.1.1"] = Field(default="auto", description="of MQTT")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.host, self.port if self.port is not None else 8883 if self.tls is not None else 1883
+
+    @property
+    def password(self) -> str:
+        """The password; "" without a file. Raises OSError when the file cannot be read."""
+        if self.password_file is None:
+            return ""
+        return (self.password_file.read_text(encoding="utf-8").splitlines() or [""])[0]
+
+
+class Api(_Part):
+    """Where terminals reach this edge. Loopback, unless terminals run on other PCs."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8801
+
+
+class Outbox(_Part):
+    """Disk for what the cloud does not have yet. An eighth of it (at most 16 MiB) is kept for actions."""
+
+    max_bytes: int = Field(default=1024 * MIB, ge=1 * MIB, description="of the edge's file")
+    max_age_hours: float = Field(default=168.0, gt=0, description="samples older than this are dropped")
+
+    @property
+    def limits(self) -> StoreLimits:
+        """Bounds of the file."""
+        reserve = min(16 * MIB, self.max_bytes // 8)
+        return StoreLimits(self.max_bytes, reserve, ballast=min(4 * MIB, reserve))
+
+    @property
+    def bounds(self) -> OutboxBounds:
+        """Bounds of what waits: the rest of the file is for tables, free pages and people's actions."""
+        return OutboxBounds(int(self.max_bytes * 0.7), self.max_age_hours * 3600)
+
+
+class EdgeConfig(_Part):
+    """The root of ``edge.yaml``."""
+
+    edge: Annotated[str, StringConstraints(pattern=f"^{EDGE_ID.pattern}$")]
+    site: Path
+    profiles: Path
+    data: Path
+    broker: Broker = Broker()
+    api: Api = Api()
+    outbox: Outbox = Outbox()
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A device of this edge with the profile it is read through."""
+
+    device: Device
+    profile: AnyProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything that files say about this edge, checked together."""
+
+    config: EdgeConfig
+    site: Site
+    edge: Edge
+    machines: tuple[Machine, ...]
+    sources: Mapping[str, Path]
+    """Files it was read from, by what they are: ``edge``, ``site``, ``profile:acme/press``."""
+
+
+def load_setup(path: Path) -> Setup:
+    """Read ``edge.yaml``, its site and the profiles of its devices.
+
+    Raises:
+        DocumentError: with every mistake, each with file, line, column, value and what is allowed.
+    """
+    document = read(path)
+    config = _absolute(document.validate(EdgeConfig), path.resolve().parent)
+    site_document = read(config.site)
+    site = site_document.validate(Site)
+    known = [edge.id for edge in site.edges]
+    if config.edge not in known:
+        problem = document.problem(("edge",), f"{not_one_of(config.edge, known)} (edges of {config.site})")
+        raise DocumentError([problem])
+    edge = site.edge(config.edge)
+    machines, sources = _machines(config, site_document, site, edge)
+    _check_files(document, config)
+    return Setup(config, site, edge, machines, {"edge": path, "site": config.site, **sources})
+
+
+def _absolute(config: EdgeConfig, folder: Path) -> EdgeConfig:
+    def at(path: Path | None) -> Path | None:
+        return None if path is None else (folder / path.expanduser()).resolve()
+
+    broker = config.broker
+    if broker.tls is not None:
+        tls = Tls(ca=at(broker.tls.ca), cert=at(broker.tls.cert), key=at(broker.tls.key))
+        broker = broker.model_copy(update={"tls": tls})
+    return config.model_copy(
+        update={
+            "site": at(config.site),
+            "profiles": at(config.profiles),
+            "data": at(config.data),
+            "broker": broker.model_copy(update={"password_file": at(broker.password_file)}),
+        }
+    )
+
+
+def _machines(
+    config: EdgeConfig, document: Document, site: Site, edge: Edge
+) -> tuple[tuple[Machine, ...], dict[str, Path]]:
+    """Load each profile once; every problem of every device is reported at once."""
+    files = find_profiles(config.profiles)
+    place = site.edges.index(edge)
+    loaded: dict[str, AnyProfile] = {}
+    problems: dict[Problem, None] = {}
+    machines: list[Machine] = []
+    for number, device in enumerate(edge.devices):
+        where = ("edges", place, "devices", number)
+        try:
+            if device.profile not in files:
+                message = f"{not_one_of(device.profile, files)} (profiles below {config.profiles})"
+                raise DocumentError([document.problem((*where, "profile"), message)])
+            if device.profile not in loaded:
+                loaded[device.profile] = load_profile(files[device.profile])
+            _try_driver(document, where, device, loaded[device.profile])
+            machines.append(Machine(device, loaded[device.profile]))
+        except DocumentError as error:
+            problems.update(dict.fromkeys(error.problems))
+    if problems:
+        raise DocumentError(list(problems))
+    return tuple(machines), {f"profile:{name}": files[name] for name in loaded}
+
+
+def _try_driver(document: Document, where: tuple[Any, ...], device: Device, profile: AnyProfile) -> None:
+    """Construct the driver once: that checks address and options and touches no network."""
+    from drivers.registry import driver_type
+
+    kind = driver_type(profile.protocol)
+    if device.options:
+        document.part((*where, "options")).validate(kind.config)
+    try:
+        kind.create(device.url, profile, device.options)
+    except DocumentError as error:
+        raise DocumentError(
+            [document.problem((*where, "options"), problem.text, at_key=True) for problem in error.problems]
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise DocumentError([document.problem((*where, "url"), str(error))]) from error
+
+
+def _check_files(document: Document, config: EdgeConfig) -> None:
+    """Secrets and certificates must be there before anything starts."""
+    broker = config.broker
+    named: dict[tuple[str, ...], Path | None] = {("broker", "password_file"): broker.password_file}
+    if broker.tls is not None:
+        named |= {("broker", "tls", name): getattr(broker.tls, name) for name in ("ca", "cert", "key")}
+    problems = [
+        document.problem(where, f"there is no file {path}")
+        for where, path in named.items()
+        if path is not None and not path.is_file()
+    ]
+    if problems:
+        raise DocumentError(problems)

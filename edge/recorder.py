@@ -1,0 +1,231 @@
+"""Samples and events of all devices, gathered for a moment and committed together.
+
+The collectors append on the event loop; :meth:`Recorder.running` commits. Online a batch gathers for a
+tenth of a second or so, offline longer: then nobody waits for it and fewer, larger rows are kinder to the
+disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from operator import sub
+
+import structlog
+
+from edge import sealing
+from edge.outbox import Outbox, append_samples, append_states
+from edge.store import OutboxFullError
+from protocols.lanes import Lane
+from protocols.states import Dropped, Event, StopClosed, StopOpened
+from protocols.telemetry import Flag, SampleColumns
+from protocols.values import Value
+
+log = structlog.get_logger(__name__)
+
+GATHER = 0.04
+"""Seconds to wait for what belongs together (a poll of many requests) after the first sample."""
+LIVE_SPACING = 0.15
+OFFLINE_SPACING = 1.0
+"""Seconds between two commits."""
+MAX_WAITING = 300_000
+"""Samples that may wait in memory while the disk does not answer."""
+MAX_EVENTS = 10_000
+SAY_AGAIN = 60.0
+"""Seconds before a full disk is logged again."""
+RELIEF = 1 << 20
+"""Bytes of old telemetry given up for new when the file is full."""
+LAST_TIME = "clock.last"
+"""Counter that holds the time of the newest commit, so that time goes on after a restart."""
+
+
+class Rows:
+    """Samples that wait: parallel lists in order of arrival. The collectors append to them directly."""
+
+    __slots__ = ("flags", "tags", "times", "values")
+
+    def __init__(self) -> None:
+        self.tags: list[int] = []
+        self.times: list[int] = []
+        self.values: list[Value] = []
+        self.flags: list[Flag] = []
+
+    def columns(self, catalogue: bytes) -> SampleColumns:
+        """As columns."""
+        times = self.times
+        steps = [0, *map(sub, times[1:], times)]
+        return SampleColumns(catalogue, times[0], self.tags, steps, self.values, self.flags)
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Commits what the devices of an edge report. ``on_events`` hears events once they are on disk."""
+
+    outbox: Outbox
+    catalogue: bytes
+    on_events: Callable[[list[Event]], None] = lambda _events: None
+    rows: Rows = field(default_factory=Rows, init=False)
+    commits: int = field(default=0, init=False)
+    _events: list[Event] = field(default_factory=list, init=False)
+    _dirty: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _ending: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _lost: Counter[int] = field(default_factory=Counter, init=False)
+    _lost_between: tuple[int, int] = field(default=(0, 0), init=False)
+    _said_full: float = field(default=-SAY_AGAIN, init=False)
+
+    def touch(self) -> None:
+        """Something was appended."""
+        self._dirty.set()
+
+    def report(self, events: list[Event]) -> None:
+        """Events of machines and devices, in order."""
+        if events:
+            self._events += events
+            self._dirty.set()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Commit what comes while the block lasts, and at its end what came last.
+
+        The loop is asked to end and never cancelled: what a cancelled commit held would be gone untold.
+        """
+        self._ending.clear()
+        async with asyncio.TaskGroup() as tasks:
+            recording = tasks.create_task(self._run(), name="recorder")
+            try:
+                yield
+            finally:
+                self._ending.set()
+                self._dirty.set()
+                await asyncio.wait([recording])
+                await self.flush()
+
+    async def _run(self) -> None:
+        clock = asyncio.get_running_loop().time
+        last = 0.0
+        while not self._ending.is_set():
+            await self._dirty.wait()
+            spacing = LIVE_SPACING if self.outbox.live else OFFLINE_SPACING
+            await self._rest(max(GATHER, last + spacing - clock()))
+            last = clock()
+            if not await self.flush():
+                await self._rest(OFFLINE_SPACING)
+                self._dirty.set()
+
+    async def _rest(self, seconds: float) -> None:
+        """So long, or until it is to end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ending.wait()
+
+    async def flush(self) -> bool:
+        """Commit what waits now; False when there was no room: states wait on, samples are given up."""
+        self._dirty.clear()
+        rows, self.rows = self.rows, Rows()
+        events, self._events = self._events, []
+        lost, self._lost = self._lost, Counter()
+        if not (rows.tags or events or lost):
+            return True
+        if await self._commit(rows, events, lost) or (
+            await self._relieved() and await self._commit(rows, events, lost)
+        ):
+            self.commits += 1
+            if events:
+                self.on_events(events)
+            return True
+        self._events = (events + self._events)[-MAX_EVENTS:]
+        self._lost += lost
+        self._lose(rows)
+        return False
+
+    def spill(self) -> None:
+        """Give up what waits when it is too much: the disk has not answered for long."""
+        if len(self.rows.tags) > MAX_WAITING:
+            rows, self.rows = self.rows, Rows()
+            log.error("recorder.disk_does_not_answer", samples=len(rows.tags), limit=MAX_WAITING)
+            self._lose(rows)
+
+    async def _commit(self, rows: Rows, events: list[Event], lost: Counter[int]) -> bool:
+        live = self.outbox.live
+        now = self.outbox.clock.now()
+        tombstone = self._tombstone(lost)
+
+        def work(db: sqlite3.Connection) -> None:
+            if events:
+                append_states(db, events)
+                _keep_stops(db, events)
+            if lost:
+                append_states(db, [tombstone])
+                sealing.add(db, sealing.COMMITTED, tombstone.samples)
+                sealing.add(db, sealing.DROPPED, tombstone.samples)
+            if rows.tags:
+                append_samples(db, rows.columns(self.catalogue), sealed=live)
+            db.execute(
+                "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name)"
+                " DO UPDATE SET value = max(value, excluded.value)",
+                (LAST_TIME, now),
+            )
+
+        try:
+            await self.outbox.store.run(work, urgent=False)
+        except OutboxFullError as error:
+            now_s = self.outbox.clock.monotonic()
+            if now_s - self._said_full >= SAY_AGAIN:
+                self._said_full = now_s
+                log.error("recorder.disk_full", error=str(error))
+            return False
+        return True
+
+    async def _relieved(self) -> bool:
+        try:
+            return await self.outbox.relieve(RELIEF)
+        except OutboxFullError:
+            return False
+
+    def _lose(self, rows: Rows) -> None:
+        if not rows.tags:
+            return
+        first, last = min(rows.times), max(rows.times)
+        if self._lost:
+            first, last = min(first, self._lost_between[0]), max(last, self._lost_between[1])
+        self._lost_between = (first, last)
+        self._lost.update(rows.tags)
+
+    def _tombstone(self, lost: Counter[int]) -> Dropped:
+        return Dropped(
+            stream=b"",
+            lane=Lane.TELEMETRY,
+            first=-1,
+            last=-1,
+            from_ts=self._lost_between[0],
+            to_ts=self._lost_between[1],
+            samples=lost.total(),
+            counts=dict(lost),
+            catalogue=self.catalogue,
+            reason="dropped: no room to record it",
+        )
+
+
+def _keep_stops(db: sqlite3.Connection, events: list[Event]) -> None:
+    """Remember which stops are open."""
+    for event in events:
+        if isinstance(event, StopOpened):
+            row = (event.stop, event.device, event.workcell, event.ts)
+            db.execute("INSERT OR REPLACE INTO open_stop VALUES (?, ?, ?, ?)", row)
+        elif isinstance(event, StopClosed):
+            db.execute("DELETE FROM open_stop WHERE stop = ?", (event.stop,))
+
+
+def stored_stops(db: sqlite3.Connection) -> list[tuple[str, str, str, int]]:
+    """Stops open when the edge went down: stop, device, workcell, since (µs UTC)."""
+    return db.execute("SELECT stop, device, workcell, since FROM open_stop ORDER BY stop").fetchall()
+
+
+def last_time(db: sqlite3.Connection) -> int:
+    """Time of the newest commit in µs UTC; 0 in a new file."""
+    row = db.execute("SELECT value FROM counter WHERE name = ?", (LAST_TIME,)).fetchone()
+    return 0 if row is None else int(row[0])

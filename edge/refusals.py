@@ -1,0 +1,219 @@
+"""Why a station refuses: every reason in both languages, with thing, value, limit and next step.
+
+The edge answers with the code, the parameters and the English sentence; a terminal says it in its own
+language from the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from protocols.jobs import Text
+from protocols.lifecycle import IllegalTransitionError
+
+Parameter = str | Text
+"""A value in a sentence: the same in both languages, or words that have a translation."""
+
+REFUSALS: dict[str, Text] = {
+    "unknown-operation": Text(
+        "Operation {operation} is not in the queue of {station}: open the queue (F1) and choose from it.",
+        "工序 {operation} 不在 {station} 的队列中：请打开队列（F1）选择。",
+    ),
+    "operation-ended": Text(
+        "{title} is {state} already: choose another operation in the queue (F1).",
+        "{title} 已{state}：请在队列（F1）中选择其他工序。",
+    ),
+    "released": Text(
+        "{title} was given back to planning: choose another operation in the queue (F1).",
+        "{title} 已退回计划：请在队列（F1）中选择其他工序。",
+    ),
+    "run-in-hand": Text(
+        "{station} is working on {title}: pause (F5) or complete (F4) it first.",
+        "{station} 正在加工 {title}：请先暂停（F5）或完工（F4）。",
+    ),
+    "capacity": Text(
+        "{count} operations do not fit into one run at {station} (at most {capacity}): deselect some.",
+        "{count} 道工序超出 {station} 一次运行的上限（{capacity}）：请取消部分选择。",
+    ),
+    "mixed-setup": Text(
+        "{attribute} differs: {value} and {other} cannot be in one run. Deselect one of them.",
+        "{attribute} 不一致：{value} 与 {other} 不能同批。请取消其中之一。",
+    ),
+    "predecessor-open": Text(
+        "{title} waits for {predecessor} at {workcell}: choose another operation, or call for help (F8).",
+        "{title} 须等待 {workcell} 的 {predecessor}：请选择其他工序，或呼叫帮助（F8）。",
+    ),
+    "predecessor-unconfirmed": Text(
+        "Offline: nobody has confirmed {predecessor} at {workcell} for {title}. "
+        "Check the pieces and confirm to start all the same.",
+        "离线：{title} 的前道 {predecessor}（{workcell}）未确认。请检查工件，确认后可开工。",
+    ),
+    "unknown-run": Text(
+        "Run {run} is not in hand at {station}: look at the screen again and choose from it.",
+        "运行 {run} 不在 {station}：请查看当前画面后重选。",
+    ),
+    "transition": Text(
+        'This is not possible now: {thing} is {state}, "{event}" needs another state '
+        "(possible now: {allowed}).",
+        "现在不能执行：{thing} 处于 {state}，无法“{event}”（可执行：{allowed}）。",
+    ),
+    "not-in-run": Text(
+        "Operation {operation} is not part of run {run}: choose one of its own.",
+        "工序 {operation} 不在运行 {run} 中：请选择该运行的工序。",
+    ),
+    "quantity-whole": Text(
+        "{value} is no whole number of pieces: enter 1, 2, 3 …", "{value} 不是整件数：请输入 1、2、3 …"
+    ),
+    "quantity-none": Text(
+        "Nothing to book: enter good, scrap or rework pieces.", "没有数量：请输入合格、报废或返工数量。"
+    ),
+    "quantity-over": Text(
+        "{value} pieces are more than the {left} left of {quantity}: correct the number.",
+        "{value} 件超过剩余 {left}（共 {quantity}）：请更正数量。",
+    ),
+    "scrap-reason": Text(
+        "Scrap needs a reason: choose one of {allowed}.", "报废需要原因：请选择 {allowed}。"
+    ),
+    "abort-booked": Text(
+        "{count} pieces of this run are booked: complete it (F4) instead; what is left stays in the queue.",
+        "本次运行已报工 {count} 件：请完工（F4），剩余部分保留在队列中。",
+    ),
+    "steps-open": Text(
+        "{count} step(s) of {title} are open, first: {step}. Do them before completing.",
+        "{title} 还有 {count} 步未做，首先：{step}。请先完成。",
+    ),
+    "step-failed": Text(
+        "{step}: {value} is outside {lower} … {upper}. Measure again, or book the piece as scrap (F6).",
+        "{step}：{value} 超出 {lower} … {upper}。请重测，或报废（F6）。",
+    ),
+    "unknown-step": Text(
+        "{title} has no step {step} (it has {count}): look at the screen again.",
+        "{title} 没有第 {step} 步（共 {count} 步）：请查看当前画面。",
+    ),
+    "not-a-number": Text(
+        '"{value}" is not a number: measure again and enter digits, such as 24.9.',
+        "“{value}”不是数字：请重测并输入数字，如 24.9。",
+    ),
+    "wrong-code": Text(
+        "Wrong: scanned {value}, {step} needs {expected}. Fetch the right one and scan it.",
+        "不符：扫到 {value}，{step} 需要 {expected}。请取正确的再扫。",
+    ),
+    "unknown-code": Text(
+        "Nothing here is called {value}: scan an order of the queue, a material or a tool.",
+        "无法识别 {value}：请扫描队列中的订单、物料或刀具。",
+    ),
+    "unknown-stop": Text(
+        "Stop {stop} is not known at {station}: choose one of the open stops (F7).",
+        "{station} 没有停机 {stop}：请从未说明的停机中选择（F7）。",
+    ),
+    "unknown-reason": Text(
+        '"{value}" is none of the reasons: choose one of {allowed}.',
+        "“{value}”不是有效原因：请选择 {allowed}。",
+    ),
+    "unknown-andon": Text(
+        "Andon call {andon} is not open: nothing to clear.", "呼叫 {andon} 未打开：无需解除。"
+    ),
+    "andon-open": Text(
+        "{topic} is called already: clear it (F8) before calling again.",
+        "已呼叫 {topic}：再次呼叫前请先解除（F8）。",
+    ),
+    "undo-nothing": Text(
+        "That cannot be taken back: only the last action can. Book the correction instead.",
+        "无法撤销：只能撤销最后一步。请另行更正。",
+    ),
+    "undo-late": Text(
+        "Too late to undo: {seconds} s have passed, the limit is {limit} s. Book the correction instead.",
+        "撤销超时：已过 {seconds} 秒，上限 {limit} 秒。请另行更正。",
+    ),
+    "id-reused": Text(
+        "Action id {id} was used for something else: restart the terminal.",
+        "动作编号 {id} 已用于其他操作：请重启终端。",
+    ),
+    "disk-full": Text(
+        "The disk of this station is full; nothing was accepted: {detail}. Call the maintainer.",
+        "本工位磁盘已满，操作未被接受：{detail}。请联系维护人员。",
+    ),
+    "edge": Text(
+        "The edge did not take it: {detail}. Nothing was accepted; call the maintainer.",
+        "边缘程序未接受：{detail}。请联系维护人员。",
+    ),
+}
+
+
+class Refusal(ValueError):
+    """A command that is not possible; nothing happened. ``code`` is a key of :data:`REFUSALS`."""
+
+    def __init__(self, code: str, **parameters: Parameter) -> None:
+        self.code = code
+        self.parameters = parameters
+        super().__init__(sentence(code, parameters))
+
+
+def sentence(code: str, parameters: Mapping[str, Parameter], language: str = "en") -> str:
+    """The refusal in a language (``en`` or ``zh``); an unknown code is shown as it is."""
+    template = REFUSALS.get(code)
+    if template is None:
+        return code
+    words = {name: in_language(value, language) for name, value in parameters.items()}
+    return in_language(template, language).format_map(_Shown(words))
+
+
+def in_language(value: Parameter, language: str) -> str:
+    """Words in a language; Chinese that is missing falls back to English."""
+    if isinstance(value, str):
+        return value
+    return (value.zh if language == "zh" else value.en) or value.en
+
+
+def from_transition(error: IllegalTransitionError) -> Refusal:
+    """The refusal that an illegal transition is to the person who asked for it."""
+    return Refusal(
+        "transition",
+        thing=STATE_WORDS.get(error.lifecycle, error.lifecycle),
+        state=STATE_WORDS.get(error.state, error.state),
+        event=STATE_WORDS.get(error.event, error.event),
+        allowed=_listed(error.allowed),
+    )
+
+
+def _listed(events: list[str]) -> Text:
+    words = [STATE_WORDS.get(event, Text(event, event)) for event in events] or [Text("nothing", "无")]
+    return Text(", ".join(w.en for w in words), "、".join(w.zh for w in words))
+
+
+class _Shown(dict[str, str]):
+    """A parameter that an older or newer edge did not send shows as ``?`` rather than as an error."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+STATE_WORDS: dict[str, Text] = {
+    "run": Text("the run", "运行"),
+    "operation": Text("the operation", "工序"),
+    "andon": Text("the andon call", "呼叫"),
+    "queued": Text("queued", "排队"),
+    "planned": Text("planned", "已计划"),
+    "leased": Text("queued", "排队"),
+    "setup": Text("setup", "调机"),
+    "first-piece": Text("first piece released", "首件已放行"),
+    "running": Text("running", "运行"),
+    "paused": Text("paused", "暂停"),
+    "completed": Text("completed", "完工"),
+    "finished": Text("finished", "完工"),
+    "cancelled": Text("cancelled", "取消"),
+    "aborted": Text("aborted", "中止"),
+    "open": Text("open", "打开"),
+    "cleared": Text("cleared", "解除"),
+    "start": Text("start", "开始"),
+    "pause": Text("pause", "暂停"),
+    "resume": Text("resume", "继续"),
+    "complete": Text("complete", "完工"),
+    "finish": Text("finish", "完工"),
+    "abort": Text("abort", "中止"),
+    "reopen": Text("reopen", "重新打开"),
+    "clear": Text("clear", "解除"),
+    "cancel": Text("cancel", "取消"),
+    "lease": Text("lease", "分派"),
+    "release": Text("release", "退回"),
+}

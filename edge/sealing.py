@@ -1,0 +1,413 @@
+"""Rows of the outbox: append, merge, seal, re-key, acknowledge. All of it runs inside a transaction.
+
+A batch is encoded once. *Sealing* gives it its place (stream, seq) and makes it immutable; until then its
+row may be merged with others or thinned. The open stream is the newest row of ``stream``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from protocols import actions, states, telemetry
+from protocols.actions import Action
+from protocols.lanes import Lane
+from protocols.link_commands import Queued, Want
+from protocols.packing import MAX_BLOB, UndecodableError, digest
+from protocols.session import BatchKey, Bounds
+from protocols.telemetry import MAX_SAMPLES, Flag, SampleColumns
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+MERGE_BYTES = 48 * 1024
+"""Unsealed rows smaller than this are merged, once together they reach it or are many."""
+MERGE_ROWS = 24
+ROTTEN = 1 << 20
+"""``thinned`` of a row that is left as it is, because its blob does not decode any more."""
+
+COMMITTED, ACKED, DROPPED = "samples.committed", "samples.acked", "samples.dropped"
+ACCEPTED, DELIVERED = "actions.accepted", "actions.acked"
+SERIAL = "sealed"
+LAST_ACK = "ack.last"
+"""Counter that holds the time of the last acknowledgement in µs UTC; absent before the first."""
+
+
+class TooLargeError(ValueError):
+    """One single thing does not fit into a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What the link needs to know of a sealed batch. ``serial`` counts sealings over all streams.
+
+    ``first_ts``/``last_ts`` in µs UTC, ``size`` in bytes of the blob.
+    """
+
+    serial: int
+    key: BatchKey
+    digest: bytes
+    count: int
+    size: int
+    first_ts: int
+    last_ts: int
+
+
+def add(db: sqlite3.Connection, counter: str, amount: int) -> int:
+    """Add to a persisted counter; returns its new value."""
+    row = db.execute(
+        "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+        " RETURNING value",
+        (counter, amount),
+    ).fetchall()[0]
+    return int(row[0])
+
+
+def counters(db: sqlite3.Connection) -> dict[str, int]:
+    """All persisted counters."""
+    return dict(db.execute("SELECT name, value FROM counter"))
+
+
+# --- streams --------------------------------------------------------------------------------------------
+
+
+def open_stream(db: sqlite3.Connection, uuid: bytes, now: int) -> None:
+    """From now on everything is sealed into stream ``uuid``; old streams without batches are forgotten."""
+    db.execute("DELETE FROM stream WHERE id NOT IN (SELECT stream FROM batch WHERE stream IS NOT NULL)")
+    db.execute("INSERT INTO stream (uuid, opened) VALUES (?, ?)", (uuid, now))
+
+
+def streams(db: sqlite3.Connection) -> tuple[bytes, ...]:
+    """Streams that have batches, oldest first, and last the open one."""
+    rows = db.execute(
+        """SELECT uuid FROM stream
+        WHERE id = (SELECT max(id) FROM stream) OR EXISTS (SELECT 1 FROM batch WHERE batch.stream = stream.id)
+        ORDER BY id"""
+    )
+    return tuple(uuid for (uuid,) in rows)
+
+
+def _open_stream_id(db: sqlite3.Connection) -> int:
+    (newest,) = db.execute("SELECT max(id) FROM stream").fetchone()
+    if newest is None:
+        raise sqlite3.ProgrammingError("no stream is open: Outbox.open() comes before the first append")
+    return int(newest)
+
+
+# --- append ---------------------------------------------------------------------------------------------
+
+
+def append_actions(db: sqlite3.Connection, batch: list[Action]) -> None:
+    """Actions, in order, sealed at once."""
+    for part, blob in _fitting(batch, actions.encode):
+        _insert(db, Lane.ACTIONS, blob, len(part), part[0].ts, part[-1].ts, sealed=True)
+        add(db, ACCEPTED, len(part))
+
+
+def append_states(db: sqlite3.Connection, events: list[states.Event]) -> None:
+    """Events of machines and of the edge itself, in order, sealed at once."""
+    for part, blob in _fitting(events, states.encode):
+        times = [ts for event in part if (ts := _time_of(event))] or [0]
+        _insert(db, Lane.STATES, blob, len(part), min(times), max(times), sealed=True)
+
+
+def _time_of(event: states.Event) -> int:
+    """When it happened; 0 for what has no time (a catalogue)."""
+    if isinstance(event, states.Dropped):
+        return event.to_ts
+    return 0 if isinstance(event, states.CatalogueAnnounced) else event.ts
+
+
+def append_samples(db: sqlite3.Connection, columns: SampleColumns, *, sealed: bool = False) -> None:
+    """Samples; not sealed they wait to be merged, and may be thinned under pressure."""
+    if not len(columns):
+        return
+    insert_samples(db, columns, sealed=sealed)
+    add(db, COMMITTED, len(columns))
+    if not sealed:
+        _merge(db)
+
+
+def insert_samples(
+    db: sqlite3.Connection, columns: SampleColumns, *, sealed: bool = False, ids: Iterable[int] = ()
+) -> None:
+    """Rows of samples that are counted already; ``ids`` are row ids to use again, so that order stays."""
+    free = iter(ids)
+    for part, blob in _fitting_samples(columns):
+        times = part.times()
+        first, last = min(times), max(times)
+        _insert(db, Lane.TELEMETRY, blob, len(part), first, last, sealed=sealed, row=next(free, None))
+
+
+def replace_samples(db: sqlite3.Connection, row: int, columns: SampleColumns, thinned: int) -> int:
+    """Put fewer samples into an unsealed row; returns the bytes of its new blob."""
+    blob = telemetry.encode(columns)
+    db.execute(
+        "UPDATE batch SET digest = ?, count = ?, bytes = ?, thinned = ? WHERE id = ? AND seq IS NULL",
+        (digest(blob), len(columns), len(blob), thinned, row),
+    )
+    db.execute("UPDATE blob SET data = ? WHERE id = ?", (blob, row))
+    return len(blob)
+
+
+def _insert(
+    db: sqlite3.Connection,
+    lane: Lane,
+    blob: bytes,
+    count: int,
+    first_ts: int,
+    last_ts: int,
+    *,
+    sealed: bool,
+    row: int | None = None,
+) -> None:
+    place = _next_place(db, lane) if sealed else (None, None, None)
+    added = db.execute(
+        "INSERT INTO batch (id, lane, stream, seq, serial, digest, count, bytes, first_ts, last_ts)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (row, str(lane), *place, digest(blob), count, len(blob), first_ts, last_ts),
+    )
+    db.execute("INSERT INTO blob VALUES (?, ?)", (added.lastrowid, blob))
+
+
+def _next_place(db: sqlite3.Connection, lane: Lane) -> tuple[int, int, int]:
+    """Stream, seq and serial of the next batch to be sealed."""
+    stream = _open_stream_id(db)
+    seq = db.execute(
+        "INSERT INTO sequence VALUES (?, ?, 1) ON CONFLICT (stream, lane) DO UPDATE SET last = last + 1"
+        " RETURNING last",
+        (stream, str(lane)),
+    ).fetchall()[0][0]
+    return stream, int(seq), add(db, SERIAL, 1)
+
+
+def _fitting(items: list[T], encode: Callable[[list[T]], bytes]) -> Iterator[tuple[list[T], bytes]]:
+    """Items in as few blobs of at most MAX_BLOB bytes as halving gives."""
+    if not items:
+        return
+    blob = encode(items)
+    if len(blob) <= MAX_BLOB:
+        yield items, blob
+    elif len(items) == 1:
+        raise TooLargeError(f"{type(items[0]).__name__} takes {len(blob)} bytes, a batch holds {MAX_BLOB}")
+    else:
+        half = len(items) // 2
+        yield from _fitting(items[:half], encode)
+        yield from _fitting(items[half:], encode)
+
+
+def _fitting_samples(columns: SampleColumns) -> Iterator[tuple[SampleColumns, bytes]]:
+    if len(columns) <= MAX_SAMPLES:
+        blob = telemetry.encode(columns)
+        if len(blob) <= MAX_BLOB:
+            yield columns, blob
+            return
+        if len(columns) == 1:
+            raise TooLargeError(f"one sample takes {len(blob)} bytes, a batch holds {MAX_BLOB}")
+    half = len(columns) // 2
+    yield from _fitting_samples(rows(columns, range(half)))
+    yield from _fitting_samples(rows(columns, range(half, len(columns))))
+
+
+# --- columns --------------------------------------------------------------------------------------------
+
+
+def rows(columns: SampleColumns, keep: Sequence[int]) -> SampleColumns:
+    """The rows of ``columns`` at the ascending indices ``keep``."""
+    times = columns.times()
+    kept = [times[index] for index in keep]
+    base = kept[0] if kept else columns.base
+    steps = [now - before for before, now in zip([base, *kept], kept, strict=False)]
+    place = {index: at for at, index in enumerate(keep)}
+    return SampleColumns(
+        columns.catalogue,
+        base,
+        [columns.tags[index] for index in keep],
+        steps,
+        [columns.values[index] for index in keep],
+        [Flag(place[flag.index], flag.quality, flag.reason) for flag in columns.flags if flag.index in place],
+    )
+
+
+def joined(parts: Sequence[SampleColumns]) -> SampleColumns:
+    """Columns of the same catalogue, one after the other."""
+    first = parts[0]
+    tags, steps, values, flags = list(first.tags), list(first.steps), list(first.values), list(first.flags)
+    last = first.base + sum(first.steps)
+    for part in parts[1:]:
+        offset = len(tags)
+        tags += part.tags
+        steps += part.steps
+        steps[offset] += part.base - last
+        values += part.values
+        flags += [Flag(flag.index + offset, flag.quality, flag.reason) for flag in part.flags]
+        last = part.base + sum(part.steps)
+    return SampleColumns(first.catalogue, first.base, tags, steps, values, flags)
+
+
+# --- merge and seal -------------------------------------------------------------------------------------
+
+
+def _merge(db: sqlite3.Connection) -> None:
+    """Make one row of the small unsealed rows, once they are many or large enough together."""
+    small = db.execute(
+        "SELECT id, bytes, count FROM batch WHERE lane = ? AND seq IS NULL AND thinned = 0 AND bytes < ?"
+        " ORDER BY id",
+        (str(Lane.TELEMETRY), MERGE_BYTES),
+    ).fetchall()
+    size = sum(row[1] for row in small)
+    samples = sum(row[2] for row in small)
+    if len(small) < 2 or (len(small) < MERGE_ROWS and size < MERGE_BYTES and samples < MAX_SAMPLES // 2):
+        return
+    ids = [row[0] for row in small]
+    found = [(row, columns) for row in ids if (columns := samples_of(db, row)) is not None]
+    if not found:
+        return
+    ids, parts = [row for row, _ in found], [columns for _, columns in found]
+    delete(db, ids)
+    start = 0
+    for end in range(1, len(parts) + 1):
+        if end == len(parts) or parts[end].catalogue != parts[start].catalogue:
+            insert_samples(db, joined(parts[start:end]), ids=ids[start:end])
+            start = end
+
+
+def seal(db: sqlite3.Connection) -> int:
+    """Seal every unsealed row, oldest first; returns how many."""
+    waiting = db.execute("SELECT id, lane FROM batch WHERE seq IS NULL ORDER BY id").fetchall()
+    for row, lane in waiting:
+        place = _next_place(db, Lane(lane))
+        db.execute("UPDATE batch SET stream = ?, seq = ?, serial = ? WHERE id = ?", (*place, row))
+    return len(waiting)
+
+
+def rekey(db: sqlite3.Connection, key: BatchKey, known: bytes) -> bool:
+    """Give a forked batch a new place in the open stream; False when it is no longer here.
+
+    ``known`` is its digest. It is not fresh any more: the row is flagged historical.
+    """
+    found = find(db, key, known)
+    if found is None:
+        return False
+    place = _next_place(db, key.lane)
+    db.execute(
+        "UPDATE batch SET stream = ?, seq = ?, serial = ?, historical = 1 WHERE id = ?", (*place, found)
+    )
+    return True
+
+
+# --- read and delete ------------------------------------------------------------------------------------
+
+_SEALED = """SELECT b.serial, s.uuid, b.lane, b.seq, b.digest, b.count, b.bytes, b.first_ts, b.last_ts
+    FROM batch b JOIN stream s ON s.id = b.stream"""
+
+
+def sealed_after(db: sqlite3.Connection, serial: int) -> list[Sealed]:
+    """Batches sealed after the one of ``serial``, in the order of sealing."""
+    found = db.execute(f"{_SEALED} WHERE b.serial > ? ORDER BY b.serial", (serial,))
+    return [Sealed(n, BatchKey(u, Lane(lane), seq), *rest) for n, u, lane, seq, *rest in found]
+
+
+def waiting_actions(db: sqlite3.Connection, serial: int, limit: int) -> list[tuple[Sealed, bytes]]:
+    """Batches of people's actions sealed after the one of ``serial``, with their blobs."""
+    found = db.execute(
+        f"{_SEALED.replace(' FROM', ', o.data FROM')} JOIN blob o ON o.id = b.id"
+        " WHERE b.lane = ? AND b.serial > ? ORDER BY b.serial LIMIT ?",
+        (Lane.ACTIONS, serial, limit),
+    )
+    return [(Sealed(n, BatchKey(u, Lane(lane), seq), *rest), blob) for n, u, lane, seq, *rest, blob in found]
+
+
+def pending(db: sqlite3.Connection) -> list[Sealed]:
+    """All sealed batches, streams in the order they were opened, seqs ascending."""
+    found = db.execute(f"{_SEALED} ORDER BY b.stream, b.lane, b.seq")
+    return [Sealed(n, BatchKey(u, Lane(lane), seq), *rest) for n, u, lane, seq, *rest in found]
+
+
+def bounds(db: sqlite3.Connection) -> list[Bounds]:
+    """First and last seq that waits, for each lane of each stream."""
+    found = db.execute(
+        "SELECT s.uuid, b.lane, min(b.seq), max(b.seq) FROM batch b JOIN stream s ON s.id = b.stream"
+        " GROUP BY b.stream, b.lane"
+    )
+    return [Bounds(stream, Lane(lane), first, last) for stream, lane, first, last in found]
+
+
+def wanted(db: sqlite3.Connection, want: Want) -> list[Queued]:
+    """The rows that the link asks for, in the order (stream opened, seq)."""
+    after = _position(db, want.after) if want.after is not None else (0, 0)
+    upto = _position(db, want.upto) if want.upto is not None else (1 << 62, 0)
+    found = db.execute(
+        "SELECT s.uuid, b.seq, b.digest, b.bytes, b.count, b.historical"
+        " FROM batch b JOIN stream s ON s.id = b.stream WHERE b.lane = ?"
+        " AND (b.stream, b.seq) > (?, ?) AND (b.stream, b.seq) <= (?, ?) ORDER BY b.stream, b.seq LIMIT ?",
+        (str(want.lane), *after, *upto, want.limit),
+    )
+    return [
+        Queued(BatchKey(stream, want.lane, seq), known, size, count, bool(historical))
+        for stream, seq, known, size, count, historical in found
+    ]
+
+
+def _position(db: sqlite3.Connection, key: BatchKey) -> tuple[int, int]:
+    """Where a key stands in the order of streams, also when its batch is gone."""
+    row = db.execute("SELECT id FROM stream WHERE uuid = ?", (key.stream,)).fetchone()
+    return (0 if row is None else int(row[0])), key.seq
+
+
+def find(db: sqlite3.Connection, key: BatchKey, known: bytes | None = None) -> int | None:
+    """Row id of a sealed batch, when its digest is ``known``."""
+    row = db.execute(
+        "SELECT b.id, b.digest FROM batch b JOIN stream s ON s.id = b.stream"
+        " WHERE s.uuid = ? AND b.lane = ? AND b.seq = ?",
+        (key.stream, str(key.lane), key.seq),
+    ).fetchone()
+    return int(row[0]) if row is not None and known in (None, row[1]) else None
+
+
+def blob_of(db: sqlite3.Connection, key: BatchKey) -> bytes | None:
+    """Blob of a sealed batch; None when it is no longer here (acknowledged or dropped)."""
+    row = find(db, key)
+    return None if row is None else blobs(db, [row])[0]
+
+
+def blobs(db: sqlite3.Connection, ids: Iterable[int]) -> list[bytes]:
+    """Blobs of rows, in the order of ``ids``."""
+    return [db.execute("SELECT data FROM blob WHERE id = ?", (row,)).fetchone()[0] for row in ids]
+
+
+def samples_of(db: sqlite3.Connection, row: int) -> SampleColumns | None:
+    """Samples of a row of telemetry; None when its blob is rotten: it is neither merged nor thinned."""
+    try:
+        return telemetry.decode(blobs(db, [row])[0])
+    except UndecodableError as error:
+        log.error("outbox.rotten", row=row, error=str(error), next="check this PC's disk")
+        db.execute("UPDATE batch SET thinned = ? WHERE id = ?", (ROTTEN, row))
+        return None
+
+
+def acknowledge(db: sqlite3.Connection, batches: Iterable[tuple[BatchKey, bytes]], now: int) -> int:
+    """The ledger has these batches (key and digest): delete and count them; returns how many were here."""
+    done = 0
+    counted = {Lane.TELEMETRY: ACKED, Lane.ACTIONS: DELIVERED}
+    for key, known in batches:
+        row = find(db, key, known)
+        if row is None:
+            continue
+        (count,) = db.execute("SELECT count FROM batch WHERE id = ?", (row,)).fetchone()
+        if key.lane in counted:
+            add(db, counted[key.lane], count)
+        delete(db, [row])
+        done += 1
+    db.execute("INSERT OR REPLACE INTO counter VALUES (?, ?)", (LAST_ACK, now))
+    return done
+
+
+def delete(db: sqlite3.Connection, ids: Iterable[int]) -> None:
+    """Delete rows with their blobs."""
+    db.executemany("DELETE FROM batch WHERE id = ?", ((row,) for row in ids))

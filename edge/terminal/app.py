@@ -1,0 +1,131 @@
+"""The terminal as a Textual app: it takes keys, paints lines, and leaves the rest to the session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import BindingType
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from edge.client import EdgeClient, EdgeRefusedError
+from edge.terminal.frame import paint
+from edge.terminal.painting import Ink, Line
+from edge.terminal.sender import Sender
+from edge.terminal.session import Key, Session
+
+BACKGROUND = "#101214"
+
+STYLES: dict[Ink, Style] = {
+    Ink.PLAIN: Style.parse(f"#c4c8cc on {BACKGROUND}"),
+    Ink.DIM: Style.parse(f"#6c7278 on {BACKGROUND}"),
+    Ink.STRONG: Style.parse(f"bold #ffffff on {BACKGROUND}"),
+    Ink.KEY: Style.parse("bold #101214 on #9aa0a6"),
+    Ink.OK: Style.parse(f"#5fd38d on {BACKGROUND}"),
+    Ink.ABNORMAL: Style.parse(f"bold #ffd23f on {BACKGROUND}"),
+    Ink.DANGER: Style.parse("bold #ffffff on #b3261e"),
+    Ink.ACTION: Style.parse(f"bold #6cb6ff on {BACKGROUND}"),
+    Ink.FIELD: Style.parse("bold #ffffff on #2f3a46"),
+    Ink.INVERSE: Style.parse(f"{BACKGROUND} on #c4c8cc"),
+}
+"""IEC 60073: red danger, yellow abnormal, green normal, blue mandatory action; everything else is grey."""
+
+
+class Canvas(Widget, can_focus=True):
+    """Paints the session's lines and hands it every key. A scanner is a keyboard: it needs no focus."""
+
+    DEFAULT_CSS = f"Canvas {{ width: 100%; height: 100%; background: {BACKGROUND}; }}"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._lines: list[Line] = []
+        self._stale = True
+
+    def repaint(self) -> None:
+        """Something changed: compose the lines anew at the next paint."""
+        self._stale = True
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One painted line; all are composed together when the first of them is asked for."""
+        if self._stale or len(self._lines) != self.size.height:
+            self._lines = paint(self.session, self.size.width, self.size.height)
+            self._stale = False
+        if y >= len(self._lines):
+            return Strip.blank(self.size.width, STYLES[Ink.PLAIN])
+        return strip(self._lines[y], self.size.width)
+
+    def on_resize(self) -> None:
+        self._stale = True
+
+    def on_key(self, event: events.Key) -> None:
+        """Every key is the session's: Textual's own bindings (focus, copy) have no meaning here."""
+        if event.key == "ctrl+q":
+            return
+        event.stop()
+        event.prevent_default()
+        self.session.press(Key(event.key, event.character if event.is_printable else None))
+        self.repaint()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Some scanners paste. Line ends are Enter."""
+        event.stop()
+        for character in event.text.replace("\r\n", "\n").replace("\r", "\n"):
+            self.session.press(Key("enter") if character == "\n" else Key("paste", character))
+        self.repaint()
+
+
+def strip(line: Sequence[tuple[str, Ink]], width: int) -> Strip:
+    """A line in its colours."""
+    segments = [Segment(text, STYLES[ink]) for text, ink in line]
+    return Strip(segments).adjust_cell_length(width, STYLES[Ink.PLAIN])
+
+
+class TerminalApp(App[str]):
+    """One terminal at one station. Its result is the reason why it ended, or nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = []
+    ENABLE_COMMAND_PALETTE = False
+    CSS = f"Screen {{ background: {BACKGROUND}; }}"
+
+    class Changed(Message):
+        """The session has something new to show."""
+
+    def __init__(self, session: Session, client: EdgeClient | None = None) -> None:
+        super().__init__()
+        self.session = session
+        self.client = client
+        self.canvas = Canvas(session)
+        self._ticked = ""
+
+    def compose(self) -> ComposeResult:
+        yield self.canvas
+
+    def on_mount(self) -> None:
+        self.canvas.focus()
+        self.set_interval(1.0, self.canvas.repaint)
+        if self.client is not None:
+            self.run_worker(self._connected(self.client), exit_on_error=False)
+
+    async def _connected(self, client: EdgeClient) -> None:
+        """Talk to the edge for as long as the app runs; workers only change the session."""
+        async with client:
+            sender = Sender(self.session, client, self._tell)
+            self.run_worker(sender.deliver(), exit_on_error=True)
+            try:
+                await sender.watch()
+            except EdgeRefusedError as error:
+                self.exit(str(error))
+
+    def _tell(self) -> None:
+        self.post_message(self.Changed())
+
+    def on_terminal_app_changed(self) -> None:
+        self.canvas.repaint()

@@ -1,0 +1,71 @@
+"""Calling for help, and saying that it came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edge import commands as asked
+from edge.refusals import in_language
+from edge.terminal.painting import Ink, Line, Span
+from edge.terminal.screens.choice import chosen, listed
+from edge.terminal.session import Key, Session
+from edge.terminal.words import age
+
+ANY_TOPIC = {"help": "help"}
+"""Where the site names no topics there is one."""
+
+
+@dataclass(slots=True)
+class AndonPage:
+    def keys(self, session: Session) -> Mapping[str, str]:
+        return {"f1": "key.back"}
+
+    def press(self, session: Session, key: Key) -> None:
+        if key.name in ("escape", "f1"):
+            session.close()
+            return
+        entries = self._entries(session)
+        number = chosen(key, len(entries))
+        if number is None:
+            return
+        _, kind, value = entries[number]
+        session.close()
+        if kind == "clear":
+            session.send(asked.ClearAndon, andon=value)
+        else:
+            session.send(asked.RaiseAndon, topic=value)
+
+    def _entries(self, session: Session) -> list[tuple[str, str, str]]:
+        """Words, whether to clear or to call, and what: open calls first."""
+        view = session.view
+        if view is None:
+            return []
+        topics = view.andon_topics
+        found = [
+            (
+                session.say(
+                    "andon.clear",
+                    topic=topics.get(call.topic, call.topic),
+                    age=age(session.language, call.raised, session.time),
+                ),
+                "clear",
+                call.id,
+            )
+            for call in view.andons
+        ]
+        called = {call.topic for call in view.andons}
+        for code, text in (topics or ANY_TOPIC).items():
+            if code not in called:
+                words = in_language(text, session.language)
+                found.append((session.say("andon.call", topic=words), "call", code))
+        return found
+
+    def paint(self, session: Session, width: int, height: int) -> list[Line]:
+        lines: list[Line] = [
+            [Span(" " + session.say("andon.title"), Ink.STRONG)],
+            [],
+            *listed([words for words, _, _ in self._entries(session)], width),
+        ]
+        lines += [[]] * (height - 1 - len(lines))
+        return [*lines[: height - 1], [Span(" " + session.say("choice.hint"), Ink.DIM)]]

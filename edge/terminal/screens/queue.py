@@ -1,0 +1,189 @@
+"""The queue: what waits, what is in hand, which operations go into one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edge import commands as asked
+from edge.quantities import shown
+from edge.refusals import Refusal, in_language
+from edge.station_view import OperationView, RunView
+from edge.terminal import scanning
+from edge.terminal.painting import Ink, Line, Span, fit, sides
+from edge.terminal.screens.confirm import start
+from edge.terminal.session import Key, Session
+from edge.terminal.words import moment
+from protocols.lifecycles import OperationState, RunState
+
+
+@dataclass(slots=True)
+class QueuePage:
+    """``at`` is the operation the cursor starts on; ``""`` the first."""
+
+    at: str = ""
+    cursor: int | None = None
+    selected: list[str] = field(default_factory=list)
+    touched: bool = False
+    """Whether a person chose; until then the planner's group of the operation below the cursor is chosen."""
+    typed: str = ""
+
+    def keys(self, session: Session) -> Mapping[str, str]:
+        usable = {"f1": "key.back", "f8": "key.help"}
+        row = self._row(session)
+        if isinstance(row, RunView):
+            if row.state is RunState.PAUSED and session.view is not None and not session.view.runs[0].active:
+                usable["f5"] = "key.resume"
+        elif row is not None and not (session.run is not None and session.run.active):
+            usable |= {"f4": "key.setup", "f5": "key.start"}
+        return usable
+
+    def press(self, session: Session, key: Key) -> None:
+        rows = self._rows(session)
+        at = self._cursor(rows)
+        match key.name:
+            case "escape" | "f1":
+                session.close()
+            case "up" | "down" if rows:
+                self.cursor = (at + (1 if key.name == "down" else -1)) % len(rows)
+                if not self.touched:
+                    self.selected = []
+            case "home" | "end" if rows:
+                self.cursor = 0 if key.name == "home" else len(rows) - 1
+            case "space":
+                self._toggle(session)
+            case "f4" | "f5" if key.name in self.keys(session):
+                self._begin(session, setup=key.name == "f4")
+            case "f8":
+                from edge.terminal.screens.andon import AndonPage
+
+                session.open(AndonPage())
+            case "enter":
+                self._enter(session)
+            case "backspace":
+                self.typed = self.typed[:-1]
+            case _ if key.character and key.character.isprintable():
+                self.typed += key.character
+
+    def _enter(self, session: Session) -> None:
+        """A scanned order moves the cursor to it."""
+        code, self.typed = self.typed.strip(), ""
+        if not code:
+            return
+        for number, row in enumerate(self._rows(session)):
+            if isinstance(row, OperationView) and code.casefold() in scanning.names(row):
+                self.cursor, self.touched, self.selected = number, False, []
+                return
+        session.refuse(Refusal("unknown-code", value=code))
+
+    def _begin(self, session: Session, *, setup: bool) -> None:
+        row = self._row(session)
+        if isinstance(row, RunView):
+            session.send(asked.ResumeRun, run=row.id)
+        elif row is not None:
+            start(session, self._chosen(session), setup=setup)
+        session.close()
+
+    def _toggle(self, session: Session) -> None:
+        row = self._row(session)
+        if not isinstance(row, OperationView):
+            return
+        if not self.touched:
+            self.selected = [entry.operation.id for entry in self._chosen(session)]
+            self.touched = True
+        key = row.operation.id
+        if key in self.selected:
+            self.selected.remove(key)
+        else:
+            self.selected.append(key)
+
+    def _chosen(self, session: Session) -> list[OperationView]:
+        """The operations that would go into one run."""
+        row = self._row(session)
+        if self.touched and self.selected and session.view is not None:
+            return [entry for entry in session.view.queue if entry.operation.id in self.selected]
+        return session.group(row) if isinstance(row, OperationView) else []
+
+    def _rows(self, session: Session) -> list[RunView | OperationView]:
+        view = session.view
+        return [] if view is None else [*view.runs, *view.queue]
+
+    def _row(self, session: Session) -> RunView | OperationView | None:
+        rows = self._rows(session)
+        return rows[self._cursor(rows)] if rows else None
+
+    def _cursor(self, rows: list[RunView | OperationView]) -> int:
+        if self.cursor is None:
+            wanted = [
+                n
+                for n, row in enumerate(rows)
+                if isinstance(row, OperationView) and row.operation.id == self.at
+            ]
+            first = next((n for n, row in enumerate(rows) if isinstance(row, OperationView)), 0)
+            self.cursor = wanted[0] if wanted else first
+        return max(0, min(self.cursor, len(rows) - 1))
+
+    # --- painting -------------------------------------------------------------------------------------
+
+    def paint(self, session: Session, width: int, height: int) -> list[Line]:
+        view = session.view
+        if view is None:
+            return []
+        rows, chosen = self._rows(session), {entry.operation.id for entry in self._chosen(session)}
+        at = self._cursor(rows)
+        count = session.say("queue.selected", count=str(len(chosen)), capacity=str(view.capacity))
+        title = session.say("queue.title", count=str(len(view.queue)))
+        lines = [sides([Span(f" {title}", Ink.STRONG)], [Span(f"{count} ")], width)]
+        room = height - 3
+        start_at = max(0, min(at - room // 2, len(rows) - room))
+        for number, row in list(enumerate(rows))[start_at : start_at + room]:
+            lines.append(self._line(session, row, number == at, chosen, width))
+        if not rows:
+            lines.append([Span(" " + session.say("now.empty"))])
+        lines += [[]] * (height - 2 - len(lines))
+        return [*lines, *self._explained(session, width)]
+
+    def _explained(self, session: Session, width: int) -> list[Line]:
+        """What the operation below the cursor waits for, and the keys."""
+        row = self._row(session)
+        why = ""
+        if isinstance(row, OperationView) and row.waits_for:
+            first = row.waits_for[0]
+            key = "now.unknown" if row.vouchable else "now.waits"
+            why = session.say(key, predecessor=first.title, workcell=first.workcell)
+        hint = Span(f"{self.typed}_", Ink.FIELD) if self.typed else Span(session.say("queue.hint"), Ink.DIM)
+        return [[Span(f" {why}", Ink.ABNORMAL)], [Span(" "), hint]]
+
+    def _line(
+        self, session: Session, row: RunView | OperationView, at: bool, chosen: set[str], width: int
+    ) -> Line:
+        pointer = Span("► " if at else "  ", Ink.ACTION)
+        entry = row.parts[0].view if isinstance(row, RunView) else row
+        operation = entry.operation
+        mark = "   " if isinstance(row, RunView) else "[x]" if operation.id in chosen else "[ ]"
+        state, ink = status(session, row)
+        due = moment(session.language, operation.due, session.time)
+        more = f" +{len(row.parts) - 1}" if isinstance(row, RunView) and len(row.parts) > 1 else ""
+        product = in_language(operation.product, session.language)
+        left = [
+            pointer,
+            Span(f"{mark} "),
+            Span(fit(state, 10), ink),
+            Span(fit(f"{operation.order}/{operation.line}", 12)),
+            Span(fit(f"{shown(entry.left)}×", 6)),
+            Span(f"{product}{more}", Ink.STRONG if at else Ink.PLAIN),
+        ]
+        late = operation.due < session.time
+        right = Span(f"{'▲ ' if late else ''}{due} ", Ink.ABNORMAL if late else Ink.PLAIN)
+        return sides(left, [right], width)
+
+
+def status(session: Session, row: RunView | OperationView) -> tuple[str, Ink]:
+    """Shape and word of a row."""
+    if isinstance(row, RunView):
+        key = "queue.running" if row.active else "queue.paused"
+        return session.say(key), Ink.STRONG
+    if row.waits_for:
+        return session.say("queue.unknown" if row.vouchable else "queue.waits"), Ink.ABNORMAL
+    begun = row.state is OperationState.PAUSED or row.good or row.scrap
+    return session.say("queue.begun" if begun else "queue.ready"), Ink.PLAIN

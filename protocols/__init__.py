@@ -1,0 +1,1 @@
+"""The language spoken on every wire: bytes in, events out, no I/O."""

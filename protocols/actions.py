@@ -1,0 +1,203 @@
+"""What people (and the workcell on their behalf) did: the payload of the ``actions`` lane.
+
+Every action carries an id made where it was made, so that repeating it is harmless, and a pseudonym
+instead of a person's name. Quantities are decimals in the unit of the operation.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from protocols.packing import MALFORMED, UndecodableError, pack, unpack
+
+MAX_TEXT = 500
+"""Characters of free text an operator may add."""
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="type"):
+    """Base of what can happen; the tag on the wire is the ``tag`` of each class."""
+
+
+class RunPart(msgspec.Struct, frozen=True):
+    """One operation that a run covers, with the quantity it is to make."""
+
+    operation: str
+    quantity: Decimal
+
+
+class RunOpened(_Event, frozen=True, tag="run.opened"):
+    """A run begins to exist: one workcell, one or several operations, in setup or running at once.
+
+    ``unconfirmed`` names predecessors whose finish nobody had confirmed when the person went ahead.
+    """
+
+    run: str
+    parts: tuple[RunPart, ...]
+    setup: bool = False
+    unconfirmed: tuple[str, ...] = ()
+
+
+class FirstPieceReleased(_Event, frozen=True, tag="run.first-piece"):
+    run: str
+
+
+class RunStarted(_Event, frozen=True, tag="run.started"):
+    """Production begins after setup or the first piece."""
+
+    run: str
+
+
+class RunPaused(_Event, frozen=True, tag="run.paused"):
+    run: str
+    reason: str = ""
+
+
+class RunResumed(_Event, frozen=True, tag="run.resumed"):
+    run: str
+
+
+class Booked(_Event, frozen=True, tag="run.booked"):
+    """Quantities made since the last booking; negative ones correct (undo)."""
+
+    run: str
+    operation: str
+    good: Decimal = Decimal(0)
+    scrap: Decimal = Decimal(0)
+    rework: Decimal = Decimal(0)
+    reason: str = ""
+
+
+class RunCompleted(_Event, frozen=True, tag="run.completed"):
+    """The run ends; ``finished`` names the operations that are done with it."""
+
+    run: str
+    finished: tuple[str, ...]
+
+
+class RunAborted(_Event, frozen=True, tag="run.aborted"):
+    run: str
+    reason: str = ""
+
+
+class RunReopened(_Event, frozen=True, tag="run.reopened"):
+    """Undo of a completion."""
+
+    run: str
+
+
+class StepDone(_Event, frozen=True, tag="step.done"):
+    """An instruction step confirmed; ``value`` is what was measured or scanned, ``ok`` against the limits."""
+
+    run: str
+    operation: str
+    step: int
+    value: str = ""
+    ok: bool = True
+
+
+class StopReasoned(_Event, frozen=True, tag="stop.reasoned"):
+    """A person gives the reason of a machine stop, now or later. Corrections are appended."""
+
+    stop: str
+    reason: str
+    note: str = ""
+
+
+class AndonRaised(_Event, frozen=True, tag="andon.raised"):
+    andon: str
+    topic: str
+    note: str = ""
+
+
+class AndonCleared(_Event, frozen=True, tag="andon.cleared"):
+    andon: str
+
+
+class LeaseReleased(_Event, frozen=True, tag="lease.released"):
+    """The edge gives leased operations back: the planner may move them. Answers release ``request``."""
+
+    request: str
+    operations: tuple[str, ...]
+
+
+class LeaseKept(_Event, frozen=True, tag="lease.kept"):
+    """The edge keeps them: they are in hand."""
+
+    request: str
+    operations: tuple[str, ...]
+
+
+class UnassignedOpened(_Event, frozen=True, tag="unassigned.opened"):
+    """A machine works and nobody booked a run."""
+
+    run: str
+
+
+class UnassignedClosed(_Event, frozen=True, tag="unassigned.closed"):
+    run: str
+    parts: int = 0
+
+
+class ShiftNote(_Event, frozen=True, tag="shift.note"):
+    """Shift handover."""
+
+    note: str
+
+
+class Undone(_Event, frozen=True, tag="undone"):
+    """Marks ``action`` as undone; the compensating events are sent beside it."""
+
+    action: str
+
+
+Event = (
+    RunOpened
+    | FirstPieceReleased
+    | RunStarted
+    | RunPaused
+    | RunResumed
+    | Booked
+    | RunCompleted
+    | RunAborted
+    | RunReopened
+    | StepDone
+    | StopReasoned
+    | AndonRaised
+    | AndonCleared
+    | LeaseReleased
+    | LeaseKept
+    | UnassignedOpened
+    | UnassignedClosed
+    | ShiftNote
+    | Undone
+)
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One thing done at one workcell. ``ts`` in µs UTC; ``uncertain`` when the clock had stepped back."""
+
+    id: str
+    ts: int
+    workcell: str
+    actor: str
+    event: Event
+    uncertain: bool = False
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[Action])
+
+
+def encode(actions: list[Action]) -> bytes:
+    """Blob of actions in the order they happened."""
+    return pack(_encoder.encode(actions))
+
+
+def decode(blob: bytes) -> list[Action]:
+    """Actions of a blob; raises UndecodableError."""
+    try:
+        return _decoder.decode(unpack(blob))
+    except MALFORMED as error:
+        raise UndecodableError(f"not a batch of actions: {error}") from error

@@ -1,0 +1,127 @@
+"""The job list: a full, versioned snapshot of the work of one edge, ready to show.
+
+Instructions arrive rendered for the variant and in both languages; an edge needs no product files.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from protocols.packing import MALFORMED, UndecodableError, pack, unpack
+
+
+class Text(msgspec.Struct, frozen=True):
+    """The same words in English and Chinese."""
+
+    en: str
+    zh: str
+
+
+class StepKind(StrEnum):
+    INFO = "info"
+    CONFIRM = "confirm"
+    MEASURE = "measure"
+    SCAN = "scan"
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One instruction step. Limits are absolute and inclusive; ``expected`` is the code a scan must give."""
+
+    kind: StepKind
+    title: Text
+    text: Text
+    nominal: Decimal | None = None
+    lower: Decimal | None = None
+    upper: Decimal | None = None
+    unit: str = ""
+    expected: str = ""
+
+
+class Predecessor(msgspec.Struct, frozen=True):
+    """An operation that must finish first, where it runs, and whether the cloud knows it finished."""
+
+    operation: str
+    workcell: str
+    edge: str
+    finished: bool
+    title: Text
+
+
+class JobOperation(msgspec.Struct, frozen=True):
+    """One operation of a job as its station needs it. Times in µs UTC, quantities in ``unit`` (Rec 20).
+
+    ``group`` is the planner's run: operations with the same group are one nest or one coating batch.
+    ``setup`` are the setup attributes (colour, material, tool …) that decide about changeovers.
+    """
+
+    id: str
+    order: str
+    job: str
+    line: int
+    title: Text
+    product: Text
+    variant: dict[str, str]
+    workcell: str
+    position: int
+    quantity: Decimal
+    unit: str
+    good: Decimal
+    scrap: Decimal
+    state: str
+    planned_start: int
+    planned_end: int
+    due: int
+    setup: dict[str, str]
+    steps: tuple[Step, ...]
+    predecessors: tuple[Predecessor, ...]
+    group: str = ""
+    program: str = ""
+    setup_seconds: int = 0
+    run_seconds: int = 0
+    remake_of: str = ""
+
+
+class JobList(msgspec.Struct, frozen=True):
+    """All open operations of one edge. A higher ``version`` replaces a lower one, whole."""
+
+    edge: str
+    version: int
+    issued_at: int
+    operations: tuple[JobOperation, ...]
+
+
+class ReleaseRequest(msgspec.Struct, frozen=True):
+    """The planner asks for leased operations back; answered by LeaseReleased or LeaseKept actions."""
+
+    request: str
+    operations: tuple[str, ...]
+    reason: str
+
+
+_encoder = msgspec.msgpack.Encoder()
+_jobs = msgspec.msgpack.Decoder(JobList)
+_release = msgspec.msgpack.Decoder(ReleaseRequest)
+
+
+def encode(message: JobList | ReleaseRequest) -> bytes:
+    """Blob of a job list or a release request."""
+    return pack(_encoder.encode(message))
+
+
+def decode_jobs(blob: bytes) -> JobList:
+    """Job list of a blob; raises UndecodableError."""
+    try:
+        return _jobs.decode(unpack(blob))
+    except MALFORMED as error:
+        raise UndecodableError(f"not a job list: {error}") from error
+
+
+def decode_release(blob: bytes) -> ReleaseRequest:
+    """Release request of a blob; raises UndecodableError."""
+    try:
+        return _release.decode(unpack(blob))
+    except MALFORMED as error:
+        raise UndecodableError(f"not a release request: {error}") from error

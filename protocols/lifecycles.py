@@ -1,0 +1,170 @@
+"""Every lifecycle of the shop floor, each a table (DESIGN: operation, run, order, case, andon)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from protocols.lifecycle import Lifecycle
+
+
+class OperationState(StrEnum):
+    """An operation of a routing, as cloud and edge see it."""
+
+    PLANNED = "planned"
+    LEASED = "leased"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+class OperationEvent(StrEnum):
+    LEASE = "lease"
+    RELEASE = "release"
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    FINISH = "finish"
+    REOPEN = "reopen"
+    CANCEL = "cancel"
+
+
+OPERATION: Lifecycle[OperationState, OperationEvent] = Lifecycle(
+    "operation",
+    OperationState.PLANNED,
+    {
+        (OperationState.PLANNED, OperationEvent.LEASE): OperationState.LEASED,
+        (OperationState.PLANNED, OperationEvent.START): OperationState.RUNNING,
+        (OperationState.PLANNED, OperationEvent.CANCEL): OperationState.CANCELLED,
+        (OperationState.LEASED, OperationEvent.LEASE): OperationState.LEASED,
+        (OperationState.LEASED, OperationEvent.RELEASE): OperationState.PLANNED,
+        (OperationState.LEASED, OperationEvent.START): OperationState.RUNNING,
+        (OperationState.LEASED, OperationEvent.CANCEL): OperationState.CANCELLED,
+        (OperationState.RUNNING, OperationEvent.PAUSE): OperationState.PAUSED,
+        (OperationState.RUNNING, OperationEvent.FINISH): OperationState.FINISHED,
+        (OperationState.RUNNING, OperationEvent.CANCEL): OperationState.CANCELLED,
+        (OperationState.PAUSED, OperationEvent.RESUME): OperationState.RUNNING,
+        (OperationState.PAUSED, OperationEvent.FINISH): OperationState.FINISHED,
+        (OperationState.PAUSED, OperationEvent.CANCEL): OperationState.CANCELLED,
+        (OperationState.FINISHED, OperationEvent.REOPEN): OperationState.RUNNING,
+    },
+)
+
+
+class RunState(StrEnum):
+    """One execution at one workcell: setup, first piece released, running, done."""
+
+    QUEUED = "queued"
+    SETUP = "setup"
+    FIRST_PIECE = "first-piece"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+
+
+class RunEvent(StrEnum):
+    SETUP = "setup"
+    FIRST_PIECE = "first-piece"
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    COMPLETE = "complete"
+    ABORT = "abort"
+    REOPEN = "reopen"
+
+
+RUN: Lifecycle[RunState, RunEvent] = Lifecycle(
+    "run",
+    RunState.QUEUED,
+    {
+        (RunState.QUEUED, RunEvent.SETUP): RunState.SETUP,
+        (RunState.QUEUED, RunEvent.START): RunState.RUNNING,
+        (RunState.SETUP, RunEvent.FIRST_PIECE): RunState.FIRST_PIECE,
+        (RunState.SETUP, RunEvent.START): RunState.RUNNING,
+        (RunState.SETUP, RunEvent.ABORT): RunState.ABORTED,
+        (RunState.FIRST_PIECE, RunEvent.START): RunState.RUNNING,
+        (RunState.FIRST_PIECE, RunEvent.ABORT): RunState.ABORTED,
+        (RunState.RUNNING, RunEvent.PAUSE): RunState.PAUSED,
+        (RunState.RUNNING, RunEvent.COMPLETE): RunState.COMPLETED,
+        (RunState.RUNNING, RunEvent.ABORT): RunState.ABORTED,
+        (RunState.PAUSED, RunEvent.RESUME): RunState.RUNNING,
+        (RunState.PAUSED, RunEvent.COMPLETE): RunState.COMPLETED,
+        (RunState.PAUSED, RunEvent.ABORT): RunState.ABORTED,
+        (RunState.COMPLETED, RunEvent.REOPEN): RunState.RUNNING,
+    },
+)
+
+
+class OrderState(StrEnum):
+    RELEASED = "released"
+    STARTED = "started"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class OrderEvent(StrEnum):
+    START = "start"
+    COMPLETE = "complete"
+    REOPEN = "reopen"
+    CANCEL = "cancel"
+
+
+ORDER: Lifecycle[OrderState, OrderEvent] = Lifecycle(
+    "order",
+    OrderState.RELEASED,
+    {
+        (OrderState.RELEASED, OrderEvent.START): OrderState.STARTED,
+        (OrderState.RELEASED, OrderEvent.CANCEL): OrderState.CANCELLED,
+        (OrderState.STARTED, OrderEvent.COMPLETE): OrderState.COMPLETED,
+        (OrderState.STARTED, OrderEvent.CANCEL): OrderState.CANCELLED,
+        (OrderState.COMPLETED, OrderEvent.REOPEN): OrderState.STARTED,
+    },
+)
+
+
+class CaseState(StrEnum):
+    """A maintenance case. Verdict and planning belong to later depth; the states are all here."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    PLANNED = "planned"
+    DONE = "done"
+    CLOSED = "closed"
+
+
+class CaseEvent(StrEnum):
+    ACKNOWLEDGE = "acknowledge"
+    PLAN = "plan"
+    FINISH = "finish"
+    CLOSE = "close"
+
+
+CASE: Lifecycle[CaseState, CaseEvent] = Lifecycle(
+    "case",
+    CaseState.OPEN,
+    {
+        (CaseState.OPEN, CaseEvent.ACKNOWLEDGE): CaseState.ACKNOWLEDGED,
+        (CaseState.OPEN, CaseEvent.PLAN): CaseState.PLANNED,
+        (CaseState.OPEN, CaseEvent.CLOSE): CaseState.CLOSED,
+        (CaseState.ACKNOWLEDGED, CaseEvent.PLAN): CaseState.PLANNED,
+        (CaseState.ACKNOWLEDGED, CaseEvent.CLOSE): CaseState.CLOSED,
+        (CaseState.PLANNED, CaseEvent.FINISH): CaseState.DONE,
+        (CaseState.PLANNED, CaseEvent.CLOSE): CaseState.CLOSED,
+        (CaseState.DONE, CaseEvent.CLOSE): CaseState.CLOSED,
+    },
+)
+
+
+class AndonState(StrEnum):
+    OPEN = "open"
+    CLEARED = "cleared"
+
+
+class AndonEvent(StrEnum):
+    CLEAR = "clear"
+
+
+ANDON: Lifecycle[AndonState, AndonEvent] = Lifecycle(
+    "andon", AndonState.OPEN, {(AndonState.OPEN, AndonEvent.CLEAR): AndonState.CLEARED}
+)

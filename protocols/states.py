@@ -1,0 +1,155 @@
+"""What machines and the edge itself report: the payload of the ``states`` lane."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from protocols.catalogue import Catalogue
+from protocols.packing import MALFORMED, UndecodableError, pack, unpack
+
+
+class ItemState(StrEnum):
+    """What the machine does, after OPC 40001-1 MachineryItemState."""
+
+    EXECUTING = "executing"
+    NOT_EXECUTING = "not_executing"
+    OUT_OF_SERVICE = "out_of_service"
+    NOT_AVAILABLE = "not_available"
+
+
+class OperationMode(StrEnum):
+    """What the machine is used for, after OPC 40001-1 MachineryOperationMode."""
+
+    NONE = "none"
+    PROCESSING = "processing"
+    SETUP = "setup"
+    MAINTENANCE = "maintenance"
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="type"):
+    """Base of what is reported."""
+
+
+class MachineStateChanged(_Event, frozen=True, tag="machine.state"):
+    """A machine's state from ``ts`` (µs UTC) on. ``detail`` is the machine's own word or alarm text."""
+
+    ts: int
+    device: str
+    item_state: ItemState
+    mode: OperationMode
+    detail: str = ""
+
+
+class StopOpened(_Event, frozen=True, tag="stop.opened"):
+    """A machine stopped for longer than its micro-stop threshold."""
+
+    ts: int
+    stop: str
+    device: str
+    workcell: str
+    hint: str = ""
+
+
+class StopClosed(_Event, frozen=True, tag="stop.closed"):
+    ts: int
+    stop: str
+
+
+class AlarmChanged(_Event, frozen=True, tag="alarm"):
+    ts: int
+    device: str
+    alarm: str
+    active: bool
+    text: str = ""
+
+
+class DeviceHeartbeat(_Event, frozen=True, tag="device"):
+    """Connection of a device and when it was last read; sent on change and at an interval.
+
+    ``last_read`` (µs UTC) is the last confirmed read: the age of a tag whose value does not change.
+    """
+
+    ts: int
+    device: str
+    connected: bool
+    last_read: int = 0
+    detail: str = ""
+
+
+class CatalogueAnnounced(_Event, frozen=True, tag="catalogue"):
+    hash: bytes
+    catalogue: Catalogue
+
+
+class Dropped(_Event, frozen=True, tag="dropped"):
+    """A tombstone: samples given up under pressure, so that a chart shows a gap with a reason.
+
+    ``first``/``last`` (inclusive) are sealed seqs of ``stream``/``lane``; both are -1 for samples dropped
+    before they were sealed. ``counts`` has the samples of each tag number of ``catalogue``.
+    """
+
+    stream: bytes
+    lane: str
+    first: int
+    last: int
+    from_ts: int
+    to_ts: int
+    samples: int
+    counts: dict[int, int]
+    catalogue: bytes
+    reason: str
+
+
+class JobsApplied(_Event, frozen=True, tag="jobs.applied"):
+    """The edge has the job list of ``version`` on disk; its operations are leased to it from now on."""
+
+    ts: int
+    version: int
+
+
+class ConfigApplied(_Event, frozen=True, tag="config.applied"):
+    """Content hashes of the configuration that runs, by name."""
+
+    ts: int
+    hashes: dict[str, str]
+
+
+class Notice(_Event, frozen=True, tag="notice"):
+    """Something a person should know: ``code`` is stable, ``text`` says thing, value, limit, next step."""
+
+    ts: int
+    severity: str
+    code: str
+    text: str
+
+
+Event = (
+    MachineStateChanged
+    | StopOpened
+    | StopClosed
+    | AlarmChanged
+    | DeviceHeartbeat
+    | CatalogueAnnounced
+    | Dropped
+    | JobsApplied
+    | ConfigApplied
+    | Notice
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[Event])
+
+
+def encode(events: list[Event]) -> bytes:
+    """Blob of events in the order they happened."""
+    return pack(_encoder.encode(events))
+
+
+def decode(blob: bytes) -> list[Event]:
+    """Events of a blob; raises UndecodableError."""
+    try:
+        return _decoder.decode(unpack(blob))
+    except MALFORMED as error:
+        raise UndecodableError(f"not a batch of states: {error}") from error

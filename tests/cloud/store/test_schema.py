@@ -1,0 +1,49 @@
+"""Migrations lead to exactly the tables of the code, on both databases, and never backwards."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from cloud.store import schema
+from cloud.store.database import Database
+from cloud.store.schema import NewerSchemaError, migrate
+
+
+def test_migrations_make_the_tables_of_the_code(url: str) -> None:
+    """When this fails after a change of a table: ``python -m cloud.store.schema "what changes"``."""
+    with Database(url) as database:
+        migrate(database)
+        assert database.write(schema.differences).result() == []
+
+
+def test_migrating_again_changes_nothing(url: str) -> None:
+    for _ in range(2):
+        with Database(url) as database:
+            migrate(database)
+            with database.read() as reader:
+                assert reader.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+
+
+def test_a_newer_schema_is_refused(url: str) -> None:
+    with Database(url) as database:
+        migrate(database)
+        database.write(
+            lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        ).result()
+        with pytest.raises(NewerSchemaError, match="has schema 9999, this version of OneLot knows up to"):
+            migrate(database)
+
+
+def test_a_change_becomes_the_next_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "versions").mkdir()
+    for name in ("env.py", "script.py.mako"):
+        (tmp_path / name).write_text((schema.MIGRATIONS / name).read_text())
+    monkeypatch.setattr(schema, "MIGRATIONS", tmp_path)
+    first = schema.revise("The first, of all!")
+    second = schema.revise("nothing new")
+    assert (first.name, second.name) == ("0001_the_first_of_all.py", "0002_nothing_new.py")
+    assert "create_table('batch'" in first.read_text()
+    assert "Quantity" not in first.read_text()
+    assert "down_revision = '0001'" in second.read_text()
+    assert "create_table" not in second.read_text()

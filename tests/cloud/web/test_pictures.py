@@ -1,0 +1,104 @@
+"""The pictures of the page: well-formed, everything in its row, states never by colour alone."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cloud.history.port import Series
+from cloud.web import gantt, trend
+from cloud.web.gantt import Bar, Window
+from cloud.web.shapes import FAULT, IDLE, NO_DATA, RUNNING, SETUP, STOPPED, ago, look
+from protocols.values import MICROSECONDS, Quality
+
+NOW = 1_790_000_000 * MICROSECONDS
+HOUR = 3600 * MICROSECONDS
+BERLIN = ZoneInfo("Europe/Berlin")
+SVG = "{http://www.w3.org/2000/svg}"
+CELLS = [("laser-1", "Laser 1"), ("brake-1", "Press brake")]
+
+
+def drawn(*bars: Bar, windows: tuple[Window, ...] = ()) -> ElementTree.Element:
+    view = gantt.span(bars, windows, NOW, NOW + HOUR, BERLIN)
+    return ElementTree.fromstring(gantt.draw(CELLS, bars, windows, view))  # noqa: S314 - our own picture
+
+
+def texts(picture: ElementTree.Element) -> list[str]:
+    return [node.text or "" for node in picture.iter(f"{SVG}text")]
+
+
+def test_every_bar_lies_in_the_row_of_its_workcell() -> None:
+    picture = drawn(
+        Bar("laser-1", NOW, NOW + 4 * HOUR, "A", id="a"), Bar("brake-1", NOW, NOW + 4 * HOUR, "B", id="b")
+    )
+    tops = {g.get("data-id"): float(g[0].get("y", "0")) for g in picture.iter(f"{SVG}g")}
+
+    assert tops["b"] - tops["a"] == gantt.ROW
+    assert {"Laser 1", "Press brake", "now", "A", "B"} <= set(texts(picture))
+
+
+def test_a_late_order_says_so_in_words() -> None:
+    picture = drawn(Bar("laser-1", NOW, NOW + 4 * HOUR, "24-1187", late=600))
+
+    assert "late · 24-1187" in texts(picture)
+
+
+def test_changeovers_are_hatched_and_windows_outlined() -> None:
+    bars = (Bar("laser-1", NOW + HOUR, NOW + 4 * HOUR, "A", changeover=1800),)
+    picture = drawn(*bars, windows=(Window("brake-1", NOW + HOUR, NOW + 2 * HOUR, "spindle"),))
+    rects = list(picture.iter(f"{SVG}rect"))
+
+    assert [r for r in rects if r.get("fill") == "url(#hatch)"]
+    assert [r for r in rects if r.get("stroke-dasharray")]
+
+
+def test_names_from_outside_cannot_break_the_picture() -> None:
+    picture = drawn(Bar("laser-1", NOW, NOW + 4 * HOUR, '<script>"&', tip="</title>", id='"><b>'))
+
+    assert '<script>"&' in texts(picture)
+
+
+def test_the_trend_breaks_where_there_is_no_good_value() -> None:
+    series = Series(
+        [NOW + row * MICROSECONDS for row in range(5)], [1.0, 2.0, None, 3.0, 4.0], {2: Quality.BAD}
+    )
+    svg = trend.draw(series, "mm/s", NOW, NOW + HOUR, BERLIN, [(NOW, NOW + 1, "disk full")])
+    picture = ElementTree.fromstring(svg)  # noqa: S314 - our own picture
+
+    assert len(list(picture.iter(f"{SVG}polyline"))) == 2
+    assert "gap: disk full" in [node.text for node in picture.iter(f"{SVG}title")]
+
+
+def test_a_trend_without_numbers_says_so() -> None:
+    assert "no good values" in trend.draw(Series([1], ["text"]), "", 0, 10, BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("item_state", "mode", "stopped", "fresh", "shown"),
+    [
+        ("executing", "processing", False, True, RUNNING),
+        ("not_executing", "setup", False, True, SETUP),
+        ("not_executing", "processing", False, True, IDLE),
+        ("not_executing", "processing", True, True, STOPPED),
+        ("out_of_service", "processing", True, True, FAULT),
+        ("executing", "processing", False, False, NO_DATA),
+        ("", "", False, True, NO_DATA),
+    ],
+)
+def test_looks(item_state: str, mode: str, stopped: bool, fresh: bool, shown: object) -> None:
+    assert look(item_state, mode, stopped=stopped, fresh=fresh) == shown
+
+
+def test_no_two_looks_share_shape_or_word() -> None:
+    looks = [RUNNING, SETUP, STOPPED, FAULT, IDLE, NO_DATA]
+
+    assert len({found.shape for found in looks}) == len({found.word for found in looks}) == len(looks)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.44, "0.4 s"), (12, "12 s"), (180, "3 min"), (7200, "2 h"), (400_000, "5 d")]
+)
+def test_ages(seconds: float, words: str) -> None:
+    assert ago(seconds) == words

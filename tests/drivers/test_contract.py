@@ -1,0 +1,24 @@
+"""The built-in drivers keep the contract that is shipped for everybody's drivers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drivers.contract import DriverContract
+from drivers.profile_files import load_profile
+
+PROFILES = Path(__file__).parent / "profiles"
+
+
+class TestModbus(DriverContract):
+    profile = load_profile(PROFILES / "contract-modbus.yaml")
+    options = {"timeout": 0.3}  # noqa: RUF012 - never changed
+    bad_address = "modbus://host:port"
+    lost_within_s = 3.0
+
+
+class TestOpcua(DriverContract):
+    profile = load_profile(PROFILES / "contract-opcua.yaml")
+    options = {"security": "none", "watchdog": 1, "timeout": 2}  # noqa: RUF012 - never changed
+    bad_address = "http://host:4840"
+    lost_within_s = 8.0

@@ -1,0 +1,153 @@
+"""``edge.yaml``: every mistake with its place, the value, what is allowed and the nearest key."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.config import Setup, load_setup
+from protocols.documents import DocumentError
+
+SITE = """\
+id: shop
+uuid: 11111111-1111-1111-1111-111111111111
+title: Shop
+areas:
+  - id: hall
+    uuid: 11111111-1111-1111-1111-111111111112
+    title: Hall
+    lines:
+      - id: line
+        uuid: 11111111-1111-1111-1111-111111111113
+        title: Line
+        workcells:
+          - {id: press-1, uuid: 11111111-1111-1111-1111-111111111114, title: Press, kind: press}
+edges:
+  - id: machining
+    workcells: [press-1]
+    devices:
+      - id: press-1
+        asset: 11111111-1111-1111-1111-111111111115
+        profile: acme/press
+        url: modbus://127.0.0.1:1502
+        workcells: [press-1]
+"""
+PROFILE = """\
+vendor: Acme
+model: Press
+protocol: modbus
+tags:
+  load: {address: "holding:0", type: uint16}
+"""
+EDGE = """\
+edge: machining
+site: site.yaml
+profiles: profiles
+data: data
+broker: {host: broker.local}
+"""
+
+
+def write(folder: Path, edge: str = EDGE, site: str = SITE, profile: str = PROFILE) -> Path:
+    (folder / "profiles" / "acme").mkdir(parents=True)
+    (folder / "profiles" / "acme" / "press.yaml").write_text(profile)
+    (folder / "site.yaml").write_text(site)
+    (folder / "edge.yaml").write_text(edge)
+    return folder / "edge.yaml"
+
+
+def problem(path: Path) -> str:
+    with pytest.raises(DocumentError) as caught:
+        load_setup(path)
+    assert len(caught.value.problems) == 1, caught.value
+    return str(caught.value).replace(f"{path.parent}/", "")
+
+
+def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    setup: Setup = load_setup(write(tmp_path))
+    assert setup.config.data == tmp_path / "data"
+    assert [machine.device.id for machine in setup.machines] == ["press-1"]
+    assert list(setup.machines[0].profile.tags) == ["load"]
+    assert set(setup.sources) == {"edge", "site", "profile:acme/press"}
+    assert setup.config.broker.address == ("broker.local", 1883)
+    limits, bounds = setup.config.outbox.limits, setup.config.outbox.bounds
+    assert limits.reserve + bounds.max_bytes < limits.max_bytes
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            ("edge: machining", "edge: machning"),
+            'edge.yaml:1:7  edge: "machning" is not one of machining — did you mean machining? (edges of',
+        ),
+        (("edge: machining", "edge: Machine 1"), 'edge.yaml:1:7  edge: "Machine 1" does not match'),
+        (("data: data", "dta: data"), 'unknown key "dta" — did you mean data?'),
+        (("broker: {host: broker.local}", "broker: {hst: x}"), 'unknown key "hst" — did you mean host?'),
+        (
+            ("broker: {host: broker.local}", "broker: {port: 70000}"),
+            "edge.yaml:5:16  broker.port: 70000 must be at most 65535",
+        ),
+        (
+            ("broker: {host: broker.local}", "broker: {password_file: secret}"),
+            "edge.yaml:5:25  broker.password_file: there is no file",
+        ),
+        (
+            ("broker: {host: broker.local}", "broker: {tls: {cert: a.pem}}"),
+            "edge.yaml:5:22  broker.tls.cert: a client certificate needs both: add key",
+        ),
+        (
+            ("broker: {host: broker.local}", "outbox: {max_bytes: 4000}"),
+            "edge.yaml:5:21  outbox.max_bytes: 4000 must be at least 1048576",
+        ),
+    ],
+)
+def test_a_mistake_in_edge_yaml_is_placed(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
+    if change[0].startswith("data"):
+        with pytest.raises(DocumentError, match="missing key") as caught:
+            load_setup(write(tmp_path, edge=EDGE.replace(*change)))
+        assert expected in str(caught.value)
+        return
+    assert expected in problem(write(tmp_path, edge=EDGE.replace(*change)))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            ("acme/press", "acme/pres"),
+            'site.yaml:20:18  edges.0.devices.0.profile: "acme/pres" is not one of acme/press — did you mean',
+        ),
+        (
+            ("modbus://127.0.0.1:1502", "opc.tcp://127.0.0.1"),
+            'site.yaml:21:14  edges.0.devices.0.url: "opc.tcp://127.0.0.1" is not a Modbus address',
+        ),
+    ],
+)
+def test_a_mistake_in_a_device_is_placed_in_the_site(
+    tmp_path: Path, change: tuple[str, str], expected: str
+) -> None:
+    assert expected in problem(write(tmp_path, site=SITE.replace(*change)))
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("timeout: -1", "site.yaml:23:28  timeout: -1 must be greater than 0"),
+        ("timout: 1", 'site.yaml:23:19  unknown key "timout" — did you mean timeout?'),
+    ],
+)
+def test_a_wrong_option_of_a_driver_is_placed_in_the_site(tmp_path: Path, option: str, expected: str) -> None:
+    site = SITE + f"        options: {{{option}}}\n"
+    assert problem(write(tmp_path, site=site)).startswith(expected)
+
+
+def test_a_mistake_in_a_profile_is_placed_in_the_profile(tmp_path: Path) -> None:
+    found = problem(write(tmp_path, profile=PROFILE.replace("uint16", "uint17")))
+    assert found.startswith("profiles/acme/press.yaml:5:38")
+    assert "did you mean uint16?" in found
+
+
+def test_a_site_that_is_missing_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    (tmp_path / "site.yaml").unlink()
+    assert problem(path).startswith("site.yaml:1:1  cannot be read: No such file")

@@ -1,0 +1,114 @@
+"""Machine states, alarms and stops from tags with roles. Pure."""
+
+from collections.abc import Callable
+
+import pytest
+
+from edge.machine import MachineWatch, OpenStop
+from protocols.states import (
+    AlarmChanged,
+    ItemState,
+    MachineStateChanged,
+    OperationMode,
+    StopClosed,
+    StopOpened,
+)
+from tests.edge.machines import press
+
+S = 1_000_000
+
+
+def watch(
+    busy: Callable[[str], bool] = lambda _: False, stops: dict[str, OpenStop] | None = None
+) -> MachineWatch:
+    ids = iter(range(1, 100))
+    made = MachineWatch("press-1", press(), {"cell-1": 5.0}, lambda: f"s{next(ids)}", busy, stops or {})
+    made.connection(connected=True, ts=S)
+    return made
+
+
+def test_a_state_is_reported_when_it_changes_and_not_before() -> None:
+    machine = watch()
+    assert machine.value("state", 3, 10 * S) == [
+        MachineStateChanged(10 * S, "press-1", ItemState.EXECUTING, OperationMode.PROCESSING, "running")
+    ]
+    assert machine.value("state", 3, 11 * S) == []
+    assert machine.value("load", 3.0, 11 * S) == []
+    assert machine.seen.since == 10 * S
+
+
+def test_a_state_that_the_profile_does_not_know_is_named() -> None:
+    (event,) = watch().value("state", 17, 10 * S)
+    assert isinstance(event, MachineStateChanged)
+    assert event.item_state is ItemState.NOT_AVAILABLE
+    assert event.detail == "state 17 is not in the profile"
+
+
+@pytest.mark.parametrize(("raw", "hint"), [(4, "fault"), (5, "jam")])
+def test_a_stop_opens_after_the_micro_stop_threshold_since_it_began(raw: int, hint: str) -> None:
+    machine = watch()
+    machine.value("state", 3, 10 * S)
+    machine.value("state", raw, 20 * S)
+    assert machine.tick(24 * S) == []
+    assert machine.tick(25 * S) == [StopOpened(20 * S, "s1", "press-1", "cell-1", hint)]
+    assert machine.tick(26 * S) == []
+    assert machine.value("state", 3, 30 * S)[1:] == [StopClosed(30 * S, "s1")]
+    assert machine.tick(60 * S) == []
+
+
+def test_a_micro_stop_is_no_stop() -> None:
+    machine = watch()
+    machine.value("state", 4, 20 * S)
+    machine.value("state", 3, 24 * S)
+    assert machine.tick(90 * S) == []
+
+
+def test_standing_idle_is_a_stop_only_while_a_run_is_in_hand() -> None:
+    busy: set[str] = set()
+    machine = watch(busy=busy.__contains__)
+    machine.value("state", 1, 20 * S)
+    assert machine.tick(60 * S) == []
+    busy.add("cell-1")
+    assert machine.tick(61 * S) == [StopOpened(20 * S, "s1", "press-1", "cell-1", "")]
+
+
+@pytest.mark.parametrize("raw", [0, 2])
+def test_off_and_setup_are_no_stops(raw: int) -> None:
+    machine = watch(busy=lambda _: True)
+    machine.value("state", raw, 20 * S)
+    assert machine.tick(90 * S) == []
+
+
+def test_a_stop_outlives_a_lost_connection_and_a_restart() -> None:
+    machine = watch()
+    machine.value("state", 4, 20 * S)
+    machine.tick(25 * S)
+    (lost,) = machine.connection(connected=False, ts=30 * S)
+    assert lost == MachineStateChanged(
+        30 * S, "press-1", ItemState.NOT_AVAILABLE, OperationMode.NONE, "no connection"
+    )
+    assert machine.tick(90 * S) == []
+    assert machine.connection(connected=True, ts=95 * S) == []
+    assert machine.value("state", 4, 95 * S) != []
+    assert machine.tick(101 * S) == []
+    restarted = watch(stops=dict(machine.stops))
+    assert restarted.value("state", 3, 99 * S)[1:] == [StopClosed(99 * S, "s1")]
+
+
+def test_alarms_follow_one_another() -> None:
+    machine = watch()
+    assert machine.value("alarm", 0, 10 * S) == []
+    assert machine.value("alarm", 12, 11 * S) == [AlarmChanged(11 * S, "press-1", "alarm:12", True, "12")]
+    assert machine.value("alarm", 13, 12 * S) == [
+        AlarmChanged(12 * S, "press-1", "alarm:12", False, "12"),
+        AlarmChanged(12 * S, "press-1", "alarm:13", True, "13"),
+    ]
+    assert machine.value("alarm", None, 12 * S, "timeout") == []
+    assert machine.value("alarm", 0, 13 * S) == [AlarmChanged(13 * S, "press-1", "alarm:13", False, "13")]
+
+
+def test_parts_are_counted_while_the_reading_is_good() -> None:
+    machine = watch()
+    machine.value("parts", 41, 10 * S)
+    machine.value("parts", None, 11 * S, "timeout")
+    assert machine.parts == 41

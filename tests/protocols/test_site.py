@@ -1,0 +1,160 @@
+"""The site file: what holds together is accepted, and every contradiction is named."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+from uuid import UUID, uuid5
+
+import pytest
+from pydantic import ValidationError
+
+from protocols.site import Site
+
+ROOT = UUID("12345678-1234-5678-1234-567812345678")
+
+
+def uuid(name: str) -> str:
+    return str(uuid5(ROOT, name))
+
+
+def cell(name: str, kind: str = "brake", **more: object) -> dict[str, Any]:
+    return {"id": name, "uuid": uuid(name), "title": name.title(), "kind": kind, **more}
+
+
+def device(name: str, *cells: str, **more: object) -> dict[str, Any]:
+    return {
+        "id": name,
+        "asset": uuid("asset " + name),
+        "profile": "acme/press",
+        "url": "modbus://10.0.0.1:502?unit=1",
+        "workcells": list(cells),
+        **more,
+    }
+
+
+SITE: dict[str, Any] = {
+    "id": "demo",
+    "uuid": uuid("demo"),
+    "title": "Demo",
+    "areas": [
+        {
+            "id": "sheet",
+            "uuid": uuid("sheet"),
+            "title": "Sheet metal",
+            "lines": [
+                {
+                    "id": "line-1",
+                    "uuid": uuid("line-1"),
+                    "title": "Line 1",
+                    "workcells": [cell("laser-1", "laser", run="nest", capacity=20), cell("brake-1")],
+                },
+                {"id": "line-2", "uuid": uuid("line-2"), "title": "Line 2", "workcells": [cell("asm-1")]},
+            ],
+        }
+    ],
+    "edges": [
+        {
+            "id": "machining",
+            "workcells": ["laser-1", "brake-1"],
+            "devices": [device("laser-1", "laser-1"), device("meter-1")],
+        },
+        {"id": "assembly", "workcells": ["asm-1"], "devices": []},
+    ],
+}
+
+
+def changed(change: Any) -> dict[str, Any]:
+    site = copy.deepcopy(SITE)
+    change(site)
+    return site
+
+
+def laser(site: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = site["areas"][0]["lines"][0]["workcells"][0]
+    return found
+
+
+def test_site_that_holds_together() -> None:
+    site = Site.model_validate(SITE)
+    assert list(site.workcells()) == ["laser-1", "brake-1", "asm-1"], "in plant order"
+    assert site.edge_of() == {"laser-1": "machining", "brake-1": "machining", "asm-1": "assembly"}
+    assert list(site.devices()) == ["laser-1", "meter-1"]
+    assert site.edge("assembly").workcells == ("asm-1",)
+    assert site.workcells()["laser-1"].capacity == 20
+    assert site.calendar.shifts == ()
+
+
+def test_unknown_edge_names_the_known_ones() -> None:
+    with pytest.raises(KeyError, match=r'site "demo" has no edge "paint" \(it has machining, assembly\)'):
+        Site.model_validate(SITE).edge("paint")
+
+
+def test_site_survives_its_own_dump() -> None:
+    site = Site.model_validate(SITE)
+    assert Site.model_validate_json(site.model_dump_json()) == site
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            lambda s: s["areas"][0]["lines"][1]["workcells"].append(cell("brake-1")),
+            'workcell "brake-1" is declared twice',
+        ),
+        (
+            lambda s: s["edges"][1]["workcells"].append("paint-1"),
+            'edge "assembly" serves workcell "paint-1", which no line has',
+        ),
+        (
+            lambda s: s["edges"][1]["workcells"].append("brake-1"),
+            'workcell "brake-1" is served by "machining" and "assembly"',
+        ),
+        (
+            lambda s: s["edges"][1]["devices"].append(device("meter-1")),
+            'device "meter-1" is declared twice',
+        ),
+        (
+            lambda s: s["edges"][1]["devices"].append(device("saw-1", "saw-1")),
+            'device "saw-1" stands at workcell "saw-1", which no line has',
+        ),
+        (lambda s: s["edges"][0].update(id="Machining"), "should match pattern"),
+        (lambda s: s["edges"][0].update(id="a" * 33), "should match pattern"),
+        (lambda s: s.update(colour="red"), "Extra inputs are not permitted"),
+        (lambda s: s["edges"][0]["devices"][0].update(clock="wall"), "'trust', 'offset' or 'receive'"),
+        (
+            lambda s: s["areas"][0]["lines"][0]["workcells"][0].update(capacity=0),
+            "greater than or equal to 1",
+        ),
+        (
+            lambda s: s["areas"][0]["lines"][0]["workcells"][0].update(run="heap"),
+            "'single', 'nest' or 'batch'",
+        ),
+    ],
+)
+def test_contradiction_is_named(change: Any, problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Site.model_validate(changed(change))
+
+
+def test_all_contradictions_are_named_at_once() -> None:
+    def change(site: dict[str, Any]) -> None:
+        site["edges"][1]["workcells"] += ["paint-1", "brake-1"]
+
+    with pytest.raises(ValidationError) as refused:
+        Site.model_validate(changed(change))
+    assert "paint-1" in str(refused.value)
+    assert "served by" in str(refused.value)
+
+
+@pytest.mark.parametrize("time", ["24:00", "6:00", "06:60", "6", "06:00:00", "morning"])
+def test_time_of_day_is_written_in_one_way(time: str) -> None:
+    shifts = [{"name": "early", "days": [1], "start": time, "end": "14:00"}]
+    with pytest.raises(ValidationError, match=r"is not a time of day: write HH:MM, e.g. 06:00"):
+        Site.model_validate(SITE | {"calendar": {"shifts": shifts}})
+
+
+def test_weekday_zero_is_refused() -> None:
+    shifts = [{"name": "early", "days": [0], "start": "06:00", "end": "14:00"}]
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        Site.model_validate(SITE | {"calendar": {"shifts": shifts}})
