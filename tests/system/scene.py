@@ -22,6 +22,8 @@ from tests.system.worker import Worker
 NORTH, SOUTH = "north", "south"
 COUNTERS = {NORTH: ("press-1/counter", "lathe-1/counter"), SOUTH: ("press-2/counter",)}
 PIECES = 10_000
+ENOUGH = 20
+"""Bookings in all, and samples of each counter, below which a comparison says little."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,17 @@ class Scene:
 
         await until(done, f"every worker books {pieces} pieces", 60)
 
+    async def worked_enough(self) -> None:
+        """Wait until there is something to compare, however fast this machine is."""
+
+        async def enough() -> bool:
+            accounts = Accounts.of(self.plant.ledger)
+            stories = [accounts.story(edge, path) for edge, paths in COUNTERS.items() for path in paths]
+            booked = sum(worker.booked.total() for worker in self.workers)
+            return booked > ENOUGH and all(len(story.samples) > ENOUGH for story in stories)
+
+        await until(enough, f"{ENOUGH} bookings and samples of every counter are in", 60, 0.5)
+
     async def check_edge(self, edge: str) -> None:
         """Everything a killed edge had on its disk is queued there, in the ledger, or has a tombstone."""
         await self.witness.silent(edge)
@@ -64,6 +77,7 @@ class Scene:
     async def settle_and_compare(self) -> Accounts:
         """The end: everybody answers, nothing waits, and all accounts agree."""
         site = self.plant
+        await self.worked_enough()
         self.stop_working.set()
         await asyncio.wait_for(asyncio.gather(*self.shifts), 60)
         health = await site.settled()
@@ -85,7 +99,7 @@ class Scene:
             for path in paths:
                 story = accounts.story(name, path)
                 nothing(story.check(), f"wrong with {path}")
-                assert len(story.samples) > 20, f"{path} was hardly seen"
+                assert len(story.samples) > ENOUGH, f"{path} was hardly seen"
             samples = health[name]["samples"]
             assert samples["committed"] == samples["acked"] + samples["dropped"] + samples["queued"]
         return accounts
@@ -103,7 +117,7 @@ class Scene:
         booked: Counter[str] = Counter()
         for worker in self.workers:
             booked += worker.booked
-        assert booked.total() > 20, [worker.refused for worker in self.workers]
+        assert booked.total() > ENOUGH, [worker.refused for worker in self.workers]
         nothing(took.failed, "without effect")
         if not self.discarded_actions:
             good = {name: count for name, count in took.good.items() if count}
