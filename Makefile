@@ -15,6 +15,9 @@ ARGS    ?=
 # pytest-xdist: a file stays on one worker, so its module fixtures start once. 0 runs everything in one process.
 WORKERS ?= auto
 
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench soak lock clean
 
@@ -34,10 +37,16 @@ $(VENV)/pyvenv.cfg:
 	    echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv --without-pip $(VENV)
 
+# One line that moves, instead of pip's hundreds; what goes wrong comes on stderr, as pip says it.
+counted = if [ -t 1 ]; then awk -v all="$$(grep -c == $<)" ' \
+    /^(Collecting|Requirement)/ { printf "\r\033[K  %d of %d  %s", ++n, all, $$2; fflush() } \
+    /^Installing/ { printf "\r\033[K  unpacking %d libraries: the longest step", n; fflush() } \
+    END { printf "\r\033[K" }'; else cat >/dev/null; fi
+
 define install
 	@test -n "$(PIP)" || { echo "No pip found for $(PYTHON). On Debian: apt install python3-pip"; exit 1; }
 	@echo "Installing the libraries of $< into $(VENV) (the first time takes some minutes) ..."
-	@$(PIP) --python $(PY) install --quiet --require-hashes --requirement $<
+	@$(PIP) --python $(PY) install --progress-bar off --require-hashes --requirement $< | $(counted)
 	@$(PIP) --python $(PY) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 endef

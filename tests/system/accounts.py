@@ -105,6 +105,20 @@ class Accounts:
         """What edges gave up."""
         return [event for event in self.events() if isinstance(event, Dropped)]
 
+    def missing(self) -> int:
+        """Samples that edges gave up and the ledger does not have: what was on its way when it was given up,
+        and arrived after all, is not missing.
+        """
+        return sum(
+            stone.samples
+            - sum(
+                row.count
+                for row in self.lane(str(stone.lane))
+                if row.key.stream == stone.stream.hex() and stone.first <= row.key.seq <= stone.last
+            )
+            for stone in self.tombstones()
+        )
+
     def actions(self) -> Counter[str]:
         """How often each action stands in the ledger."""
         return Counter(action.id for row in self.lane("actions") for action in actions.decode(row.blob))

@@ -130,11 +130,12 @@ class Plant:
         return health is not None and health["link"]["cloud"] and bool(health["link"]["last_ack"])
 
     async def settled(self, *edges: str, seconds: float = READY_S) -> dict[str, dict[str, Any]]:
-        """Wait until nothing but the moment's samples is queued at the edges; their health then.
+        """Wait until all that was there when asked is through, and every action; the edges' health then.
 
-        Machines go on, so a queue is empty only between two batches: what is asked for is that actions are
-        through and that everything older than two seconds is.
+        Machines go on, so a queue is empty only between two batches, and how old the moment's samples are
+        depends on how busy this computer is.
         """
+        asked = datetime.now(UTC).timestamp() * 1e6
         found: dict[str, dict[str, Any]] = {}
 
         async def is_settled() -> bool:
@@ -145,9 +146,8 @@ class Plant:
                     return False
                 found[edge] = health
                 link = health["link"]
-                now = datetime.now(UTC).timestamp() * 1e6
-                fresh = not link["oldest"] or now - link["oldest"] < 2e6
-                if not (link["cloud"] and fresh and health["actions"]["queued"] == 0):
+                through = not link["oldest"] or link["oldest"] >= asked
+                if not (link["cloud"] and through and health["actions"]["queued"] == 0):
                     return False
             return True
 
