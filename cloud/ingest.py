@@ -31,13 +31,13 @@ from protocols import session
 from protocols.clock import Clock
 from protocols.lanes import SESSION, Down, down, parse_up
 from protocols.link_cloud import CloudLinks, Commit, Forked, Ignored, Opened, Refused, Replayed
-from protocols.packing import MAX_BLOB, UndecodableError
+from protocols.packing import MAX_SINGLE, UndecodableError
 from protocols.session import Hello
 from protocols.telemetry import SampleColumns
 
 _log = structlog.get_logger(__name__)
 
-MAX_PAYLOAD = 2 * MAX_BLOB
+MAX_PAYLOAD = MAX_SINGLE + 64 * 1024
 """Bytes of the largest message that is read; larger ones are quarantined unread."""
 
 MAX_STRANGER = 64 * 1024

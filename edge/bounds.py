@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge import sealing
+from edge.columns import picked
 from protocols.lanes import Lane
 from protocols.states import Dropped
 from protocols.telemetry import SampleColumns
@@ -124,7 +125,7 @@ def thinned(columns: SampleColumns) -> tuple[SampleColumns, Counter[int]]:
         else:
             keep.append(index)
             drop_next[tag] = True
-    return sealing.rows(columns, keep), gone
+    return picked(columns, keep), gone
 
 
 def _drop_oldest(db: sqlite3.Connection, size: int) -> bool:

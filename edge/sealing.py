@@ -7,19 +7,20 @@ row may be merged with others or thinned. The open stream is the newest row of `
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
 
+from edge.columns import joined, picked
 from protocols import actions, states, telemetry
 from protocols.actions import Action
 from protocols.lanes import Lane
 from protocols.link_commands import Queued, Want
-from protocols.packing import MAX_BLOB, UndecodableError, digest
+from protocols.packing import MAX_BLOB, MAX_SINGLE, MAX_UNPACKED, UndecodableError, digest, unpacked_size
 from protocols.session import BatchKey, Bounds
-from protocols.telemetry import MAX_SAMPLES, Flag, SampleColumns
+from protocols.telemetry import MAX_SAMPLES, SampleColumns
 
 T = TypeVar("T")
 
@@ -187,82 +188,51 @@ def _next_place(db: sqlite3.Connection, lane: Lane) -> tuple[int, int, int]:
 
 
 def _fitting(items: list[T], encode: Callable[[list[T]], bytes]) -> Iterator[tuple[list[T], bytes]]:
-    """Items in as few blobs of at most MAX_BLOB bytes as halving gives."""
+    """Items in as few blobs as halving gives; one alone, which has no halves, may take MAX_SINGLE bytes."""
     if not items:
         return
     blob = encode(items)
-    if len(blob) <= MAX_BLOB:
+    if _fits(blob, MAX_BLOB if len(items) > 1 else MAX_SINGLE):
         yield items, blob
     elif len(items) == 1:
-        raise TooLargeError(f"{type(items[0]).__name__} takes {len(blob)} bytes, a batch holds {MAX_BLOB}")
+        raise TooLargeError(
+            f"{type(items[0]).__name__} takes {len(blob)} bytes ({unpacked_size(blob)} unpacked), "
+            f"a batch holds {MAX_SINGLE} ({MAX_UNPACKED})"
+        )
     else:
         half = len(items) // 2
         yield from _fitting(items[:half], encode)
         yield from _fitting(items[half:], encode)
 
 
+def _fits(blob: bytes, limit: int) -> bool:
+    """Whether the cloud will read it: what repeats itself may be small packed and far too large unpacked."""
+    return len(blob) <= limit and unpacked_size(blob) <= MAX_UNPACKED
+
+
 def _fitting_samples(columns: SampleColumns) -> Iterator[tuple[SampleColumns, bytes]]:
     if len(columns) <= MAX_SAMPLES:
         blob = telemetry.encode(columns)
-        if len(blob) <= MAX_BLOB:
+        if _fits(blob, MAX_BLOB):
             yield columns, blob
             return
         if len(columns) == 1:
             raise TooLargeError(f"one sample takes {len(blob)} bytes, a batch holds {MAX_BLOB}")
     half = len(columns) // 2
-    yield from _fitting_samples(rows(columns, range(half)))
-    yield from _fitting_samples(rows(columns, range(half, len(columns))))
-
-
-# --- columns --------------------------------------------------------------------------------------------
-
-
-def rows(columns: SampleColumns, keep: Sequence[int]) -> SampleColumns:
-    """The rows of ``columns`` at the ascending indices ``keep``."""
-    times = columns.times()
-    kept = [times[index] for index in keep]
-    base = kept[0] if kept else columns.base
-    steps = [now - before for before, now in zip([base, *kept], kept, strict=False)]
-    place = {index: at for at, index in enumerate(keep)}
-    return SampleColumns(
-        columns.catalogue,
-        base,
-        [columns.tags[index] for index in keep],
-        steps,
-        [columns.values[index] for index in keep],
-        [Flag(place[flag.index], flag.quality, flag.reason) for flag in columns.flags if flag.index in place],
-    )
-
-
-def joined(parts: Sequence[SampleColumns]) -> SampleColumns:
-    """Columns of the same catalogue, one after the other."""
-    first = parts[0]
-    tags, steps, values, flags = list(first.tags), list(first.steps), list(first.values), list(first.flags)
-    last = first.base + sum(first.steps)
-    for part in parts[1:]:
-        offset = len(tags)
-        tags += part.tags
-        steps += part.steps
-        steps[offset] += part.base - last
-        values += part.values
-        flags += [Flag(flag.index + offset, flag.quality, flag.reason) for flag in part.flags]
-        last = part.base + sum(part.steps)
-    return SampleColumns(first.catalogue, first.base, tags, steps, values, flags)
+    yield from _fitting_samples(picked(columns, range(half)))
+    yield from _fitting_samples(picked(columns, range(half, len(columns))))
 
 
 # --- merge and seal -------------------------------------------------------------------------------------
 
 
 def _merge(db: sqlite3.Connection) -> None:
-    """Make one row of the small unsealed rows, once they are many or large enough together."""
-    small = db.execute(
-        "SELECT id, bytes, count FROM batch WHERE lane = ? AND seq IS NULL AND thinned = 0 AND bytes < ?"
-        " ORDER BY id",
-        (str(Lane.TELEMETRY), MERGE_BYTES),
-    ).fetchall()
-    size = sum(row[1] for row in small)
-    samples = sum(row[2] for row in small)
-    if len(small) < 2 or (len(small) < MERGE_ROWS and size < MERGE_BYTES and samples < MAX_SAMPLES // 2):
+    """Make one row of the newest small unsealed rows, once they are many or large enough together."""
+    small = _newest_small(db)
+    if len(small) < 2:
+        return
+    size, samples, unpacked = (sum(column) for column in list(zip(*small, strict=True))[1:])
+    if len(small) < MERGE_ROWS and _is_small(size, samples, unpacked):
         return
     ids = [row[0] for row in small]
     found = [(row, columns) for row in ids if (columns := samples_of(db, row)) is not None]
@@ -275,6 +245,27 @@ def _merge(db: sqlite3.Connection) -> None:
         if end == len(parts) or parts[end].catalogue != parts[start].catalogue:
             insert_samples(db, joined(parts[start:end]), ids=ids[start:end])
             start = end
+
+
+def _newest_small(db: sqlite3.Connection) -> list[tuple[int, int, int, int]]:
+    """Id, bytes, samples and unpacked bytes of the small rows behind the last large one, oldest first: what
+    is merged over the head of a larger row would come before it.
+    """
+    small = []
+    for row, size, samples, head in db.execute(
+        "SELECT b.id, b.bytes, b.count, substr(o.data, 1, 32) FROM batch b JOIN blob o ON o.id = b.id"
+        " WHERE b.lane = ? AND b.seq IS NULL AND b.thinned = 0 ORDER BY b.id DESC LIMIT ?",
+        (str(Lane.TELEMETRY), MERGE_ROWS),
+    ):
+        if not _is_small(size, samples, unpacked := unpacked_size(head)):
+            break
+        small.append((row, size, samples, unpacked))
+    return small[::-1]
+
+
+def _is_small(size: int, samples: int, unpacked: int) -> bool:
+    """Whether a row may be merged; two of the limits leave the sum of a merger within those of a batch."""
+    return size < MERGE_BYTES and samples < MAX_SAMPLES // 2 and unpacked < MAX_UNPACKED // 4
 
 
 def seal(db: sqlite3.Connection) -> int:

@@ -12,7 +12,9 @@ import zstandard
 
 VERSION = 1
 MAX_BLOB = 128 * 1024
-"""Bytes of the largest blob an edge seals."""
+"""Bytes of the largest blob of several things that an edge seals."""
+MAX_SINGLE = 2 * 1024 * 1024
+"""Bytes of the largest blob of one thing that cannot be divided: the catalogue of very many tags."""
 MAX_UNPACKED = 8 * 1024 * 1024
 """Bytes a blob may unpack to; more is a bomb and is refused."""
 DIGEST_SIZE = 16
@@ -46,6 +48,14 @@ def unpack(blob: bytes) -> bytes:
         return zstandard.ZstdDecompressor().decompress(blob[1:], max_output_size=MAX_UNPACKED)
     except zstandard.ZstdError as error:
         raise UndecodableError(f"blob is damaged: {error}") from error
+
+
+def unpacked_size(blob: bytes) -> int:
+    """Bytes of the payload as the blob, or its first 32 bytes, says; 0 where it is damaged."""
+    try:
+        return max(zstandard.frame_content_size(blob[1:]), 0)
+    except zstandard.ZstdError:
+        return 0
 
 
 def digest(blob: bytes) -> bytes:

@@ -10,13 +10,15 @@ import pytest
 
 from edge import sealing
 from edge.outbox import Outbox, Sealed, append_actions, append_states
-from protocols import actions, telemetry
+from protocols import actions, states, telemetry
 from protocols.actions import Action, ShiftNote
+from protocols.catalogue import TagDefinition, catalogue
 from protocols.lanes import Lane
 from protocols.link_commands import Feed, Want
-from protocols.packing import MAX_BLOB, digest
+from protocols.packing import MAX_BLOB, MAX_SINGLE, digest
 from protocols.session import BatchKey, Bounds
-from protocols.states import JobsApplied
+from protocols.states import CatalogueAnnounced, JobsApplied, Notice
+from protocols.values import DataType, Sample
 from tests.edge.batches import T0, action, batch, did, noisy, opened, put
 
 
@@ -190,6 +192,57 @@ async def test_no_batch_is_larger_than_the_limit(tmp_path: Path) -> None:
         assert len(found) > 4
         assert max(sealed.size for sealed in found) <= MAX_BLOB
         assert sum(sealed.count for sealed in found) == 62_000
+
+
+async def test_what_repeats_itself_stays_within_what_the_cloud_unpacks(tmp_path: Path) -> None:
+    """Long texts pack a hundredfold: merged by their packed size alone, they would end in the quarantine."""
+    store, outbox = opened(tmp_path)
+    async with store:
+        await outbox.open()
+        for start in range(0, 24_000, 500):
+            texts = [Sample(1, T0 + n, f"{n % 5}" * 1000) for n in range(start, start + 500)]
+            await store.run(put(telemetry.columns(b"c", texts)))
+        await store.run(
+            put(telemetry.columns(b"c", [Sample(2, T0 + n, "x" * 1000) for n in range(20_000)]), sealed=True)
+        )
+        await outbox.seal()
+        blobs = [await outbox.blob(sealed.key) or b"" for sealed in await outbox.pending()]
+        assert sum(len(telemetry.decode(blob)) for blob in blobs) == 44_000
+
+
+async def test_small_rows_are_not_merged_over_the_head_of_a_large_one(tmp_path: Path) -> None:
+    store, outbox = opened(tmp_path)
+    async with store:
+        await outbox.open()
+        await store.run(put(batch(0, 10)))
+        await store.run(put(noisy(10, 10_000)))
+        for n in range(sealing.MERGE_ROWS + 1):
+            await store.run(put(batch(10_010 + 10 * n, 10)))
+        assert await outbox.seal() < sealing.MERGE_ROWS
+        found = [telemetry.decode(await outbox.blob(sealed.key) or b"") for sealed in await outbox.pending()]
+        times = [ts for part in found for ts in part.times()]
+        assert times == list(range(T0, T0 + 10_010 + 10 * (sealing.MERGE_ROWS + 1)))
+
+
+async def test_a_catalogue_of_very_many_tags_is_one_batch(tmp_path: Path) -> None:
+    names = random.Random(1)
+    tags = [
+        TagDefinition(n, f"machine-{n // 500}/{names.randbytes(8).hex()}", DataType.FLOAT64)
+        for n in range(1, 20_000)
+    ]
+    known = catalogue("north", tags)
+    store, outbox = opened(tmp_path)
+    async with store:
+        await outbox.open()
+        await store.run(lambda db: append_states(db, [CatalogueAnnounced(known.content_hash(), known)]))
+        (sealed,) = await outbox.pending()
+        assert MAX_BLOB < sealed.size < MAX_SINGLE
+        assert states.decode(await outbox.blob(sealed.key) or b"") == [
+            CatalogueAnnounced(known.content_hash(), known)
+        ]
+        novel = Notice(T0, "error", "x", names.randbytes(MAX_SINGLE).hex())
+        with pytest.raises(sealing.TooLargeError, match=r"Notice takes \d+ bytes .* a batch holds 2097152"):
+            await store.run(lambda db: append_states(db, [novel]))
 
 
 async def test_a_fork_gets_a_new_key_in_the_open_stream(tmp_path: Path) -> None:
