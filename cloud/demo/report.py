@@ -99,10 +99,9 @@ class Report(msgspec.Struct, frozen=True):
 
 def samples(moment: Moment, duplicated: int = 0) -> Samples:
     """The account of the samples; ``duplicated`` was counted in the ledger itself."""
-    collected, dropped, queued = (
-        _edges(moment, "samples", name) for name in ("committed", "dropped", "queued")
-    )
-    ledgered = _cloud(moment, "samples", "ledgered")
+    collected, queued = _edges(moment, "samples", "committed"), _edges(moment, "samples", "queued")
+    # As the cloud counts it: what an edge gave up while it was on its way, and arrived, is not missing.
+    ledgered, dropped = _cloud(moment, "samples", "ledgered"), _cloud(moment, "samples", "dropped")
     return Samples(collected, ledgered, collected - ledgered - dropped - queued, duplicated, dropped, queued)
 
 
@@ -112,8 +111,8 @@ def actions(moment: Moment) -> Actions:
 
 
 def unsettled(moment: Moment) -> int:
-    """Samples and actions that are still on their way."""
-    return _edges(moment, "samples", "queued") + _edges(moment, "actions", "queued")
+    """Batches that are still on their way, tombstones among them."""
+    return _edges(moment, "link", "queued_batches")
 
 
 def latency(moment: Moment) -> Latency:
