@@ -339,7 +339,8 @@ class Ingest:
                         edge,
                         "lane-gap",
                         f'edge "{edge}" has no {gap.lane} {gap.first} to {gap.last} of stream '
-                        f"{gap.stream.hex()}, and neither has the ledger: its file lost them",
+                        f"{gap.stream.hex()}, and neither has the ledger: the edge's file lost them, or this "
+                        "database was put back to an older copy, which lacks the samples of that time, too",
                     )
                 done.opened.append(hello)
             case Refused(reason):

@@ -321,12 +321,24 @@ def pending(db: sqlite3.Connection) -> list[Sealed]:
 
 
 def bounds(db: sqlite3.Connection) -> list[Bounds]:
-    """First and last seq that waits, for each lane of each stream."""
+    """First and last seq that waits, for each lane of each stream; for a drained ordered lane of the open
+    stream, where it goes on.
+    """
     found = db.execute(
         "SELECT s.uuid, b.lane, min(b.seq), max(b.seq) FROM batch b JOIN stream s ON s.id = b.stream"
         " GROUP BY b.stream, b.lane"
     )
-    return [Bounds(stream, Lane(lane), first, last) for stream, lane, first, last in found]
+    waiting = [Bounds(stream, Lane(lane), first, last) for stream, lane, first, last in found]
+    busy = {(each.stream, each.lane) for each in waiting}
+    drained = db.execute(
+        "SELECT s.uuid, q.lane, q.last FROM sequence q JOIN stream s ON s.id = q.stream"
+        " WHERE q.stream = (SELECT max(id) FROM stream)"
+    )
+    return waiting + [
+        Bounds(stream, Lane(lane), last + 1, last)
+        for stream, lane, last in drained
+        if Lane(lane).ordered and (stream, lane) not in busy
+    ]
 
 
 def wanted(db: sqlite3.Connection, want: Want) -> list[Queued]:

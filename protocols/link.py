@@ -40,8 +40,9 @@ What the cloud decides about a batch of the session it knows, ``last`` being the
     blob lost its digest on the edge's disk  commit, in quarantine: no batch blocks a lane for ever
     =======================================  ==========================================================
 
-    A hello whose first queued seq lies beyond ``last + 1`` tells of batches that exist nowhere any more: the
-    lane goes on from there, and the gap is reported.
+    A hello whose first queued seq (or, where nothing is queued, the next one) lies beyond ``last + 1`` tells
+    of batches that exist nowhere any more: the edge's file lost them, or the ledger was put back to an older
+    copy. The lane goes on from there at once, and the gap is reported.
 
 Order
     *actions* and *states* commit in the order of their streams and seqs. *telemetry* is sent fresh first:

@@ -27,6 +27,7 @@ from protocols.link_commands import (
 from protocols.link_window import SHARES, Timing, Window
 from protocols.packing import DIGEST_SIZE
 from protocols.session import (
+    LAST_SEQ,
     PROTOCOL,
     Ack,
     BatchKey,
@@ -134,21 +135,32 @@ class EdgeLink:
         """The hello to send for :class:`SendHello`; None when it is not wanted any more.
 
         ``streams`` has all streams with queued batches in the order they were opened, the open one last;
-        ``queued`` the bounds per stream and lane, from one read of the outbox.
+        ``queued`` the bounds per stream and lane, from one read of the outbox. Of very many streams only the
+        oldest and the open one are told, see :class:`Timing`.
         """
         if self.state is not LinkState.GREETING or session != self._session:
             return None
         self._open_stream = streams[-1]
+        listed = streams
+        if len(streams) > self._timing.streams:
+            listed = [*streams[: self._timing.streams - 1], streams[-1]]
+            told = frozenset(listed)
+            queued = [bounds for bounds in queued if bounds.stream in told]
         sealed = max(
             (b.last for b in queued if b.lane is Lane.TELEMETRY and b.stream == self._open_stream), default=0
         )
         split = BatchKey(self._open_stream, Lane.TELEMETRY, sealed)
         self._pulls[Feed.BACKLOG].upto = split
         self._pulls[Feed.LIVE].after = split
+        self._partly = len(listed) < len(streams)
+        if self._partly:  # what is older than this session's samples waits for its turn
+            for feed, pull in self._pulls.items():
+                if feed is not Feed.LIVE:
+                    pull.upto = BatchKey(listed[-2], pull.lane, LAST_SEQ)
         self._newest = max(self._newest, sealed)
         self._fresh.clear()
         self._greeted = True
-        return Hello(self.edge, session, PROTOCOL, tuple(streams), tuple(queued), configs, catalogue, sent_at)
+        return Hello(self.edge, session, PROTOCOL, tuple(listed), tuple(queued), configs, catalogue, sent_at)
 
     def sealed(self, key: BatchKey, now: float) -> list[Command]:
         """The outbox sealed a batch (after its commit)."""
@@ -212,17 +224,26 @@ class EdgeLink:
         for lane in Lane:
             late = self._window.late(lane, now)
             commands += [SendBatch(self._session, sent.batch, sent.historical) for sent in late]
-        if self._window.given_up:
+        if self._window.given_up or (self._partly and self._drained()):
             self._hellos = 0
             return self._say_hello(now)
         return commands + self._send(now)
+
+    def _drained(self) -> bool:
+        """Whether nothing but live samples is left of what this session's hello listed."""
+        return all(
+            pull.exhausted and not pull.ready and not self._window.uses(feed)
+            for feed, pull in self._pulls.items()
+            if feed is not Feed.LIVE
+        )
 
     # greeting
 
     def _reset(self) -> None:
         """Forget everything that belonged to a session."""
         self._greeted = False
-        self._pulls = {feed: _Pull(share.lane) for feed, share in SHARES.items()}
+        self._partly = False
+        self._pulls: dict[Feed, _Pull] = {feed: _Pull(share.lane) for feed, share in SHARES.items()}
         self._window = Window(self._timing)
         self._newest = 0
         self._fresh: deque[tuple[float, int]] = deque()
@@ -320,10 +341,12 @@ class EdgeLink:
         backlog = self._pulls[Feed.BACKLOG]
         split = BatchKey(self._open_stream, Lane.TELEMETRY, self._newest)
         live.ready.clear()
-        live.after = backlog.upto = split
-        backlog.exhausted = False
-        backlog.mark += 1
+        live.after = split
         self._fresh.clear()
+        if not self._partly:  # else the next hello makes them backlog
+            backlog.upto = split
+            backlog.exhausted = False
+            backlog.mark += 1
 
     def _send(self, now: float) -> list[Command]:
         """Send what is ready and fits, most urgent first."""

@@ -55,6 +55,9 @@ class Timing:
     """Batches under way, whatever their size."""
     fetch: int = 200
     """Rows asked for at once."""
+    streams: int = 1_000
+    """Streams that one hello lists: an agent that starts again and again opens many, and a hello must stay
+    small enough to be read. When those are drained, the next hello lists the next ones."""
 
 
 @dataclass(slots=True)
@@ -107,6 +110,10 @@ class Window:
 
     def __contains__(self, key: BatchKey) -> bool:
         return key in self._sent[key.lane]
+
+    def uses(self, feed: Feed) -> bool:
+        """Whether anything of a feed is under way."""
+        return self._rooms[feed].used > 0
 
     @property
     def given_up(self) -> bool:

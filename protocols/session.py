@@ -15,7 +15,10 @@ from protocols.packing import DIGEST_SIZE, MALFORMED, UndecodableError
 PROTOCOL = 1
 """Version of the link that both sides must speak."""
 
-Seq = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+LAST_SEQ = 2**53
+"""Largest seq of a lane."""
+
+Seq = Annotated[int, msgspec.Meta(ge=1, le=LAST_SEQ)]
 Stream = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=DIGEST_SIZE, max_length=DIGEST_SIZE)]
 
@@ -33,7 +36,9 @@ class _Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Bounds(msgspec.Struct, frozen=True, array_like=True):
-    """Seqs (inclusive) that an edge still has queued in one lane of one stream."""
+    """Seqs (inclusive) that an edge still has queued in one lane of one stream. ``first`` beyond ``last``:
+    nothing is queued, all of them were acknowledged, and the lane goes on at ``first``.
+    """
 
     stream: Stream
     lane: Lane
@@ -55,8 +60,9 @@ class Ranges(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Hello(_Message, frozen=True):
-    """The edge opens a session. ``streams`` lists all streams with queued batches, oldest first, and last
-    the one that is open now; ``queued`` their bounds; ``configs`` the content hashes of what runs.
+    """The edge opens a session. ``streams`` lists the streams with queued batches that it is about, oldest
+    first, and last the one that is open now; ``queued`` their bounds; ``configs`` the content hashes of what
+    runs.
     """
 
     edge: str

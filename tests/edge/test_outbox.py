@@ -277,6 +277,21 @@ async def offered(
     return [row.key for row in await outbox.wanted(want)]
 
 
+async def test_a_greeting_tells_where_a_drained_ordered_lane_goes_on(tmp_path: Path) -> None:
+    """Else a ledger put back to an older copy would take what comes next for out of order."""
+    store, outbox = opened(tmp_path)
+    async with store:
+        await outbox.open()
+        assert await outbox.greeting() == ((outbox.stream,), [])
+        for n in range(3):
+            await store.run(did(action(n)))
+        await store.run(put(batch(0, 10), sealed=True))
+        await outbox.acknowledge([(each.key, each.digest) for each in await outbox.pending()])
+        assert await outbox.greeting() == ((outbox.stream,), [Bounds(outbox.stream, Lane.ACTIONS, 4, 3)])
+        await outbox.open()
+        assert await outbox.greeting() == ((outbox.stream,), [])
+
+
 async def test_rows_are_offered_between_two_keys_in_the_order_of_streams(tmp_path: Path) -> None:
     keys: list[BatchKey] = []
     for start in range(3):

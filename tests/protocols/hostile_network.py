@@ -24,8 +24,8 @@ from protocols.packing import digest
 from protocols.session import BatchKey, Bounds
 
 EDGE = "machining"
-SMALL = Timing(fetch=3, batches=6)
-"""A window that a handful of batches fills."""
+SMALL = Timing(fetch=3, batches=6, streams=4)
+"""A window that a handful of batches fills, a hello that a handful of starts does."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,12 @@ class Outbox:
         seqs: dict[tuple[bytes, Lane], list[int]] = {}
         for key in self.rows:
             seqs.setdefault((key.stream, key.lane), []).append(key.seq)
-        return [Bounds(stream, lane, min(known), max(known)) for (stream, lane), known in seqs.items()]
+        waiting = [Bounds(stream, lane, min(known), max(known)) for (stream, lane), known in seqs.items()]
+        return waiting + [
+            Bounds(stream, lane, last + 1, last)
+            for (stream, lane), last in self.sealed.items()
+            if lane.ordered and stream == self.streams[-1] and (stream, lane) not in seqs
+        ]
 
     def announced(self) -> list[bytes]:
         busy = {key.stream for key in self.rows}
@@ -88,6 +93,9 @@ class LedgerDisk:
     blobs: set[bytes] = field(default_factory=set)
     highest: dict[tuple[bytes, Lane], int] = field(default_factory=dict)
     unsaved: list[tuple[BatchKey, int, bool]] = field(default_factory=list)
+
+    def copy(self) -> LedgerDisk:
+        return LedgerDisk(dict(self.batches), dict(self.digests_of), set(self.blobs), dict(self.highest))
 
     def digest(self, key: BatchKey) -> bytes | None:
         return self.digests_of.get(key)
@@ -130,6 +138,7 @@ class World:
         self.outbox = Outbox()
         self.old_outbox = Outbox()
         self.ledger = LedgerDisk()
+        self.old_ledger = LedgerDisk()
         self.links = CloudLinks()
         self.up: list[tuple[str, bytes]] = []
         self.down: list[bytes] = []
@@ -145,6 +154,7 @@ class World:
         self.moved: set[bytes] = set()
         self.rotten: set[bytes] = set()
         self.vanished: set[BatchKey] = set()
+        self.ledger_put_back = self.put_back = False
         self.gaps: list[LaneGap] = []
         self.live: dict[bytes, int] = {}
         self.start_edge()
@@ -176,6 +186,7 @@ class World:
         if not self.old_outbox.streams:
             return
         self.outbox = self.old_outbox.copy()
+        self.put_back = True
         kept = {row.blob for row in self.outbox.rows.values()} | self.ledger.blobs
         self.owed &= kept | self.tombstones
         if resumed:
@@ -296,6 +307,20 @@ class World:
         if announce:
             self.down.append(session.encode(session.SessionUnknown(b"")))
 
+    def copy_ledger(self) -> None:
+        """Someone makes a backup of the cloud's disk."""
+        self.old_ledger = self.ledger.copy()
+
+    def restore_ledger(self) -> None:
+        """The service comes back from its backup; what it acknowledged since is nowhere any more."""
+        self.ledger = self.old_ledger.copy()
+        self.ledger_put_back = True
+        self.down.clear()
+        self.live = {}
+        self.restart_cloud(announce=True)
+        queued = {row.blob for row in self.outbox.rows.values()}
+        self.owed &= queued | self.ledger.blobs | self.tombstones
+
     def receive(self, indices: list[int], outcome: str = "replied") -> None:
         """The cloud takes messages in one transaction, which may fail (``rolled back``), or whose replies may
         never leave (``silent``: the service died after the commit).
@@ -315,7 +340,7 @@ class World:
                     self.check_order(commit, live)
                     self.ledger.put(batch.key, batch.blob, batch.digest)
                 case Opened(gaps=gaps):
-                    assert not gaps or self.vanished, "no batch ever vanished"
+                    assert not gaps or self.vanished or self.ledger_put_back, "no batch ever vanished"
                     self.gaps += gaps
                 case Forked() as forked:
                     self.forks.append(forked)
@@ -336,6 +361,8 @@ class World:
         batch = commit.batch
         known = batch.blob in self.ledger.blobs
         assert not known or batch.blob in self.moved, f"{batch.blob!r} takes effect again"
+        if self.ledger_put_back and self.put_back:
+            return  # both from copies: what one lost, the other may still have, and late is better than never
         if batch.lane.ordered:
             first = self.ledger.last(batch.stream, batch.lane) + 1
             jump = LaneGap(batch.stream, batch.lane, first, batch.seq - 1)

@@ -10,12 +10,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from protocols import session
 from protocols.lanes import Lane
 from protocols.link_cloud import LaneGap
 from protocols.link_window import Timing
 from protocols.packing import digest
 from protocols.session import BatchKey
-from tests.protocols.hostile_network import LedgerDisk, Row, World
+from tests.protocols.hostile_network import SMALL, LedgerDisk, Row, World
 
 INDEX = st.integers(0, 40)
 LANES = st.sampled_from(list(Lane))
@@ -30,6 +31,8 @@ MISHAPS: dict[str, Callable[[World], None]] = {
     "a backup is made": World.copy_outbox,
     "the backup is restored": lambda world: world.restore_outbox(resumed=False),
     "a virtual machine goes on from its snapshot": lambda world: world.restore_outbox(resumed=True),
+    "the ledger is copied": World.copy_ledger,
+    "the ledger is put back to its copy": World.restore_ledger,
     "telemetry is dropped": lambda world: world.drop_oldest(Lane.TELEMETRY),
     "bulk is dropped": lambda world: world.drop_oldest(Lane.BULK),
 }
@@ -210,6 +213,29 @@ def test_ledger_restored_from_an_old_copy_is_reported_and_blocks_nothing() -> No
     assert list(world.ledger.batches) == [BatchKey(stream, Lane.STATES, 9)]
 
 
+def test_idle_edge_of_a_ledger_put_back_to_an_old_copy_reports_the_gap_and_is_not_held_up() -> None:
+    """Nothing waits at the edge when it says hello: what it sends next must not be taken for out of order."""
+    world = World()
+    for lane in (Lane.ACTIONS, Lane.STATES, Lane.STATES):
+        world.append(lane, 100)
+    world.settle()
+    stream = world.outbox.streams[-1]
+    world.ledger = LedgerDisk()
+    world.owed.clear()
+    lost = [LaneGap(stream, Lane.ACTIONS, 1, 1), LaneGap(stream, Lane.STATES, 1, 2)]
+    world.vanished = {BatchKey(gap.stream, gap.lane, gap.last) for gap in lost}
+    world.pass_time(10)
+    world.restart_cloud(announce=True)
+    for _ in range(3):
+        world.all_goes_well()
+    assert world.gaps == lost
+    began = world.now
+    world.append(Lane.ACTIONS, 100)
+    world.append(Lane.STATES, 100)
+    world.settle()
+    assert world.now - began < 1.0
+
+
 def test_cloned_disks_fork_and_both_histories_are_kept() -> None:
     """A virtual machine is copied with its agent running; both copies seal under the same keys."""
     world = World()
@@ -225,6 +251,28 @@ def test_cloned_disks_fork_and_both_histories_are_kept() -> None:
     assert len(world.ledger.blobs) == 8
     assert len(world.moved) == 4
     assert {alarm.code for alarm in world.alarms} == {"link.fork"}
+
+
+def test_streams_of_very_many_starts_are_told_and_drained_in_portions() -> None:
+    """An agent that starts again and again while nobody answers: its hello stays small enough to be read."""
+    world = World()
+    for _ in range(20):
+        world.start_edge()
+        for lane in (Lane.TELEMETRY, Lane.STATES, Lane.ACTIONS):
+            world.append(lane, 100)
+    world.connect()
+    told: list[int] = []
+    for _ in range(200):
+        told += [len(session.decode_hello(data).streams) for kind, data in world.up if kind == "hello"]
+        world.all_goes_well()
+        world.pass_time(0.1)
+        if not world.outbox.rows:
+            break
+        world.append(Lane.TELEMETRY, 100)
+    assert not world.outbox.rows
+    assert len(world.ledger.batches) >= 3 * 20
+    assert max(told) == SMALL.streams
+    assert 20 / SMALL.streams <= len(told) <= 20
 
 
 def test_ten_thousand_small_batches_drain() -> None:
