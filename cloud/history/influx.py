@@ -2,22 +2,32 @@
 
 Writing speaks ``/api/v2/write`` (InfluxDB 2, VictoriaMetrics) or ``/write`` (InfluxDB 1.x); reading uses
 InfluxQL, which InfluxDB 1.x and 2.x both answer. Lines are built by influxdb-client. One measurement;
-the tag id is an Influx tag; numbers, booleans and texts are three fields, so that a changed type never
-conflicts with what is stored.
+the tag id is an Influx tag; numbers, integers, booleans and texts are fields of their own, so that a changed
+type never conflicts with what is stored, and so are the digits of numbers that InfluxDB has no type for.
+
+What the server has read and will never take (older than its retention, say) is logged and left out: it stays
+in the ledger, and the rest of the factory's samples does not wait behind it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import httpx
+import structlog
 
 from cloud.history.port import Series
 from protocols.values import Value
 
+log = structlog.get_logger(__name__)
+
 _LINES_A_REQUEST = 5_000
+_NEVER = ("partial write", "beyond retention", "outside retention")
+"""How an answer 400 or 422 speaks of lines that were read and that no repetition will bring in: the other
+lines of the request are stored."""
 
 
 class HistoryRefusedError(RuntimeError):
@@ -65,7 +75,7 @@ class InfluxHistory:
     def read(self, tag: int, start: int, end: int, limit: int = 100_000) -> Series:
         # every substitution is a number or the operator's own configuration
         query = f"""
-            SELECT number, integer, flag, text, quality FROM "{self._settings.measurement}"
+            SELECT number, integer, flag, text, digits, quality FROM "{self._settings.measurement}"
             WHERE "tag" = '{int(tag)}' AND time >= {int(start)}u AND time < {int(end)}u
             ORDER BY time ASC LIMIT {int(limit)}
         """  # noqa: S608
@@ -117,7 +127,17 @@ class InfluxHistory:
                 "/api/v2/write",
                 {"bucket": settings.database, "org": settings.org, "precision": "us"},
             )
-        self._checked(self._http.post(path, params=params, content=body))
+        answer = self._http.post(path, params=params, content=body)
+        if answer.status_code in (400, 422) and any(words in answer.text for words in _NEVER):
+            log.warning(
+                "history.refused_for_good",
+                server=str(answer.request.url.copy_with(query=None)),
+                lines=len(lines),
+                answer=answer.text[:200].strip(),
+                next="the ledger keeps them for its retention; keep more in the server, or less there",
+            )
+            return
+        self._checked(answer)
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
         if answer.is_error:
@@ -128,8 +148,9 @@ class InfluxHistory:
 
     @staticmethod
     def _take(series: Series, row: list[Any]) -> None:
-        ts, number, integer, flag, text, quality = row
-        found: list[Value] = [value for value in (number, integer, flag, text) if value is not None]
+        ts, number, integer, flag, text, digits, quality = row
+        exact = None if digits is None else _number(digits)
+        found: list[Value] = [value for value in (number, integer, flag, text, exact) if value is not None]
         value = found[0] if found else None
         if value == "" and quality:
             value = None
@@ -141,12 +162,17 @@ class InfluxHistory:
         series.values.append(value)
 
 
+def _number(digits: str) -> int | float:
+    """The number that :func:`_field` wrote as digits."""
+    return int(digits) if digits.lstrip("-").isdecimal() else float(digits)
+
+
 def _field(value: Value) -> tuple[str, bool | int | float | str]:
     """Field name and what to store; a missing value is an empty text beside its bad quality."""
     if isinstance(value, bool):
         return "flag", value
     if isinstance(value, int):
-        return "integer", value
+        return ("integer", value) if -(2**63) <= value < 2**63 else ("digits", str(value))
     if isinstance(value, float):
-        return "number", value
+        return ("number", value) if math.isfinite(value) else ("digits", repr(value))
     return "text", value or ""

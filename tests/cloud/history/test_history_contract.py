@@ -38,8 +38,11 @@ def series(values: list[bool | int | float | str | None], start: int = START) ->
     [
         [1.5, -2.25, 1e300, 0.0],
         [0, 1, -(2**40), 2**62],
+        [0, 2**63, 2**64 - 1],
+        [1.5, float("inf"), float("-inf"), 2.5],
         [True, False, True],
-        ["RAL 5010", 'quote " comma , space', "蓝色", "line\nbreak"],
+        ["RAL 5010", 'quote " comma , space', "蓝色", "line\nbreak", "C:\\", "", " "],
+        ["x" * 4096],
         [1.5, 2, True, "mixed"],
     ],
 )
@@ -96,6 +99,26 @@ def test_a_server_that_refuses_is_named_with_what_it_said(
     try:
         with pytest.raises(HistoryRefusedError, match=r"/write.* answered 404: .*database not found"):
             store.write({1: series([1.0])})
+    finally:
+        store.close()
+
+
+def test_samples_older_than_the_server_keeps_do_not_hold_up_the_others(
+    influxdb: object, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An edge that was offline for long: the server refuses its samples however often they are sent."""
+    import time
+
+    import httpx
+
+    url = request.getfixturevalue("influxdb").url
+    policy = "CREATE DATABASE short WITH DURATION 1h REPLICATION 1 NAME hour"
+    httpx.post(f"{url}/query", params={"q": policy}).raise_for_status()
+    now = time.time_ns() // 1000
+    store = InfluxHistory(InfluxSettings(url, database="short", api="v1"))
+    try:
+        store.write({7: Series([now - 86_400 * MICROSECONDS, now], [1.0, 2.0])})
+        assert store.read(7, 0, now + 1).values == [2.0]
     finally:
         store.close()
 
