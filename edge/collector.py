@@ -39,6 +39,8 @@ SETTLED = 10.0
 """Seconds a connection must hold before the next loss starts with the shortest wait again."""
 HEARTBEAT = 10.0
 SWEEP = 1.0
+AHEAD = 86_400 * MICROSECONDS
+"""µs that the time of a trusted device may be ahead of ours."""
 MAX_TEXT = 1024
 """Characters of a text value that are kept."""
 
@@ -260,7 +262,8 @@ class Collector:
     def _device_time(self, source: int, now: int) -> int:
         """The device's own time, or that corrected by how far its clock is off."""
         if self.device.clock == "trust":
-            return source
+            # Times of a tag only rise: one of the year 9999 would be its last, and no batch may hold it.
+            return source if source - now < AHEAD else now
         delay = now - source
         if self._offset is None or delay < self._offset:
             self._offset = delay  # the quickest delivery shows the offset best

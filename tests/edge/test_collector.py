@@ -132,6 +132,17 @@ async def test_a_device_s_own_clock_is_used_as_its_site_says(
             assert last == expected
 
 
+async def test_a_time_of_the_far_future_is_not_believed(tmp_path: Path) -> None:
+    """OPC UA's last time is in the year 9999: no batch may hold it, and no later value would get past it."""
+    ticks = Ticks()
+    async with collecting(tmp_path, press(), device(clock="trust"), ticks.clock()) as collector:
+        start = ticks.wall
+        collector.deliver([Reading("parts", 1, source_time=253_402_300_799_000_000)])
+        ticks.pass_(2)
+        collector.deliver([Reading("parts", 2, source_time=start + 1_000_000)])
+        assert [sample.ts - start for _, sample in await recorded(collector)] == [0, 1_000_000]
+
+
 async def test_a_healthy_value_is_repeated_only_while_reads_confirm_it(tmp_path: Path) -> None:
     ticks = Ticks()
     async with collecting(tmp_path, press(), device(), ticks.clock()) as collector:
