@@ -1,25 +1,20 @@
-"""The shop as a constraint model for OR-Tools CP-SAT, warm-started from a plan. The only user of OR-Tools.
+"""The shop as a constraint model for OR-Tools CP-SAT. The only user of OR-Tools.
 
 An activity has a start, an end and one presence literal for each option. A machine's stays must not overlap,
 where a stay begins with the changeover. On machines with changeovers a circuit over the activities fixes the
 order of work and so the changeovers; frozen work is a node of it. What is settled (windows, fixed work) is
-constant. The plan is read back from the solution; the caller has it re-checked by the validator.
+constant. The plan is read back from the solution; it is re-checked by the validator before it counts.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloud.dispatching.activities import Activity, Block, Shop, Spot, Station
-from cloud.dispatching.compilation import compile_shop
-from cloud.dispatching.hint import Hint
-from cloud.dispatching.limits import Limits, OnSolution, Stop
-from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Schedule, Service, Status
-from cloud.dispatching.timeline import retime
+from cloud.dispatching.limits import Limits, Stop
+from cloud.dispatching.schedule import Service
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model as cp
@@ -31,58 +26,6 @@ MAX_ARCS = 250_000
 """Circuit arcs beyond which a model is too large to build at once (about 1 GB and 20 s)."""
 
 
-def improve(
-    problem: Problem,
-    start: Schedule,
-    seconds: float,
-    workers: int = 8,
-    deterministic: bool = False,
-    on_solution: OnSolution | None = None,
-    *,
-    seed: int = 0,
-    stop: Stop | None = None,
-) -> Schedule:
-    """The best plan found within ``seconds``, never worse than ``start``, which must be valid.
-
-    ``deterministic`` makes the search repeatable: ``seconds`` is then an amount of work, not of time.
-    """
-    shop = compile_shop(problem)
-    return improve_shop(shop, start, Limits(seconds, workers, deterministic, seed), on_solution, stop)
-
-
-def improve_shop(
-    shop: Shop,
-    start: Schedule,
-    limits: Limits,
-    on_solution: OnSolution | None = None,
-    stop: Stop | None = None,
-) -> Schedule:
-    """As :func:`improve`, for a compiled problem."""
-    began = time.monotonic()
-    stop = stop or Stop()
-    if not shop.activities and not shop.tasks:
-        return _with(start, Status.OPTIMAL, float(start.objective.total))
-    spots = shop.spots(start)
-    model = ShopModel(shop, horizon(shop, spots))
-    model.hint(spots, start.services)
-    best = start
-
-    def found(spots: list[Spot], services: dict[str, Service]) -> None:
-        nonlocal best
-        schedule = shop.schedule(retime(shop, spots, services), services, Status.FEASIBLE)
-        if schedule.objective.total < best.objective.total:
-            best = schedule
-            if on_solution is not None:
-                on_solution(schedule)
-
-    if not limits.deterministic:  # loading the solver and building the model take their time as well
-        limits = replace(limits, seconds=limits.seconds - (time.monotonic() - began))
-    result = model.solve(limits, found, stop)
-    if result.proved and limits.gap == 0.0:
-        return _with(best, Status.OPTIMAL, float(best.objective.total))
-    return _with(best, best.status, max(result.bound, best.bound or 0.0))
-
-
 def arcs(shop: Shop) -> int:
     """How many circuit arcs a model of ``shop`` has; see :data:`MAX_ARCS`."""
     total = 0
@@ -91,17 +34,6 @@ def arcs(shop: Shop) -> int:
             count = sum(any(o.station == station.index for o in a.options) for a in shop.activities)
             total += (count + 1 + len(station.facts)) ** 2
     return total
-
-
-def _with(schedule: Schedule, status: Status, bound: float) -> Schedule:
-    return Schedule(
-        assignments=schedule.assignments,
-        services=schedule.services,
-        objective=schedule.objective,
-        bound=bound,
-        status=status,
-        note=schedule.note,
-    )
 
 
 def horizon(shop: Shop, spots: Sequence[Spot]) -> int:
@@ -144,7 +76,6 @@ class ShopModel:
         self.start: list[Any] = []
         self.end: list[Any] = []
         self.choices: list[list[_Choice]] = []
-        self.hints: dict[int, tuple[Any, int]] = {}
         self.stays: list[list[Any]] = [[] for _ in shop.stations]
         self.arcs: list[tuple[int, int, int, Any]] = []
         """(station, node before, node after, literal)."""
@@ -444,11 +375,7 @@ class ShopModel:
                 self.model.add(self.latest >= self.end[activity.index])
         self.terms.append(weights.makespan * (self.latest - now))
 
-    # -- warm start, search, result -------------------------------------------------------------------
-
-    def hint(self, spots: Sequence[Spot], services: Mapping[str, Service]) -> None:
-        """Start the search from a plan: a value for every variable."""
-        Hint(self, spots, services).give()
+    # -- search, result  -------------------------------------------------------------------
 
     def solve(self, limits: Limits, found: OnSpots, stop: Stop) -> Result:
         """Search; ``found`` hears of every solution."""

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from cloud.dispatching.activities import Block, Spot
+from cloud.dispatching.cp_model import ShopModel
 from cloud.dispatching.schedule import Service
-
-if TYPE_CHECKING:
-    from cloud.dispatching.cp_model import ShopModel
 
 
 class Hint:
-    """Values of a plan for every variable of a model."""
+    """Values of a plan for every variable of a model; :meth:`give` has its search start from them."""
 
     def __init__(self, model: ShopModel, spots: Sequence[Spot], services: Mapping[str, Service]) -> None:
         self.m = model

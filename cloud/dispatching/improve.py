@@ -15,7 +15,8 @@ from msgspec import structs
 
 from cloud.dispatching.activities import Shop, Spot
 from cloud.dispatching.compilation import compile_shop
-from cloud.dispatching.cp_model import MAX_ARCS, ShopModel, arcs, horizon, improve_shop
+from cloud.dispatching.cp_model import MAX_ARCS, ShopModel, arcs, horizon
+from cloud.dispatching.hint import Hint
 from cloud.dispatching.limits import Limits, OnSolution, Stop
 from cloud.dispatching.neighbourhood import cut
 from cloud.dispatching.picker import Picker
@@ -23,6 +24,7 @@ from cloud.dispatching.plan_graph import PlanGraph
 from cloud.dispatching.problem import Problem
 from cloud.dispatching.schedule import Schedule, Service, Status
 from cloud.dispatching.timeline import retime
+from cloud.dispatching.whole_shop import improve_shop
 
 SMALL = 20
 """Activities up to which the whole shop is one model for all of the time."""
@@ -115,7 +117,7 @@ class Search:
     def _decide_anew(self, free: set[int], left: float) -> None:
         part = cut(self.plan, free)
         model = ShopModel(part.shop, horizon(part.shop, part.spots))
-        model.hint(part.spots, part.services)
+        Hint(model, part.spots, part.services).give()
         found: list[tuple[list[Spot], dict[str, Service]]] = []
         limits = Limits(
             seconds=left,

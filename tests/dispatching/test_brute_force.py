@@ -10,10 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 from cloud.dispatching.construct import construct
-from cloud.dispatching.cp_model import improve
 from cloud.dispatching.problem import Alternative, Machine, Operation, Problem, State, Weights
 from cloud.dispatching.random_shop import random_shop
 from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, evaluate, violations
+from cloud.dispatching.whole_shop import improve
 
 
 def tiny(seed: int) -> Problem:

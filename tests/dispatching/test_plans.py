@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from cloud.dispatching.compilation import compile_shop
 from cloud.dispatching.construct import construct
-from cloud.dispatching.cp_model import improve
 from cloud.dispatching.improve import Search
 from cloud.dispatching.limits import Limits, Stop
 from cloud.dispatching.problem import Alternative, Operation, Problem, State
@@ -19,6 +18,7 @@ from cloud.dispatching.random_shop import random_shop
 from cloud.dispatching.schedule import Status, evaluate, violations
 from cloud.dispatching.timeline import retime
 from cloud.dispatching.validation import validate
+from cloud.dispatching.whole_shop import improve
 
 
 @st.composite

@@ -1,0 +1,78 @@
+"""Improve a plan with one model of the whole shop, warm-started from it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from cloud.dispatching.activities import Shop, Spot
+from cloud.dispatching.compilation import compile_shop
+from cloud.dispatching.cp_model import ShopModel, horizon
+from cloud.dispatching.hint import Hint
+from cloud.dispatching.limits import Limits, OnSolution, Stop
+from cloud.dispatching.problem import Problem
+from cloud.dispatching.schedule import Schedule, Service, Status
+from cloud.dispatching.timeline import retime
+
+
+def improve(
+    problem: Problem,
+    start: Schedule,
+    seconds: float,
+    workers: int = 8,
+    deterministic: bool = False,
+    on_solution: OnSolution | None = None,
+    *,
+    seed: int = 0,
+    stop: Stop | None = None,
+) -> Schedule:
+    """The best plan found within ``seconds``, never worse than ``start``, which must be valid.
+
+    ``deterministic`` makes the search repeatable: ``seconds`` is then an amount of work, not of time.
+    """
+    shop = compile_shop(problem)
+    return improve_shop(shop, start, Limits(seconds, workers, deterministic, seed), on_solution, stop)
+
+
+def improve_shop(
+    shop: Shop,
+    start: Schedule,
+    limits: Limits,
+    on_solution: OnSolution | None = None,
+    stop: Stop | None = None,
+) -> Schedule:
+    """As :func:`improve`, for a compiled problem."""
+    began = time.monotonic()
+    stop = stop or Stop()
+    if not shop.activities and not shop.tasks:
+        return _with(start, Status.OPTIMAL, float(start.objective.total))
+    spots = shop.spots(start)
+    model = ShopModel(shop, horizon(shop, spots))
+    Hint(model, spots, start.services).give()
+    best = start
+
+    def found(spots: list[Spot], services: dict[str, Service]) -> None:
+        nonlocal best
+        schedule = shop.schedule(retime(shop, spots, services), services, Status.FEASIBLE)
+        if schedule.objective.total < best.objective.total:
+            best = schedule
+            if on_solution is not None:
+                on_solution(schedule)
+
+    if not limits.deterministic:  # loading the solver and building the model take their time as well
+        limits = replace(limits, seconds=limits.seconds - (time.monotonic() - began))
+    result = model.solve(limits, found, stop)
+    if result.proved and limits.gap == 0.0:
+        return _with(best, Status.OPTIMAL, float(best.objective.total))
+    return _with(best, best.status, max(result.bound, best.bound or 0.0))
+
+
+def _with(schedule: Schedule, status: Status, bound: float) -> Schedule:
+    return Schedule(
+        assignments=schedule.assignments,
+        services=schedule.services,
+        objective=schedule.objective,
+        bound=bound,
+        status=status,
+        note=schedule.note,
+    )
