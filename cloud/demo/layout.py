@@ -183,7 +183,8 @@ def _cloud_config(layout: Layout, speed: float) -> dict[str, Any]:
             "repair_seconds": _short(REPAIR_SECONDS, speed),
             "service_seconds": _short(REPAIR_SECONDS, speed),
         },
-        "maintenance": {"window": 0.25, "limits": {"learn": 8}},
+        # A minute of the factory's time, or what is learned would be a machine that is still cold.
+        "maintenance": {"window": max(0.25, round(60 / speed, 2)), "limits": {"learn": 8}},
     }
 
 

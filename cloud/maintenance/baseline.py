@@ -81,18 +81,23 @@ class Evidence(msgspec.Struct, frozen=True):
 class AssetHealth(msgspec.Struct):
     """All that is known about one asset; serialisable, so that a restart does not learn again.
 
-    ``bad`` remembers the last windows' verdicts for the debounce, newest last.
+    ``bad`` remembers the verdicts over the last spans of time for the debounce, newest last; ``judged`` is
+    the end of the newest. What ended before ``since`` belongs to the machine as it was before its repair.
     """
 
     baselines: dict[str, dict[str, Baseline]] = {}
     """tag → regime → baseline"""
     bad: list[bool] = []
+    judged: int = 0
     alarmed: bool = False
     updated: int = 0
     regime: str = ""
+    since: int = 0
 
     def take(self, window: Window, limits: Limits) -> None:
-        """Apply one window and renew the verdict."""
+        """Apply one window and renew the verdict: one for each span, however many tags are watched."""
+        if window.ts <= self.since:
+            return
         baseline = self.baselines.setdefault(window.tag, {}).setdefault(window.regime, Baseline())
         baseline.take(window.mean, limits)
         self.regime = window.regime
@@ -102,7 +107,9 @@ class AssetHealth(msgspec.Struct):
         health = self.health(limits)
         if health is None:
             return
-        self.bad = [*self.bad, health < limits.alarm_below][-limits.of_windows :]
+        before = self.bad if window.ts > self.judged else self.bad[:-1]
+        self.bad = [*before, health < limits.alarm_below][-limits.of_windows :]
+        self.judged = max(self.judged, window.ts)
         if not self.alarmed:
             self.alarmed = sum(self.bad) >= limits.alarm_windows
         elif health > limits.clear_above:
@@ -128,11 +135,12 @@ class AssetHealth(msgspec.Struct):
         ]
         return sorted(found, key=lambda item: -item.deviation)[:most]
 
-    def reset(self) -> None:
-        """Forget what was normal: after a repair the machine is learned anew."""
+    def reset(self, since: int) -> None:
+        """Forget what was normal: from ``since`` (µs UTC) on the machine is learned anew."""
         self.baselines = {}
         self.bad = []
         self.alarmed = False
+        self.since = since
 
 
 def words(evidence: Evidence, unit: str) -> str:

@@ -75,14 +75,30 @@ def open_case(tx: Connection, case: Case) -> bool:
 
 
 def advance(tx: Connection, case_id: str, event: CaseEvent, now: int, actor: str) -> Case:
-    """Apply ``event`` for ``actor``; raises NoSuchCaseError or an IllegalTransitionError with what can be."""
+    """Apply ``event`` for ``actor``; raises NoSuchCaseError or an IllegalTransitionError with what can be.
+
+    A machine that was repaired, or that a person judges to be well, is learned anew: as it is now is normal.
+    Otherwise it would stay under its old alarm for ever, and nothing new could be noticed.
+    """
     row = tx.execute(select(CASE).where(CASE.c.id == case_id)).mappings().first()
     if row is None:
         raise NoSuchCaseError(case_id)
     state = LIFECYCLE.next(case_id, CaseState(row["state"]), event)
     changes = {"state": state, "changed": now, "changed_by": actor}
     tx.execute(update(CASE).where(CASE.c.id == case_id).values(changes))
+    if event is CaseEvent.FINISH or (event is CaseEvent.CLOSE and row["state"] != CaseState.DONE):
+        _learn_anew(tx, row["asset"], now)
     return _case({**dict(row), **changes})
+
+
+def _learn_anew(tx: Connection, asset: str, now: int) -> None:
+    this = ASSET_HEALTH.c.asset == asset
+    model = tx.execute(select(ASSET_HEALTH.c.model).where(this)).scalar_one_or_none()
+    if model is not None:
+        health = _health.decode(model)
+        health.reset(now)
+        anew = {"state": "learning", "health": None, "model": msgspec.msgpack.encode(health)}
+        tx.execute(update(ASSET_HEALTH).where(this).values(anew))
 
 
 def cases(tx: Connection, *, open_only: bool = False, limit: int = 500) -> list[Case]:
@@ -107,8 +123,11 @@ def load(tx: Connection) -> dict[str, AssetHealth]:
 
 
 def save(tx: Connection, rows: Sequence[tuple[HealthRow, AssetHealth]]) -> None:
-    """Keep what was learned."""
+    """Keep what was learned; not what was learned before a person had the asset learned anew."""
+    stored = load(tx)
     for row, health in rows:
+        if row.asset in stored and stored[row.asset].since > health.since:
+            continue
         values = {
             "asset": row.asset,
             "device": row.device,

@@ -108,7 +108,7 @@ class MaintenanceService:
             self._failing = False
 
     async def _follow(self) -> None:
-        async with self.hub.subscribe({SamplesLedgered, StatesLedgered, EdgeChanged}) as events:
+        async with self.hub.subscribe({SamplesLedgered, StatesLedgered, EdgeChanged, CaseChanged}) as events:
             await self._reload()
             while True:
                 for event in await events.get_all():
@@ -130,6 +130,8 @@ class MaintenanceService:
     async def _take(self, event: Event) -> None:
         if isinstance(event, EdgeChanged | Lagged):
             await self._reload()
+        elif isinstance(event, CaseChanged):
+            await self._learn_anew()
         elif isinstance(event, StatesLedgered):
             for state in event.events:
                 if isinstance(state, MachineStateChanged):
@@ -177,7 +179,8 @@ class MaintenanceService:
     async def _open_waiting(self) -> None:
         for case in list(self._unopened.values()):
             with self._trying():
-                opened = await self.database.run(partial(_open_case, case))
+                known = self._row(case.asset), self._assets[case.asset]
+                opened = await self.database.run(partial(_open_case, case, known))
                 if self._unopened.pop(case.id, None) is not None and opened:
                     log.info("case.opened", device=case.device, health=case.health, why=case.summary)
                     self.hub.publish(CaseChanged(case.id))
@@ -191,6 +194,16 @@ class MaintenanceService:
             self._tags = await self.watched_tags()
             self._stale = False
         self._devices = {tag.asset: tag.device for tag in self._tags.values()}
+        await self._learn_anew()
+
+    async def _learn_anew(self) -> None:
+        """Forget what was normal of assets whose case a person has ended."""
+        stored: Mapping[str, AssetHealth] = {}
+        with self._trying():
+            stored = await self.database.query(cases.load)
+        for asset, health in stored.items():
+            if asset not in self._assets or health.since > self._assets[asset].since:
+                self._assets[asset] = health
 
     async def _save(self) -> None:
         changed, self._changed = self._changed, set()
@@ -222,7 +235,9 @@ class MaintenanceService:
         )
 
 
-def _open_case(case: Case, tx: Connection) -> bool:
+def _open_case(case: Case, known: tuple[HealthRow, AssetHealth], tx: Connection) -> bool:
+    """With what is known of the asset, so that the end of the case finds it."""
+    cases.save(tx, [known])
     return cases.open_case(tx, case)
 
 

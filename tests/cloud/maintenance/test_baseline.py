@@ -115,10 +115,32 @@ def test_a_repair_resets() -> None:
     health = AssetHealth()
     fed(health, healthy(LIMITS.learn))
     fed(health, [9.0] * 30)
-    health.reset()
+    repaired = health.updated + 100
+    health.reset(repaired)
 
     assert not health.alarmed
     assert health.health(LIMITS) is None
+    fed(health, [9.0] * LIMITS.learn)  # still in the outbox when it was repaired
+    assert health.health(LIMITS) is None
+    health.updated = repaired
+    fed(health, healthy(LIMITS.learn, mean=3.0))
+    fed(health, healthy(20, mean=3.0))
+    assert health.health(LIMITS) == 100.0
+
+
+def test_many_tags_make_no_quicker_alarm() -> None:
+    """Each span of time is judged once: five tags that rise together are one bad span, not five."""
+    tags = [f"spindle/{name}" for name in ("vibration", "temperature", "load", "current", "noise")]
+    health = AssetHealth()
+    for step in range(LIMITS.learn):
+        for number, tag in enumerate(tags):
+            health.take(Window(tag, 1 + step, "processing", healthy(LIMITS.learn, number)[step]), LIMITS)
+    alarmed = []
+    for step in range(6):
+        for tag in tags:
+            health.take(Window(tag, 1 + LIMITS.learn + step, "processing", 20.0), LIMITS)
+        alarmed.append(health.alarmed)
+    assert alarmed == [False, False, False, True, True, True]
 
 
 def test_a_flat_sensor_is_not_infinitely_exact() -> None:

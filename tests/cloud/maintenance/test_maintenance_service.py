@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,6 +76,43 @@ async def test_wear_opens_one_case_and_a_restart_does_not_open_another(tmp_path:
     assert found[0].evidence[0].tag == "laser-1/vibration"
     assert "laser-1/vibration is 6 mm/s, normally 1.98" in found[0].summary
     assert [(row.device, row.state, row.health) for row in health] == [("laser-1", "watching", 0.0)]
+
+
+async def test_after_the_repair_the_machine_is_learned_anew(tmp_path: Path) -> None:
+    """The new spindle hums louder than the old one did: that is normal now, and worse is noticed again."""
+    generator = random.Random(3)
+
+    def hum(mean: float) -> list[float]:
+        return [generator.gauss(mean, 0.1) for _ in range(60)]
+
+    with Database(f"sqlite:///{tmp_path}/cloud.db") as database:
+        database.create_all()
+        hub = Hub()
+        async with asyncio.TaskGroup() as tasks, hub.subscribe({CaseChanged}) as changes:
+            task = tasks.create_task(service(database, hub).run())
+            while not hub.wanted(SamplesLedgered):  # noqa: ASYNC110 - the service subscribes when it is ready
+                await asyncio.sleep(0.001)
+            hub.publish(running(STARTED))
+            hub.publish(samples(STARTED, hum(2.0)))
+            hub.publish(samples(STARTED + 61 * MICROSECONDS, hum(6.0)))
+            await asyncio.wait_for(changes.get_all(), 10)
+            with database.read() as tx:
+                (first,) = cases.cases(tx)
+            for event in (CaseEvent.PLAN, CaseEvent.FINISH, CaseEvent.CLOSE):
+                now = STARTED + 122 * MICROSECONDS
+                await database.run(partial(cases.advance, case_id=first.id, event=event, now=now, actor="p1"))
+                hub.publish(CaseChanged(first.id))
+            await asyncio.wait_for(changes.get_all(), 10)
+            hub.publish(samples(STARTED + 123 * MICROSECONDS, hum(6.0)))
+            hub.publish(samples(STARTED + 184 * MICROSECONDS, hum(9.0)))
+            await asyncio.wait_for(changes.get_all(), 10)
+            task.cancel()
+        with database.read() as tx:
+            found = cases.cases(tx)
+    assert [(case.state, round(case.evidence[0].normal)) for case in found] == [
+        (CaseState.OPEN, 6),
+        (CaseState.CLOSED, 2),
+    ]
 
 
 class Unreliable(Database):
