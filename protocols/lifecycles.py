@@ -27,6 +27,8 @@ class OperationEvent(StrEnum):
     FINISH = "finish"
     REOPEN = "reopen"
     CANCEL = "cancel"
+    RESTORE = "restore"
+    """There is something to do after all: what was missing has come back."""
 
 
 OPERATION: Lifecycle[OperationState, OperationEvent] = Lifecycle(
@@ -47,6 +49,7 @@ OPERATION: Lifecycle[OperationState, OperationEvent] = Lifecycle(
         (OperationState.PAUSED, OperationEvent.FINISH): OperationState.FINISHED,
         (OperationState.PAUSED, OperationEvent.CANCEL): OperationState.CANCELLED,
         (OperationState.FINISHED, OperationEvent.REOPEN): OperationState.RUNNING,
+        (OperationState.CANCELLED, OperationEvent.RESTORE): OperationState.PLANNED,
     },
 )
 

@@ -18,7 +18,8 @@ from protocols.states import ItemState, OperationMode
 from protocols.values import MICROSECONDS
 
 OPEN_STATES = (OperationState.PLANNED, OperationState.RUNNING, OperationState.PAUSED)
-ENDED = (RunState.COMPLETED, RunState.ABORTED)
+OPEN_RUNS = tuple(state for state in RunState if state not in (RunState.COMPLETED, RunState.ABORTED))
+"""Asked for by name: an index finds what is open, but not what is *not* finished."""
 REMEMBERED_STOPS = 20
 
 
@@ -135,7 +136,7 @@ def read_floor(tx: Connection, site: Site, now: int, repair_seconds: int) -> Flo
         leases=all_leases(tx),
         asked=frozenset(asked(tx)),
         finished=_finished(tx, operations),
-        setups=_setups(tx),
+        setups=_setups(tx, site),
         down=_down(tx, site, now, repair_seconds),
         version=version,
         planned=planned,
@@ -173,7 +174,6 @@ def _operations(tx: Connection) -> tuple[OpenOperation, ...]:
             rework_of=row.rework_of or "",
         )
         for row in rows
-        if row.quantity > 0 or row.state != OperationState.PLANNED
     )
 
 
@@ -181,7 +181,7 @@ def _runs(tx: Connection) -> tuple[ActiveRun, ...]:
     rows = tx.execute(
         select(t.run, t.run_part.c.operation_id, t.run_part.c.quantity, t.run_part.c.good, t.run_part.c.scrap)
         .join(t.run_part, t.run_part.c.run_id == t.run.c.id)
-        .where(t.run.c.state.not_in(ENDED), t.run_part.c.effective)
+        .where(t.run.c.state.in_(OPEN_RUNS), t.run_part.c.effective)
         .order_by(t.run.c.opened, t.run.c.id, t.run_part.c.operation_id)
     ).all()
     by_run: dict[str, list[Any]] = {}
@@ -230,14 +230,14 @@ def _ended(tx: Connection, version: int) -> dict[str, int]:
     return {row.id: row.finished or 0 for row in rows}
 
 
-def _setups(tx: Connection) -> dict[str, dict[str, str]]:
+def _setups(tx: Connection, site: Site) -> dict[str, dict[str, str]]:
     """How each workcell is set up: as its newest run needed it."""
     newest: dict[str, Any] = {}
     rows = tx.execute(
         select(t.run.c.workcell, t.operation.c.setup)
         .join(t.run_part, t.run_part.c.run_id == t.run.c.id)
         .join(t.operation, t.operation.c.id == t.run_part.c.operation_id)
-        .where(t.run.c.id.in_(_newest_runs(tx)))
+        .where(t.run.c.id.in_(_newest_runs(tx, site)))
         .order_by(t.run_part.c.operation_id)
     )
     for row in rows:
@@ -245,18 +245,13 @@ def _setups(tx: Connection) -> dict[str, dict[str, str]]:
     return newest
 
 
-def _newest_runs(tx: Connection) -> list[str]:
-    newest: dict[str, str] = {}
-    cells = tx.execute(select(t.run.c.workcell).distinct()).scalars().all()
-    for cell in cells:
-        last = tx.execute(
-            select(t.run.c.id)
-            .where(t.run.c.workcell == cell)
-            .order_by(t.run.c.opened.desc(), t.run.c.id.desc())
-            .limit(1)
-        ).scalar_one()
-        newest[cell] = last
-    return [*newest.values()]
+def _newest_runs(tx: Connection, site: Site) -> list[str]:
+    """One look-up for each workcell: a single query would read every run there ever was."""
+    newest: list[str] = []
+    for cell in site.workcells():
+        last = select(t.run.c.id).where(t.run.c.workcell == cell).order_by(t.run.c.opened.desc())
+        newest += tx.execute(last.order_by(t.run.c.id.desc()).limit(1)).scalars()
+    return newest
 
 
 def _down(tx: Connection, site: Site, now: int, repair_seconds: int) -> dict[str, Down]:

@@ -120,12 +120,11 @@ class Rendering:
         row = self.operations[name]
         planned, lease = self.floor.planned.get(name), effective_lease(self.floor, name)
         workcell = row.workcell or (lease.workcell if lease else planned.workcell if planned else "")
-        nothing_left = row.state == OperationState.PLANNED and row.quantity <= Decimal(0)
         return Predecessor(
             operation=name,
             workcell=workcell,
             edge=self.edge_of.get(workcell, ""),
-            finished=row.state in (OperationState.FINISHED, OperationState.CANCELLED) or nothing_left,
+            finished=row.state in (OperationState.FINISHED, OperationState.CANCELLED),
             title=Text(row.title, row.title_zh),
         )
 

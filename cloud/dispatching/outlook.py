@@ -13,14 +13,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from cloud.dispatching.floor import Planned, current_version, read_plan
+from cloud.dispatching.floor import OPEN_RUNS, OPEN_STATES, Planned, current_version, read_plan
 from cloud.orders import tables as t
 from cloud.orders.leases import all_leases
-from protocols.lifecycles import OperationState, OrderState, RunState
+from protocols.lifecycles import AndonState, OperationState, OrderState, RunState
 from protocols.values import MICROSECONDS
 
-ENDED_RUNS = (RunState.COMPLETED, RunState.ABORTED)
-_DONE = (OperationState.FINISHED, OperationState.CANCELLED)
+OPEN_ORDERS = (OrderState.RELEASED, OrderState.STARTED)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -174,10 +173,13 @@ class OperationCount(msgspec.Struct, frozen=True):
 
 
 def orders(tx: Connection, *, open_only: bool = False, limit: int = 500) -> list[Order]:
-    """Orders, the most urgent due date first, open ones before the others."""
-    is_open = t.orders.c.state.in_([OrderState.RELEASED, OrderState.STARTED])
-    query = select(t.orders).order_by(is_open.desc(), t.orders.c.due, t.orders.c.id).limit(limit)
-    rows = tx.execute(query.where(is_open) if open_only else query).all()
+    """Open orders, the most urgent due date first; then the others, what ended last first."""
+    is_open = t.orders.c.state.in_(OPEN_ORDERS)
+    due_first = select(t.orders).where(is_open).order_by(t.orders.c.due, t.orders.c.id)
+    rows = [*tx.execute(due_first.limit(limit))]
+    if not open_only and len(rows) < limit:
+        ended = select(t.orders).where(~is_open).order_by(t.orders.c.completed.desc(), t.orders.c.id)
+        rows += tx.execute(ended.limit(limit - len(rows)))
     ids = [row.id for row in rows]
     expected = expected_ends(tx)
     done = _progress(tx, ids)
@@ -209,7 +211,7 @@ def expected_ends(tx: Connection) -> dict[str, int]:
     rows = tx.execute(
         select(t.operation.c.id, t.job.c.order_id)
         .join(t.job, t.job.c.id == t.operation.c.job_id)
-        .where(t.operation.c.state.not_in(_DONE))
+        .where(t.operation.c.state.in_(OPEN_STATES))
     )
     ends: dict[str, int] = {}
     for operation, order in rows:
@@ -224,7 +226,7 @@ def jobs(tx: Connection, *, order: str = "", open_only: bool = False, limit: int
     if order:
         query = query.where(t.job.c.order_id == order)
     if open_only:
-        query = query.where(t.job.c.state.in_([OrderState.RELEASED, OrderState.STARTED]))
+        query = query.where(t.job.c.state.in_(OPEN_ORDERS))
     rows = tx.execute(query.order_by(t.job.c.created.desc(), t.job.c.id).limit(limit)).all()
     by_job: dict[str, list[Operation]] = {}
     for operation in operations(tx, jobs=[row.id for row in rows]):
@@ -255,7 +257,7 @@ def operations(tx: Connection, *, jobs: Sequence[str] | None = None) -> list[Ope
     """Operations of some jobs, or all that are open; in the order of their jobs and routings."""
     query = select(t.operation, t.job.c.order_id).join(t.job, t.job.c.id == t.operation.c.job_id)
     if jobs is None:
-        query = query.where(t.operation.c.state.not_in(_DONE))
+        query = query.where(t.operation.c.state.in_(OPEN_STATES))
     else:
         query = query.where(t.operation.c.job_id.in_(jobs))
     rows = tx.execute(query.order_by(t.operation.c.job_id, t.operation.c.position, t.operation.c.id)).all()
@@ -268,7 +270,7 @@ def runs(tx: Connection, *, open_only: bool = False, limit: int = 200) -> list[R
     """Runs, newest first."""
     query = select(t.run).order_by(t.run.c.opened.desc()).limit(limit)
     if open_only:
-        query = query.where(t.run.c.state.not_in(ENDED_RUNS))
+        query = query.where(t.run.c.state.in_(OPEN_RUNS))
     rows = tx.execute(query).all()
     parts: dict[str, list[Part]] = {}
     for part in tx.execute(
@@ -307,7 +309,7 @@ def andons(tx: Connection, *, open_only: bool = False, limit: int = 100) -> list
     """Calls for help, newest first."""
     query = select(t.andon).order_by(t.andon.c.raised.desc()).limit(limit)
     if open_only:
-        query = query.where(t.andon.c.cleared.is_(None))
+        query = query.where(t.andon.c.state == AndonState.OPEN)
     return [Andon(**row) for row in tx.execute(query).mappings()]
 
 
@@ -341,7 +343,7 @@ def count_orders(tx: Connection, now: int) -> OrderCount:
     counted = tx.execute(select(t.orders.c.state, func.count()).group_by(t.orders.c.state))
     by_state: dict[str, int] = {row[0]: row[1] for row in counted}
     expected = expected_ends(tx)
-    is_open = t.orders.c.state.in_([OrderState.RELEASED, OrderState.STARTED])
+    is_open = t.orders.c.state.in_(OPEN_ORDERS)
     late = sum(
         max(now, expected.get(row.id, 0)) > row.due
         for row in tx.execute(select(t.orders.c.id, t.orders.c.due).where(is_open))

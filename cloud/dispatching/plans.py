@@ -155,7 +155,8 @@ def store(
         )
     for table in (plan_operation, plan_service):
         tx.execute(delete(table).where(table.c.version <= version - keep))
-    old = plan.c.version <= version - EXPLAINED
+    # What is older has none any more: only the rows at the edge are looked at.
+    old = plan.c.version.between(version - EXPLAINED - keep, version - EXPLAINED)
     tx.execute(update(plan).where(old, plan.c.problem.is_not(None)).values(problem=None, schedule=None))
     return version
 

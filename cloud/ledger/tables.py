@@ -202,11 +202,13 @@ stop = Table(
     Column("id", NAME, primary_key=True),
     Column("edge", EDGE, nullable=False),
     Column("device", NAME, nullable=False, index=True),
-    Column("workcell", NAME, nullable=False, index=True),
+    Column("workcell", NAME, nullable=False),
     Column("opened", Time, nullable=False, index=True),
-    Column("closed", Time),
+    Column("closed", Time, index=True),
     Column("hint", Text, nullable=False),
 )
+
+Index("ix_stop_workcell_opened", stop.c.workcell, stop.c.opened)
 """Machine stops; the reasons people give are actions and kept with the orders."""
 
 alarm = Table(

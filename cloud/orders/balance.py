@@ -2,7 +2,7 @@
 
 The shortage of an operation is what it should have made less what it did. It is compared with what is
 already on its way, so that a later correction (undo, a late booking) opens more or takes back what nobody
-has started; what has been started is a person's decision.
+has started; what has been started is a person's decision. Of a cancelled order nothing is made up for.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from sqlalchemy import Row, delete, insert, select, update
 from cloud.orders import exceptions
 from cloud.orders.facts import Fact
 from cloud.orders.tables import genealogy, instruction, job, lease, operation
-from protocols.lifecycles import OperationState, OrderState
+from protocols.lifecycles import OPERATION, OperationEvent, OperationState, OrderState
 
 ZERO = Decimal(0)
+OPEN_OPERATIONS = (OperationState.PLANNED, OperationState.RUNNING, OperationState.PAUSED)
 
 
 def rebalance(fact: Fact, operation_id: str) -> None:
@@ -114,14 +115,24 @@ def _open_remake(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
 
 
 def _add_to_followers(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
-    """What is missing here does not reach the operations behind; what comes back does again."""
-    open_states = (OperationState.PLANNED, OperationState.RUNNING, OperationState.PAUSED)
+    """What is missing here does not reach the operations behind; what comes back does again.
+
+    An operation that nothing reaches any more is cancelled, or it would wait for ever to be begun.
+    """
     routing = _routing(fact, row.job_id)
     for name in _behind(routing, row.id):
         step = routing[name]
-        if step.state in open_states:
-            value = max(step.quantity + quantity, ZERO)
-            fact.tx.execute(update(operation).where(operation.c.id == name).values(quantity=value))
+        nothing_came = step.state == OperationState.CANCELLED and not step.quantity
+        if step.state not in OPEN_OPERATIONS and not nothing_came:
+            continue
+        value = max(step.quantity + quantity, ZERO)
+        values: dict[str, Any] = {"quantity": value}
+        if nothing_came and value:
+            values["state"] = OPERATION.next(name, OperationState(step.state), OperationEvent.RESTORE)
+        elif step.state == OperationState.PLANNED and not value:
+            values["state"] = OPERATION.next(name, OperationState(step.state), OperationEvent.CANCEL)
+            fact.tx.execute(delete(lease).where(lease.c.operation_id == name))
+        fact.tx.execute(update(operation).where(operation.c.id == name).values(values))
 
 
 # --- rework -----------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from cloud.orders import articles, exceptions, journal
 from cloud.orders.arithmetic import FormulaError
+from cloud.orders.balance import OPEN_OPERATIONS
 from cloud.orders.products import Product
 from cloud.orders.requests import (
     MAX_QUANTITY,
@@ -31,7 +32,6 @@ from protocols.lifecycles import ORDER, OperationState, OrderEvent, OrderState
 from protocols.site import Site
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-OPEN_OPERATIONS = (OperationState.PLANNED, OperationState.RUNNING, OperationState.PAUSED)
 CREATE, CANCEL = "order.create", "order.cancel"
 """Kinds of commands in the journal that change orders."""
 
@@ -216,11 +216,15 @@ def _exists(tx: Connection, order_id: str) -> bool:
 
 
 def _next_id(tx: Connection, now: int) -> str:
-    """``26-0001``: the year and a number that counts up in it."""
+    """``26-0001``: the year and a number that counts up in it, on from the newest orders so named."""
     year = f"{_EPOCH + timedelta(microseconds=now):%y}-"
-    found = tx.execute(select(orders.c.id).where(orders.c.id.startswith(year, autoescape=True))).scalars()
-    numbers = [int(tail) for name in found if (tail := name.removeprefix(year)).isdecimal()]
-    return f"{year}{max(numbers, default=0) + 1:04d}"
+    of_year = select(orders.c.id).where(orders.c.id.startswith(year, autoescape=True))
+    newest = tx.execute(of_year.order_by(orders.c.created.desc(), orders.c.id.desc()).limit(100)).scalars()
+    tails = [name.removeprefix(year) for name in newest]
+    number = max((int(tail) for tail in tails if tail.isdecimal()), default=0) + 1
+    while _exists(tx, f"{year}{number:04d}"):
+        number += 1
+    return f"{year}{number:04d}"
 
 
 def place(tx: Connection, placed: PlacedOrder) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from cloud.orders import balance, exceptions, genealogy, journal, leases
 from cloud.orders.facts import Fact
-from cloud.orders.progress import find_operation, follow_operations, follow_runs
+from cloud.orders.progress import find_operation, follow_operations, follow_runs, is_cancelled
 from cloud.orders.tables import (
     andon,
     booking,
@@ -145,8 +145,6 @@ def _note_open_predecessors(fact: Fact, row: Row[Any], unconfirmed: tuple[str, .
         before = find_operation(fact.tx, name)
         if before is None or before.state in (OperationState.FINISHED, OperationState.CANCELLED):
             continue
-        if before.state == OperationState.PLANNED and not before.quantity:
-            continue
         how = "by a person's decision" if name in unconfirmed else "as the edge knew it to be finished"
         text = f"{row.id} began {how}, and the finish of {name} is not reported yet (it is {before.state})"
         fact.inbox("predecessor", text, concerns=name)
@@ -269,7 +267,7 @@ def _count(fact: Fact, event: act.Booked, made: dict[str, Decimal], words: str) 
         fact.inbox(
             "late", f"{words} booked on {row.id} after run {event.run} was aborted", concerns=event.run
         )
-    if row.state == OperationState.FINISHED:
+    if row.state == OperationState.FINISHED and not is_cancelled(fact.tx, row.job_id):
         balance.rebalance(fact, row.id)
         follow_operations(fact, row.job_id)
 

@@ -71,6 +71,12 @@ def find_operation(tx: Connection, operation_id: str) -> Row[Any] | None:
     return tx.execute(select(operation).where(operation.c.id == operation_id)).first()
 
 
+def is_cancelled(tx: Connection, job_id: str) -> bool:
+    """Whether a job, or the order it belongs to, is cancelled: nothing of it moves any more."""
+    found = select(job.c.state, orders.c.state).join(orders, orders.c.id == job.c.order_id)
+    return OrderState.CANCELLED in tx.execute(found.where(job.c.id == job_id)).one()
+
+
 def follow_runs(fact: Fact, operation_id: str) -> None:
     """Bring an operation to where its runs say it is, and its job and order with it."""
     row = find_operation(fact.tx, operation_id)
@@ -78,6 +84,10 @@ def follow_runs(fact: Fact, operation_id: str) -> None:
         return
     at, to = OperationState(row.state), _state_by_runs(fact.tx, operation_id)
     if to is None or at == to:
+        return
+    if is_cancelled(fact.tx, row.job_id):
+        text = f"{operation_id} would be {to}, but its order is cancelled: it stays {at}"
+        fact.inbox("cancelled", text, concerns=operation_id)
         return
     walk(OPERATION, OPERATION_PATHS, operation_id, at, to)
     values: dict[str, Any] = {"state": to, "workcell": fact.action.workcell}
@@ -114,13 +124,8 @@ def follow_operations(fact: Fact, job_id: str) -> None:
     row = fact.tx.execute(select(job).where(job.c.id == job_id)).one()
     if row.state == OrderState.CANCELLED:
         return
-    states = [
-        OperationState(found.state)
-        for found in fact.tx.execute(
-            select(operation.c.state, operation.c.quantity).where(operation.c.job_id == job_id)
-        )
-        if found.quantity > 0 or found.state != OperationState.PLANNED
-    ]
+    found = select(operation.c.state).where(operation.c.job_id == job_id)
+    states = [OperationState(state) for state in fact.tx.execute(found).scalars()]
     final = (OperationState.FINISHED, OperationState.CANCELLED)
     if states and all(state in final for state in states):
         to = OrderState.COMPLETED

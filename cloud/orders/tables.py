@@ -72,9 +72,9 @@ orders = Table(
     Column("due", Time, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("state", String(16), nullable=False, index=True),
-    Column("created", Time, nullable=False),
+    Column("created", Time, nullable=False, index=True),
     Column("started", Time),
-    Column("completed", Time),
+    Column("completed", Time, index=True),
 )
 
 order_line = Table(
@@ -103,7 +103,7 @@ job = Table(
     Column("urgent", Boolean, nullable=False),
     Column("remake_of", ID),
     Column("remake_cause", ID, index=True),
-    Column("created", Time, nullable=False),
+    Column("created", Time, nullable=False, index=True),
     Column("started", Time),
     Column("completed", Time),
 )
@@ -149,17 +149,19 @@ run = Table(
     "run",
     METADATA,
     Column("id", ID, primary_key=True),
-    Column("workcell", ID, nullable=False, index=True),
+    Column("workcell", ID, nullable=False),
     Column("edge", String(32), nullable=False),
     Column("actor", ID, nullable=False),
     Column("state", String(16), nullable=False, index=True),
-    Column("opened", Time, nullable=False),
+    Column("opened", Time, nullable=False, index=True),
     Column("started", Time),
     Column("paused", Time),
     Column("paused_us", Time, nullable=False, default=0),
     Column("ended", Time),
     Column("reason", Text, nullable=False),
 )
+
+Index("ix_run_workcell_opened", run.c.workcell, run.c.opened)
 
 run_part = Table(
     "run_part",
@@ -233,8 +235,8 @@ andon = Table(
     Column("topic", ID, nullable=False),
     Column("note", Text, nullable=False),
     Column("state", String(16), nullable=False, index=True),
-    Column("raised", Time, nullable=False),
-    Column("cleared", Time),
+    Column("raised", Time, nullable=False, index=True),
+    Column("cleared", Time, index=True),
 )
 
 stop_reason = Table(
@@ -253,8 +255,8 @@ unassigned_run = Table(
     METADATA,
     Column("id", ID, primary_key=True),
     Column("workcell", ID, nullable=False),
-    Column("opened", Time, nullable=False),
-    Column("closed", Time),
+    Column("opened", Time, nullable=False, index=True),
+    Column("closed", Time, index=True),
     Column("parts", Integer, nullable=False),
 )
 
@@ -310,7 +312,7 @@ release_request = Table(
     Column("reason", Text, nullable=False),
     Column("asked", Time, nullable=False),
     Column("sent", Time, nullable=False),
-    Column("answered", Time),
+    Column("answered", Time, index=True),
     Column("answer", String(16), nullable=False),
 )
 """Requests to give leased operations back. ``answer``: empty, released, kept or mixed."""

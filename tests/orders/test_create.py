@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
+from cloud.dispatching import outlook
 from cloud.orders import tables
 from cloud.orders.create import OrderDesk
 from cloud.orders.requests import ImpossibleOrder, LineRequest, UnknownOrder
@@ -108,6 +109,33 @@ def test_half_a_cabinet_and_no_lines_and_a_taken_id(database: Database, desk: Or
             database.write(partial(desk.create, request=request)).result()
         for word in words:
             assert word in str(refused.value)
+
+
+def test_numbers_count_on_from_the_newest_orders(database: Database, desk: OrderDesk) -> None:
+    def made(name: str | None = None) -> str:
+        return database.write(lambda tx: desk.create(tx, order(("door", 1, {}), id=name))).result()
+
+    assert [made(), made("26-rush"), made("26-0041"), made("rush-2"), made()] == [
+        "26-0001",
+        "26-rush",
+        "26-0041",
+        "rush-2",
+        "26-0042",
+    ]
+
+
+def test_open_orders_come_first_and_then_those_that_ended_last(database: Database, desk: OrderDesk) -> None:
+    """However many there were: the newest ended one is not the last of a year's."""
+    for name, days in (("a", 9), ("b", 2), ("c", 5), ("d", 1)):
+        database.write(partial(desk.create, request=order(("door", 1, {}), id=name, days=days))).result()
+    for minute, name in enumerate(("d", "c")):
+        ended = {"state": "completed", "completed": NOW_US + minute}
+        this = tables.orders.update().where(tables.orders.c.id == name).values(ended)
+        database.write(partial(Connection.execute, statement=this)).result()
+    with database.read() as tx:
+        assert [found.id for found in outlook.orders(tx)] == ["b", "a", "c", "d"]
+        assert [found.id for found in outlook.orders(tx, limit=3)] == ["b", "a", "c"]
+        assert [found.id for found in outlook.orders(tx, open_only=True)] == ["b", "a"]
 
 
 def test_cancelling(database: Database, desk: OrderDesk) -> None:

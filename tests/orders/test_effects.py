@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from cloud.dispatching import outlook
 from cloud.orders import tables
 from cloud.store.database import Database
 from protocols import actions as act
@@ -125,6 +126,27 @@ def test_scrap_below_the_need_opens_an_urgent_remake(floor: Floor) -> None:
     assert cell(database, tables.orders, "26-0001", "state") == "completed"
 
 
+def test_what_nothing_reaches_any_more_is_not_waited_for(floor: Floor) -> None:
+    """All four are scrap at the laser: nothing follows, until it turns out that three were good."""
+    database = floor.database
+    followers = (BEND, COAT, PACK)
+
+    def standing() -> list[tuple[str, Decimal]]:
+        return [cell(database, tables.operation, name, "state", "quantity") for name in followers]
+
+    run = make(floor, "laser-1", CUT, good=0, scrap=4)
+    assert standing() == [("cancelled", D(0))] * 3
+    assert cell(database, tables.job, "26-0001-1-r1", "quantity") == D(4)
+    with database.read() as tx:
+        assert {operation.job for operation in outlook.operations(tx)} == {"26-0001-1-r1"}
+    floor.says("laser-1", act.RunReopened(run))
+    assert standing() == [("planned", D(4))] * 3
+    floor.says("laser-1", act.Booked(run, CUT, good=D(3), scrap=D(-3)), act.RunCompleted(run, (CUT,)))
+    assert standing() == [("planned", D(3))] * 3
+    assert cell(database, tables.job, "26-0001-1-r2", "quantity", "state") == (D(1), "released")
+    assert inbox(database) == []
+
+
 def test_undo_of_a_completion_takes_the_remake_back(floor: Floor) -> None:
     database = floor.database
     run = make(floor, "laser-1", CUT, good=3, scrap=1)
@@ -222,6 +244,23 @@ def test_work_on_a_cancelled_order_counts_nothing_to_it(floor: Floor) -> None:
     assert cell(database, tables.operation, CUT, "state", "good") == ("cancelled", D(0))
     assert cell(database, tables.run, "r1", "state") == "completed"
     assert inbox(database) == [("cancelled", "r1"), ("cancelled", "r1")]
+
+
+def test_a_cancelled_order_does_not_come_back_by_a_correction(floor: Floor) -> None:
+    database = floor.database
+    run = make(floor, "laser-1", CUT)
+    database.write(lambda tx: order_desk("later").cancel(tx, "26-0001")).result()
+    floor.says(
+        "laser-1",
+        act.RunReopened(run),
+        act.Booked(run, CUT, good=D(-1), scrap=D(1)),
+        act.RunAborted(run),
+    )
+    assert cell(database, tables.operation, CUT, "state", "good", "scrap") == ("finished", D(3), D(1))
+    with database.read() as tx:
+        assert tx.execute(select(tables.job.c.state)).scalars().all() == ["cancelled"]
+        assert outlook.operations(tx) == []
+    assert {kind for kind, _ in inbox(database)} == {"cancelled"}
 
 
 def test_predecessor_reported_late_settles_itself(floor: Floor) -> None:

@@ -173,7 +173,13 @@ def open_shop(tmp_path: Path) -> Iterator[Database]:
 
 
 def check_sums(tx: Connection) -> None:
-    """Counts of operations are what their runs booked; finished and completed things have an end."""
+    """Counts of operations are what their runs booked; finished and completed things have an end; nothing
+    stays open that will never be done; what a finished operation lacks is being made again.
+    """
+    ended = {row.id for row in tx.execute(select(tables.orders)) if row.state == "cancelled"}
+    ended |= {
+        row.id for row in tx.execute(select(tables.job)) if row.state == "cancelled" or row.order_id in ended
+    }
     for row in tx.execute(select(tables.operation)):
         counted = [row.good, row.scrap, row.rework]
         assert all(count >= 0 for count in counted)
@@ -184,6 +190,14 @@ def check_sums(tx: Connection) -> None:
             ]
             assert counted == effective, row.id
         assert (row.state == "finished") == (row.finished is not None)
+        if row.job_id in ended:
+            assert row.state in ("finished", "cancelled"), row.id
+        elif row.state == "finished" and any(counted):
+            at = tables.job.c
+            found = select(at.quantity).where(at.remake_cause == row.id, at.state != "cancelled")
+            remade = sum(tx.execute(found).scalars(), Decimal(0))
+            assert row.good + row.rework + remade >= row.quantity, row.id
+        assert row.quantity > 0 or row.state != "planned", row.id
     for row in tx.execute(select(tables.orders)):
         assert (row.state in ("completed", "cancelled")) == (row.completed is not None)
 

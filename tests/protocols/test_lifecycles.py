@@ -17,14 +17,17 @@ ALL: dict[str, Lifecycle[Any, Any]] = {
 }
 every_lifecycle = pytest.mark.parametrize("lifecycle", ALL.values(), ids=ALL)
 
-FINAL = {
-    "operation": {"cancelled"},
+FINAL: dict[str, set[str]] = {
+    "operation": set(),
     "run": {"aborted"},
     "order": {"cancelled"},
     "case": {"closed"},
     "andon": {"cleared"},
 }
-"""States that nothing leaves, by lifecycle: to end up elsewhere for good is a mistake in the table."""
+"""States that nothing leaves, by lifecycle: to end up elsewhere for good is a mistake in the table. Of an
+operation there is none: corrections reopen what is finished and restore what nothing had reached.
+"""
+ENDS = FINAL | {"operation": {"finished", "cancelled"}}
 
 
 def enums_of(lifecycle: Lifecycle[Any, Any]) -> tuple[type[StrEnum], type[StrEnum]]:
@@ -69,7 +72,7 @@ def test_only_the_final_states_have_no_way_out(lifecycle: Lifecycle[Any, Any]) -
 def test_from_everywhere_there_is_a_way_to_an_end(lifecycle: Lifecycle[Any, Any]) -> None:
     states, _ = enums_of(lifecycle)
     for state in states:
-        assert reachable(lifecycle, state) & FINAL[lifecycle.name], f"{state} can never end"
+        assert reachable(lifecycle, state) & ENDS[lifecycle.name], f"{state} can never end"
 
 
 @every_lifecycle

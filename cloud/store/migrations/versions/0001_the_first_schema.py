@@ -73,6 +73,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_andon")),
     )
     with op.batch_alter_table("andon", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_andon_cleared"), ["cleared"], unique=False)
+        batch_op.create_index(batch_op.f("ix_andon_raised"), ["raised"], unique=False)
         batch_op.create_index(batch_op.f("ix_andon_state"), ["state"], unique=False)
 
     op.create_table(
@@ -243,6 +245,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_job_created"), ["created"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_order_id"), ["order_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_remake_cause"), ["remake_cause"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_state"), ["state"], unique=False)
@@ -338,6 +341,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
     )
     with op.batch_alter_table("orders", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_orders_completed"), ["completed"], unique=False)
+        batch_op.create_index(batch_op.f("ix_orders_created"), ["created"], unique=False)
         batch_op.create_index(batch_op.f("ix_orders_state"), ["state"], unique=False)
 
     op.create_table(
@@ -419,6 +424,9 @@ def upgrade() -> None:
         sa.Column("answer", sa.String(length=16), nullable=False),
         sa.PrimaryKeyConstraint("request", name=op.f("pk_release_request")),
     )
+    with op.batch_alter_table("release_request", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_release_request_answered"), ["answered"], unique=False)
+
     op.create_table(
         "run",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -435,8 +443,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
     )
     with op.batch_alter_table("run", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_run_opened"), ["opened"], unique=False)
         batch_op.create_index(batch_op.f("ix_run_state"), ["state"], unique=False)
-        batch_op.create_index(batch_op.f("ix_run_workcell"), ["workcell"], unique=False)
+        batch_op.create_index("ix_run_workcell_opened", ["workcell", "opened"], unique=False)
 
     op.create_table(
         "shift_note",
@@ -473,9 +482,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stop")),
     )
     with op.batch_alter_table("stop", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_stop_closed"), ["closed"], unique=False)
         batch_op.create_index(batch_op.f("ix_stop_device"), ["device"], unique=False)
         batch_op.create_index(batch_op.f("ix_stop_opened"), ["opened"], unique=False)
-        batch_op.create_index(batch_op.f("ix_stop_workcell"), ["workcell"], unique=False)
+        batch_op.create_index("ix_stop_workcell_opened", ["workcell", "opened"], unique=False)
 
     op.create_table(
         "stop_reason",
@@ -520,6 +530,10 @@ def upgrade() -> None:
         sa.Column("parts", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_unassigned_run")),
     )
+    with op.batch_alter_table("unassigned_run", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_unassigned_run_closed"), ["closed"], unique=False)
+        batch_op.create_index(batch_op.f("ix_unassigned_run_opened"), ["opened"], unique=False)
+
     op.create_table(
         "operation",
         sa.Column("id", sa.String(length=64), nullable=False),
