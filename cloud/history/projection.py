@@ -46,6 +46,9 @@ class Ledger(Protocol):
     def tag_ids(self, edge: str, catalogue: bytes) -> Mapping[int, int] | None:
         """Tag number → tag id, or None while that catalogue has not arrived."""
 
+    def refuse(self, row: TelemetryRow, problem: str) -> None:
+        """Put a batch that cannot be read into the quarantine; durable on return. Once is enough."""
+
     def load_progress(self) -> Progress:
         """Where the last run stopped."""
 
@@ -82,6 +85,8 @@ class Projection:
     _saved: Progress = field(default_factory=Progress, init=False)
     _cursor: int = field(default=0, init=False)
     _held: list[int] = field(default_factory=list, init=False)
+    _wanting: dict[int, tuple[str, bytes]] = field(default_factory=dict, init=False)
+    """Edge and catalogue that a held row was found to wait for."""
 
     def __post_init__(self) -> None:
         self._saved = self.ledger.load_progress()
@@ -148,23 +153,36 @@ class Projection:
         self._cursor, self._held = self._saved.cursor, list(self._saved.held)
 
     def _retry_held(self) -> bool:
-        moved = False
-        for held in list(self._held):
+        """Try the held rows again, each catalogue once: they may be many, and it may never come."""
+        kept: list[int] = []
+        missing: set[tuple[str, bytes]] = set()
+        for held in self._held:
+            wanted = self._wanting.get(held)
+            if wanted is not None and wanted not in missing and self.ledger.tag_ids(*wanted) is None:
+                missing.add(wanted)
+            if wanted in missing:
+                kept.append(held)
+                continue
             row = self.ledger.telemetry_row(held)
-            if row is None or self._gather(row):
-                self._held.remove(held)
-                moved = True
+            if row is not None and not self._gather(row):
+                kept.append(held)
+            else:
+                self._wanting.pop(held, None)
+        moved = len(kept) < len(self._held)
+        self._held = kept
         return moved
 
     def _gather(self, row: TelemetryRow) -> bool:
         try:
             batch = telemetry.decode(row.blob)
         except UndecodableError as error:
-            # the ingest quarantines such a batch before it gets here: an older version may have let it in
+            # What is historical is ledgered as it came, and decoded here for the first time.
             log.error("history.undecodable", ledger_row=row.id, edge=row.edge, error=str(error))
+            self.ledger.refuse(row, str(error))
             return True
         ids = self.ledger.tag_ids(row.edge, batch.catalogue)
         if ids is None:
+            self._wanting[row.id] = row.edge, batch.catalogue
             return False
         if not self._count:
             self._since = self.elapsed()

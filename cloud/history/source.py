@@ -27,6 +27,10 @@ class HistorySource:
         """Tag number → tag id, or None while that catalogue has not arrived; then it is asked for."""
         return self._source.tag_ids(edge, catalogue)
 
+    def refuse(self, row: TelemetryRow, problem: str) -> None:
+        """Put a batch that cannot be read into the quarantine; durable on return."""
+        self._source.refuse(row.id, problem)
+
     def load_progress(self) -> Progress:
         """Where the last run stopped."""
         return Progress(*self._source.load())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from sqlalchemy import Connection, RowMapping, select
 
-from cloud.ledger import tables
+from cloud.ledger import quarantine, tables
 from cloud.ledger.tags import TagMap
 from cloud.store.database import Database, insert_into
 from protocols.lanes import Lane
@@ -112,6 +112,10 @@ class ProjectionSource:
         if known is None:
             self._want(edge, catalogue)
         return known
+
+    def refuse(self, row: int, problem: str) -> None:
+        """Put a ledgered batch that cannot be read into the quarantine; durable on return. Once is enough."""
+        self._database.write(lambda tx: quarantine.refuse(tx, row, problem)).result()
 
     def load(self) -> tuple[int, tuple[int, ...]]:
         """Cursor and rows held back; (0, ()) before the first time."""

@@ -23,6 +23,8 @@ class MemoryLedger:
     rows: list[TelemetryRow] = field(default_factory=list)
     catalogues: dict[tuple[str, bytes], dict[int, int]] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
+    refused: list[int] = field(default_factory=list)
+    read: list[int] = field(default_factory=list)
 
     def add(self, *samples: Sample, catalogue: bytes = b"a") -> None:
         blob = telemetry.encode(telemetry.columns(catalogue, samples))
@@ -32,10 +34,14 @@ class MemoryLedger:
         return [row for row in self.rows if row.id > cursor]
 
     def telemetry_row(self, row: int) -> TelemetryRow | None:
+        self.read.append(row)
         return next((found for found in self.rows if found.id == row), None)
 
     def tag_ids(self, edge: str, catalogue: bytes) -> Mapping[int, int] | None:
         return self.catalogues.get((edge, catalogue))
+
+    def refuse(self, row: TelemetryRow, problem: str) -> None:
+        self.refused.append(row.id)
 
     def load_progress(self) -> Progress:
         return self.progress
@@ -111,6 +117,36 @@ def test_an_unknown_catalogue_is_held_and_does_not_stop_the_rest(
 
         assert history.read(101, 0, 100).times == [10, 20]
     assert ledger.progress.held == ()
+
+
+def test_what_waits_for_a_catalogue_that_never_comes_costs_little(
+    ledger: MemoryLedger, tmp_path: Path
+) -> None:
+    for n in range(50):
+        ledger.add(Sample(1, n, 1.0), catalogue=b"never")
+    ledger.add(Sample(1, 99, 1.0), catalogue=b"later")
+    with closing(SqliteHistory(tmp_path)) as history:
+        projection = projected(ledger, history)
+        projection.step()
+        for _ in range(3):
+            projection.step()
+        assert ledger.read == []
+        ledger.catalogues["e1", b"later"] = {1: 101}
+        projection.step()
+        assert ledger.read == [51]
+        assert history.read(101, 0, 100).times == [99]
+    assert ledger.progress == Progress(cursor=51, held=tuple(range(1, 51)))
+
+
+def test_what_cannot_be_read_is_refused_and_passed(ledger: MemoryLedger, tmp_path: Path) -> None:
+    ledger.rows.append(TelemetryRow(1, "e1", b"\x02 of a newer version"))
+    ledger.add(Sample(1, 10, 1.0))
+    with closing(SqliteHistory(tmp_path)) as history:
+        projection = projected(ledger, history)
+        projection.step()
+        projection.flush()
+        assert history.read(101, 0, 100).times == [10]
+    assert (ledger.refused, ledger.progress) == ([1], Progress(cursor=2))
 
 
 def test_a_crash_before_the_cursor_is_saved_repeats_and_skips_nothing(

@@ -328,6 +328,24 @@ def test_a_reader_by_cursor_sees_every_batch_and_keeps_its_place(database: Datab
     assert asked == [(EDGE, b"?" * 16)]
 
 
+def test_history_that_cannot_be_read_goes_to_quarantine_and_counts_for_nothing(
+    database: Database, ledger: Ledger
+) -> None:
+    """Backlog is ledgered as it came: only the projection, which decodes it, can tell."""
+    source = ProjectionSource(database, TagMap(database), lambda *_: None)
+    write(database, ledger, sampled(1, 10), batch(Lane.TELEMETRY, 2, b"\x02", count=7, historical=True))
+    assert counters(database).samples == 17
+    bad = source.read_after(0, 1 << 20)[-1]
+    for _ in range(2):
+        source.refuse(bad.id, "blob version 2 is not 1")
+    counted = counters(database)
+    assert (counted.samples, counted.quarantined) == (10, 1)
+    assert [row.id for row in source.read_after(0, 1 << 20)] == [bad.id - 1]
+    with database.read() as reader:
+        (entry,) = reading.quarantine(reader)
+    assert (entry.edge, entry.reason, entry.size, entry.batch) == (EDGE, "blob version 2 is not 1", 1, bad.id)
+
+
 def test_pruning_waits_for_readers_and_time_and_never_forgets_a_seq(
     database: Database, ledger: Ledger
 ) -> None:
