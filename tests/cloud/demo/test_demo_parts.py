@@ -63,15 +63,16 @@ def test_customers_order_what_can_be_made() -> None:
     assert [o["lines"] for o in asked] == [o["lines"] for o in again]
 
 
-def moment(committed: int, dropped: int, queued: int, ledgered: int) -> Moment:
-    samples = {"committed": committed, "dropped": dropped, "queued": queued}
+def moment(committed: int, queued: int, ledgered: int, dropped: int) -> Moment:
+    samples = {"committed": committed, "dropped": 99, "queued": queued}
     edge: dict[str, Any] = {"samples": samples, "actions": {"accepted": 3, "queued": 0}, "rss_mb": 100.0}
-    cloud = {"samples": {"ledgered": ledgered}, "actions": {"ledgered": 3}}
+    cloud = {"samples": {"ledgered": ledgered, "dropped": dropped}, "actions": {"ledgered": 3}}
     return Moment({"a": edge, "b": edge}, cloud)
 
 
 def test_the_account_adds_up() -> None:
-    account = report.samples(moment(100, 5, 15, 150))
+    """What an edge gave up and the ledger has all the same was not dropped: the cloud's count counts."""
+    account = report.samples(moment(committed=100, queued=15, ledgered=150, dropped=10))
 
     assert (account.collected, account.dropped, account.queued, account.lost) == (200, 10, 30, 10)
 
