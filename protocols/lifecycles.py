@@ -107,6 +107,8 @@ class OrderState(StrEnum):
 
 
 class OrderEvent(StrEnum):
+    CHANGE = "change"
+    """Another due date or priority: possible while there is work left to plan."""
     START = "start"
     COMPLETE = "complete"
     REOPEN = "reopen"
@@ -117,8 +119,10 @@ ORDER: Lifecycle[OrderState, OrderEvent] = Lifecycle(
     "order",
     OrderState.RELEASED,
     {
+        (OrderState.RELEASED, OrderEvent.CHANGE): OrderState.RELEASED,
         (OrderState.RELEASED, OrderEvent.START): OrderState.STARTED,
         (OrderState.RELEASED, OrderEvent.CANCEL): OrderState.CANCELLED,
+        (OrderState.STARTED, OrderEvent.CHANGE): OrderState.STARTED,
         (OrderState.STARTED, OrderEvent.COMPLETE): OrderState.COMPLETED,
         (OrderState.STARTED, OrderEvent.CANCEL): OrderState.CANCELLED,
         (OrderState.COMPLETED, OrderEvent.REOPEN): OrderState.STARTED,

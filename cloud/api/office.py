@@ -14,11 +14,11 @@ from cloud.api.security import In, Supervisor, Viewer
 from cloud.dispatching import outlook, plans
 from cloud.dispatching.explanation import Explanation
 from cloud.dispatching.floor import Planned, current_version, read_plan
-from cloud.dispatching.plans import Cause, Difference
+from cloud.dispatching.plans import Cause, Difference, PlannedService
 from cloud.hub import OrdersChanged
 from cloud.maintenance import cases
 from cloud.orders import exceptions
-from cloud.orders.requests import OrderRequest, Words
+from cloud.orders.requests import OrderChange, OrderRequest, Words
 
 router = APIRouter(tags=["office"])
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -74,6 +74,7 @@ class Schedule(msgspec.Struct, frozen=True):
     difference: Difference
     down: list[str]
     operations: list[PlannedOperation]
+    services: list[PlannedService]
 
 
 class Cases(msgspec.Struct, frozen=True):
@@ -163,6 +164,13 @@ async def create_order(context: In, session: Supervisor, request: OrderRequest) 
     return Reply(Created(made), status_code=201)
 
 
+@router.patch("/orders/{order}", status_code=204, responses=answers(None, status=204))
+async def change_order(context: In, session: Supervisor, order: Id, wanted: OrderChange) -> None:
+    """Give an order that is not done another due date or priority; its work is planned anew."""
+    await context.database.run(lambda tx: context.desk.change(tx, order, wanted, session.user))
+    context.hub.publish(OrdersChanged())
+
+
 @router.post("/orders/{order}/cancel", status_code=204, responses=answers(None, status=204))
 async def cancel_order(context: In, session: Supervisor, order: Id, why: Reason) -> None:
     """Cancel an order and all its work that is not finished."""
@@ -248,7 +256,7 @@ async def schedule(context: In, _: Viewer) -> Reply:
     def read(tx: Connection) -> Schedule:
         plan = plans.stored(tx)
         if plan is None:
-            return Schedule(0, 0, "none", [], Difference(), [], [])
+            return Schedule(0, 0, "none", [], Difference(), [], [], [])
         rows = read_plan(tx, current_version(tx))
         return Schedule(
             plan.version,
@@ -258,6 +266,7 @@ async def schedule(context: In, _: Viewer) -> Reply:
             plan.difference,
             list(plan.down),
             [_planned(name, row) for name, row in sorted(rows.items(), key=lambda item: item[1].start)],
+            plans.services(tx, plan.version),
         )
 
     return Reply(await context.database.query(read))

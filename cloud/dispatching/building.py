@@ -27,8 +27,6 @@ from protocols.calendar import longest_stretch, resting
 from protocols.site import Site, Workcell
 from protocols.values import MICROSECONDS
 
-URGENT_WEIGHT = 5
-"""How much more a remake's tardiness weighs than its order's."""
 DUE_WITHIN = 7 * 86_400
 """Seconds by which due dates within one run may differ; waiting is bounded by ``ready_within``."""
 OVERRUN = 10
@@ -202,7 +200,7 @@ class _Builder:
             alternatives=alternatives,
             predecessors=tuple(name for name in work.predecessors if name in self.work),
             due=self._seconds(work.due),
-            weight=work.priority * (URGENT_WEIGHT if work.urgent else 1),
+            weight=work.weight,
             earliest=self._earliest(work, alternatives),
             setup=work.setup,
             state=state,

@@ -17,7 +17,7 @@ from protocols.lifecycles import OperationState
 from protocols.site import Site
 from protocols.values import MICROSECONDS
 
-URGENT = frozenset({"order", "remake", "down", "released"})
+URGENT = frozenset({"order", "promise", "remake", "down", "released"})
 """Causes for which a search under way is ended early with its best plan so far."""
 LATENESS = frozenset({"late", "early", "waits"})
 """Causes that alone do not make more than a plan every ``late_seconds``."""
@@ -57,6 +57,8 @@ def _work(floor: Floor, site: Site) -> Iterator[Cause]:
         if planned is None:
             yield _new(operation)
             continue
+        if operation.weight != planned.weight or not 0 <= operation.due - planned.due < MICROSECONDS:
+            yield Cause("promise", operation.order, f"order {operation.order} is promised anew")
         run = run_of.get(operation.id)
         if run is not None and run.workcell != planned.workcell and run.workcell in cells:
             text = f"{operation.id} runs on {run.workcell}, planned on {planned.workcell}"

@@ -17,6 +17,8 @@ from protocols.site import Site
 from protocols.states import ItemState, OperationMode
 from protocols.values import MICROSECONDS
 
+URGENT_WEIGHT = 5
+"""How much more a remake's tardiness weighs than its order's."""
 OPEN_STATES = (OperationState.PLANNED, OperationState.RUNNING, OperationState.PAUSED)
 OPEN_RUNS = tuple(state for state in RunState if state not in (RunState.COMPLETED, RunState.ABORTED))
 """Asked for by name: an index finds what is open, but not what is *not* finished."""
@@ -44,6 +46,11 @@ class OpenOperation(msgspec.Struct, frozen=True):
     priority: int
     urgent: bool
     rework_of: str = ""
+
+    @property
+    def weight(self) -> int:
+        """What a second of its order's tardiness costs."""
+        return self.priority * (URGENT_WEIGHT if self.urgent else 1)
 
     @property
     def left(self) -> Decimal:
@@ -82,7 +89,7 @@ class Finished(msgspec.Struct, frozen=True):
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """Where the plan in force has an operation; µs UTC."""
+    """Where the plan in force has an operation, and for which promise; µs UTC, ``due`` in whole seconds."""
 
     workcell: str
     start: int
@@ -91,6 +98,8 @@ class Planned(msgspec.Struct, frozen=True):
     setup_seconds: int = 0
     changeover_seconds: int = 0
     fixed: bool = False
+    due: int = 0
+    weight: int = 0
 
 
 class Down(msgspec.Struct, frozen=True):
@@ -303,6 +312,8 @@ def read_plan(tx: Connection, version: int) -> dict[str, Planned]:
             setup_seconds=row.setup_seconds,
             changeover_seconds=row.changeover_seconds,
             fixed=bool(row.fixed),
+            due=row.due,
+            weight=row.weight,
         )
         for row in rows
     }

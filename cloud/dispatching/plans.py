@@ -62,13 +62,22 @@ class StoredPlan(msgspec.Struct, frozen=True):
     note: str
 
 
+class PlannedService(msgspec.Struct, frozen=True):
+    """A maintenance window of the plan, for a case; µs UTC."""
+
+    case: str
+    workcell: str
+    start: int
+    end: int
+
+
 _problem = msgspec.msgpack.Decoder(Problem)
 _schedule = msgspec.msgpack.Decoder(Schedule)
 
 
 def planned(problem: Problem, schedule: Schedule) -> dict[str, Planned]:
     """The assignments of a schedule in µs UTC."""
-    fixed = {o.id for o in problem.operations if o.state is State.FIXED}
+    work = {o.id: o for o in problem.operations}
     return {
         name: Planned(
             workcell=a.machine,
@@ -77,7 +86,9 @@ def planned(problem: Problem, schedule: Schedule) -> dict[str, Planned]:
             group=a.run or "",
             setup_seconds=a.setup_seconds,
             changeover_seconds=a.changeover_seconds,
-            fixed=name in fixed,
+            fixed=work[name].state is State.FIXED,
+            due=problem.utc(work[name].due or 0),
+            weight=work[name].weight,
         )
         for name, a in schedule.assignments.items()
     }
@@ -172,6 +183,8 @@ def _row(version: int, name: str, a: Planned) -> dict[str, Any]:
         "changeover_seconds": a.changeover_seconds,
         "run_group": a.group,
         "fixed": int(a.fixed),
+        "due": a.due,
+        "weight": a.weight,
     }
 
 
@@ -192,6 +205,13 @@ def stored(tx: Connection, version: int = 0) -> StoredPlan | None:
         wishes=tuple(row.wishes),
         note=row.note,
     )
+
+
+def services(tx: Connection, version: int) -> list[PlannedService]:
+    """The maintenance windows of a plan, the first one first."""
+    at = plan_service.c
+    query = select(at.service_id, at.workcell, at.start, at.end).where(at.version == version)
+    return [PlannedService(*row) for row in tx.execute(query.order_by(at.start, at.service_id))]
 
 
 def count(tx: Connection) -> int:

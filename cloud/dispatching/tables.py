@@ -42,8 +42,11 @@ plan_operation = Table(
     Column("changeover_seconds", Integer, nullable=False),
     Column("run_group", ID, nullable=False),
     Column("fixed", Integer, nullable=False),
+    Column("due", Time, nullable=False),
+    Column("weight", Integer, nullable=False),
 )
-"""Where and when each operation runs; ``start`` to ``end`` without the changeover before it."""
+"""Where and when each operation runs; ``start`` to ``end`` without the changeover before it. ``due`` (whole
+seconds) and ``weight`` are the promise that the plan was made for."""
 
 plan_service = Table(
     "plan_service",

@@ -1,4 +1,4 @@
-"""Orders in, orders cancelled: every reason against an impossible order at once, then jobs and operations."""
+"""Orders in, changed, cancelled: every reason against an impossible one at once, then jobs and operations."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from cloud.orders.requests import (
     MAX_QUANTITY,
     ImpossibleOrder,
     LineRequest,
+    OrderChange,
     OrderProblem,
     OrderRequest,
     UnknownOrder,
@@ -32,7 +33,7 @@ from protocols.lifecycles import ORDER, OperationState, OrderEvent, OrderState
 from protocols.site import Site
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-CREATE, CANCEL = "order.create", "order.cancel"
+CREATE, CHANGE, CANCEL = "order.create", "order.change", "order.cancel"
 """Kinds of commands in the journal that change orders."""
 
 
@@ -54,6 +55,14 @@ class PlacedOrder(msgspec.Struct, frozen=True):
     priority: int
     created: int
     lines: tuple[PlacedLine, ...]
+
+
+class ChangedOrder(msgspec.Struct, frozen=True):
+    """The office promised an order for another time, or gave it another priority."""
+
+    id: str
+    due: int
+    priority: int
 
 
 class CancelledOrder(msgspec.Struct, frozen=True):
@@ -87,6 +96,29 @@ class OrderDesk:
         place(tx, placed)
         return placed.id
 
+    def change(self, tx: Connection, order_id: str, wanted: OrderChange, actor: str = "office") -> None:
+        """Give an order another due date or priority; its work is planned anew.
+
+        Raises:
+            UnknownOrder: there is none of this id.
+            IllegalTransitionError: it is completed or cancelled.
+            ImpossibleOrder: with every reason at once.
+        """
+        row = tx.execute(select(orders).where(orders.c.id == order_id)).first()
+        if row is None:
+            raise UnknownOrder(order_id)
+        ORDER.next(order_id, OrderState(row.state), OrderEvent.CHANGE)
+        now = self._clock.now()
+        if problems := [*_promise_problems(wanted.due, wanted.priority, now)]:
+            raise ImpossibleOrder(problems)
+        due = row.due if wanted.due is None else _microseconds(wanted.due)
+        priority = row.priority if wanted.priority is None else wanted.priority
+        if (due, priority) == (row.due, row.priority):
+            return
+        command = ChangedOrder(order_id, due, priority)
+        journal.append_command(tx, self._new_id(), CHANGE, actor, now, msgspec.json.encode(command))
+        change(tx, command)
+
     def cancel(self, tx: Connection, order_id: str, reason: str = "", actor: str = "office") -> None:
         """Cancel an order and all its work that is not finished. Cancelling twice does nothing.
 
@@ -106,17 +138,7 @@ class OrderDesk:
         cancel(tx, command)
 
     def _checked(self, tx: Connection, request: OrderRequest, now: int) -> PlacedOrder:
-        problems: list[OrderProblem] = []
-        due = (request.due - _EPOCH) // timedelta(microseconds=1)
-        if due <= now:
-            moment = _EPOCH + timedelta(microseconds=now)
-            problems.append(
-                OrderProblem(
-                    "due", f"{request.due.isoformat()} is in the past (now {moment:%Y-%m-%d %H:%M} UTC)"
-                )
-            )
-        if not 1 <= request.priority <= 10:
-            problems.append(OrderProblem("priority", f"{request.priority} is not between 1 and 10"))
+        problems = [*_promise_problems(request.due, request.priority, now)]
         if not request.lines:
             problems.append(OrderProblem("lines", "an order needs at least one line"))
         if request.id is not None and _exists(tx, request.id):
@@ -134,7 +156,7 @@ class OrderDesk:
             id=request.id or _next_id(tx, now),
             customer=request.customer,
             note=request.note,
-            due=due,
+            due=_microseconds(request.due),
             priority=request.priority,
             created=now,
             lines=tuple(line for line in lines if line is not None),
@@ -195,6 +217,19 @@ class OrderDesk:
                     f"{step.title.en} of {quantity} takes {seconds // 60} min, and the longest shift has "
                     f"{self._longest // 60}: split the quantity over several lines",
                 )
+
+
+def _promise_problems(due: datetime | None, priority: int | None, now: int) -> Iterator[OrderProblem]:
+    """What is wrong with a due date and a priority, where they are given."""
+    if due is not None and _microseconds(due) <= now:
+        moment = _EPOCH + timedelta(microseconds=now)
+        yield OrderProblem("due", f"{due.isoformat()} is in the past (now {moment:%Y-%m-%d %H:%M} UTC)")
+    if priority is not None and not 1 <= priority <= 10:
+        yield OrderProblem("priority", f"{priority} is not between 1 and 10")
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _parameter_problems(
@@ -312,6 +347,12 @@ def store_steps(tx: Connection, operation_id: str, steps: tuple[Step, ...]) -> N
     tx.execute(insert(instruction).values(operation_id=operation_id, steps=text))
 
 
+def change(tx: Connection, command: ChangedOrder) -> None:
+    """Give an order its new due date and priority."""
+    promise = {"due": command.due, "priority": command.priority}
+    tx.execute(update(orders).where(orders.c.id == command.id).values(promise))
+
+
 def cancel(tx: Connection, command: CancelledOrder) -> None:
     """Cancel an order's open work; runs in progress go on as facts that count nothing to it."""
     jobs = select(job.c.id).where(job.c.order_id == command.id)
@@ -346,6 +387,8 @@ def apply_command(tx: Connection, entry: journal.Entry) -> None:
     """Apply a command of the journal again; raises ValueError for a kind this version does not know."""
     if entry.type == CREATE:
         place(tx, msgspec.json.decode(entry.body, type=PlacedOrder))
+    elif entry.type == CHANGE:
+        change(tx, msgspec.json.decode(entry.body, type=ChangedOrder))
     elif entry.type == CANCEL:
         cancel(tx, msgspec.json.decode(entry.body, type=CancelledOrder))
     elif entry.type != journal.OVERRIDE:

@@ -40,6 +40,13 @@ class OrderRequest(_Request):
     lines: Annotated[tuple[LineRequest, ...], Field(max_length=50)]
 
 
+class OrderChange(_Request):
+    """Another promise for an order that is not done; what is left out stays as it is."""
+
+    due: AwareDatetime | None = Field(default=None, examples=["2026-11-27T12:00:00+08:00"])
+    priority: Annotated[int | None, Field(description="1 is ordinary, 10 the most urgent")] = None
+
+
 class OrderProblem(msgspec.Struct, frozen=True):
     """One reason why an order is impossible; ``path`` says where, e.g. ``lines.0.parameters.width``."""
 

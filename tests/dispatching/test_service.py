@@ -19,6 +19,7 @@ from cloud.hub import ActionsLedgered, CaseChanged, Hub, OrdersChanged, PlanPubl
 from cloud.ledger.tables import device
 from cloud.maintenance.cases import Case, advance, open_case
 from cloud.orders import tables
+from cloud.orders.requests import OrderChange
 from cloud.store.database import Database
 from protocols import actions as act
 from protocols.actions import RunPart
@@ -288,6 +289,22 @@ async def test_cancelled_orders_leave_the_lists_and_late_work_is_planned_anew(da
         await until(lambda: shop.causes()[-1] == "cancelled")
         with database.read() as tx:
             assert tx.execute(select(tables.lease)).all() == []
+
+
+async def test_another_due_date_is_planned_for_and_told_to_the_stations(database: Database) -> None:
+    shop = Shop(database, QUICK)
+    async with shop.running():
+        order_id = shop.order(("cabinet", 1, {}), days=3650)
+        await until(lambda: shop.edges.queue("pack-1"))
+        sooner = OrderChange(due=datetime.now(UTC) + timedelta(days=30), priority=4)
+        database.write(lambda tx: shop.desk.change(tx, order_id, sooner)).result()
+        shop.hub.publish(OrdersChanged())
+        await until(lambda: shop.causes()[-1] == "promise")
+        with database.read() as tx:
+            due = tx.execute(select(tables.orders.c.due)).scalar_one()
+        await until(lambda: {o.due for o in shop.edges.lists["finishing"].operations} == {due})
+        look = await shop.service._look()
+        assert "promise" not in {cause.kind for cause in look.causes}  # it is in force: no more of it
 
 
 async def test_a_restart_sends_again_what_was_not_confirmed(database: Database) -> None:

@@ -139,7 +139,7 @@ class World:
                 cell = held.workcell
             times = {"start": self.now + number, "end": self.now + number + 1}
             values = {"version": version, "operation_id": operation.id, "workcell": cell, "run_group": ""}
-            zero = {"setup_seconds": 0, "changeover_seconds": 0, "fixed": 0}
+            zero = {"setup_seconds": 0, "changeover_seconds": 0, "fixed": 0, "due": 0, "weight": 1}
             self.tx.execute(insert(plan_operation).values(values | times | zero))
         leases.forget_returned(self.tx, [name for name, held in floor.leases.items() if held.returned])
         self.hand_out(ask)

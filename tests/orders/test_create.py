@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from cloud.dispatching import outlook
 from cloud.orders import tables
 from cloud.orders.create import OrderDesk
-from cloud.orders.requests import ImpossibleOrder, LineRequest, UnknownOrder
+from cloud.orders.requests import ImpossibleOrder, LineRequest, OrderChange, UnknownOrder
 from cloud.store.database import Database
 from protocols.documents import loads
 from protocols.jobs import Step
@@ -136,6 +136,34 @@ def test_open_orders_come_first_and_then_those_that_ended_last(database: Databas
         assert [found.id for found in outlook.orders(tx)] == ["b", "a", "c", "d"]
         assert [found.id for found in outlook.orders(tx, limit=3)] == ["b", "a", "c"]
         assert [found.id for found in outlook.orders(tx, open_only=True)] == ["b", "a"]
+
+
+def test_another_promise(database: Database, desk: OrderDesk) -> None:
+    def change(**wanted: object) -> None:
+        request = OrderChange.model_validate(wanted)
+        database.write(lambda tx: desk.change(tx, order_id, request, "p1")).result()
+
+    def promise() -> tuple[int, int, int]:
+        with database.read() as tx:
+            row = tx.execute(select(tables.orders)).one()
+            return (row.due - NOW_US) // 1_000_000, row.priority, len(tx.execute(select(tables.action)).all())
+
+    order_id = database.write(lambda tx: desk.create(tx, order(("door", 1, {}), days=3))).result()
+    change(due="2026-11-24T10:00:00+02:00")
+    assert promise() == (86_400, 1, 2)
+    change(priority=5)
+    change(priority=5, due="2026-11-24T08:00:00Z")
+    assert promise() == (86_400, 5, 3)  # what changes nothing is not in the journal
+    with pytest.raises(ImpossibleOrder) as refused:
+        change(due="2026-11-22T08:00:00Z", priority=0)
+    assert [problem.path for problem in refused.value.problems] == ["due", "priority"]
+    database.write(lambda tx: desk.cancel(tx, order_id)).result()
+    with pytest.raises(IllegalTransitionError, match=f"{order_id} is cancelled"):
+        change(priority=2)
+    assert promise() == (86_400, 5, 4)
+    order_id = "26-0815"
+    with pytest.raises(UnknownOrder, match="26-0815"):
+        change(priority=2)
 
 
 def test_cancelling(database: Database, desk: OrderDesk) -> None:

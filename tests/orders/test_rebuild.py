@@ -14,7 +14,7 @@ from cloud.orders import journal, tables
 from cloud.orders.create import OrderDesk
 from cloud.orders.effects import OrderEffects
 from cloud.orders.rebuild import rebuild
-from cloud.orders.requests import UnknownOrder
+from cloud.orders.requests import OrderChange, UnknownOrder
 from cloud.store.database import Database
 from protocols import actions as act
 from protocols.actions import Action, Event, RunPart
@@ -88,7 +88,8 @@ class Make(NamedTuple):
 
 
 makes = st.builds(Make, operations, st.integers(0, 2), st.integers(0, 2), st.sampled_from([0, 0, 0, 1]))
-steps = st.lists(st.one_of(makes, makes, events, st.just("cancel")), min_size=5, max_size=40)
+commands = st.sampled_from(["cancel", "change"])
+steps = st.lists(st.one_of(makes, makes, events, commands), min_size=5, max_size=40)
 
 
 class _Rollback(Exception):
@@ -133,7 +134,10 @@ def live(tx: Connection, desk: OrderDesk, script: list[Event | Make | str]) -> N
     for number, step in enumerate(spelled_out(script), start=1):
         if isinstance(step, str):
             try:
-                desk.cancel(tx, "26-0002")
+                if step == "cancel":
+                    desk.cancel(tx, "26-0002")
+                else:
+                    desk.change(tx, "26-0002", OrderChange(priority=1 + number % 9))
             except (IllegalTransitionError, UnknownOrder):
                 continue
         else:

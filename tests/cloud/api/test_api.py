@@ -103,6 +103,22 @@ async def test_cancelling_twice_is_harmless_and_an_unknown_order_is_named(tmp_pa
     assert "26-9999" in unknown.json()["detail"]
 
 
+async def test_another_due_date_and_what_is_against_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as door, door.client() as office:
+        made = (await office.post("/api/v1/orders", json=ORDER)).json()["id"]
+        sooner = {"due": "2099-01-01T12:00:00+08:00"}
+        done = await office.patch(f"/api/v1/orders/{made}", json=sooner)
+        orders = (await office.get("/api/v1/orders")).json()
+        past = await office.patch(f"/api/v1/orders/{made}", json={"due": "2001-01-01T12:00:00Z"})
+        unknown = await office.patch("/api/v1/orders/26-9999", json=sooner)
+        await office.post(f"/api/v1/orders/{made}/cancel", json={})
+        late = await office.patch(f"/api/v1/orders/{made}", json=sooner)
+
+    assert (done.status_code, orders[0]["promised"]) == (204, 4_070_923_200_000_000)
+    assert (past.status_code, past.json()["problems"][0]["path"]) == (422, "due")
+    assert (unknown.status_code, late.status_code) == (404, 409)
+
+
 async def test_a_case_says_what_is_possible(tmp_path: Path) -> None:
     case = Case("c1", "a", "laser-1", "wear", CaseState.OPEN, 1, 1, 40.0, "why", ())
     async with opened(tmp_path) as door, door.client() as office:

@@ -601,6 +601,8 @@ def upgrade() -> None:
         sa.Column("changeover_seconds", sa.Integer(), nullable=False),
         sa.Column("run_group", sa.String(length=64), nullable=False),
         sa.Column("fixed", sa.Integer(), nullable=False),
+        sa.Column("due", sa.BigInteger(), nullable=False),
+        sa.Column("weight", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["version"], ["plan.version"], name=op.f("fk_plan_operation_version_plan")),
         sa.PrimaryKeyConstraint("version", "operation_id", name=op.f("pk_plan_operation")),
     )
