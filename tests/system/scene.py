@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edge.client import EdgeClient
 from tests.servers import MosquittoServer
-from tests.system.accounts import Accounts, effects, order_problems, queued, waiting_actions
+from tests.system.accounts import Accounts, Effects, effects, order_problems, queued, waiting_actions
 from tests.system.machines import Lathe, Press
 from tests.system.plant import Machine, Plant, plant
 from tests.system.processes import until
@@ -37,6 +38,10 @@ class Scene:
     workers: list[Worker]
     stop_working: asyncio.Event
     shifts: list[asyncio.Task[None]]
+    health: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What each edge said of itself last."""
+    put_back: bool = False
+    """Whether an edge was put back to an older copy of its file: what it had sent may come again."""
     discarded: set[Key] = field(default_factory=set)
     """Batches that were in an outbox file when it was put back to an older copy: gone with it, no loss."""
     discarded_actions: set[str] = field(default_factory=set)
@@ -76,35 +81,44 @@ class Scene:
 
     async def settle_and_compare(self) -> Accounts:
         """The end: everybody answers, nothing waits, and all accounts agree."""
+        await self.settle()
+        return self.compare(self.plant.ledger)
+
+    async def settle(self) -> None:
+        """Everybody answers, nothing waits, and the edges stop."""
         site = self.plant
         await self.worked_enough()
         self.stop_working.set()
         await asyncio.wait_for(asyncio.gather(*self.shifts), 60)
-        health = await site.settled()
+        self.health = await site.settled()
         for edge in site.edges.values():  # stopped, not killed: what is in memory goes to the disk
             await edge.process.stop()
             await self.witness.silent(edge.id)
 
+    def compare(self, ledger: Path) -> Accounts:
+        """Whether a ledger agrees with what witness, workers and edges know; raises AssertionError."""
+        site = self.plant
         waiting = {key for edge in site.edges.values() for key in queued(edge.database)}
-        accounts = Accounts.of(site.ledger)
+        accounts = Accounts.of(ledger)
         told = list(self.witness.told.values())
         nothing(self.witness.forks, "told twice with different contents")
         nothing(accounts.unaccounted(told, waiting | self.discarded), "lost")
         nothing(accounts.altered(told), "altered")
         assert {each.edge for each in told if each.key.lane == "telemetry"} == set(site.edges)
 
-        self._compare_actions(accounts)
+        self._compare_actions(accounts, effects(ledger))
         for name, paths in COUNTERS.items():
             nothing(order_problems(accounts, name), "out of order")
             for path in paths:
                 story = accounts.story(name, path)
                 nothing(story.check(), f"wrong with {path}")
+                assert self.put_back or not story.doubles, f"{story.doubles} samples of {path} came twice"
                 assert len(story.samples) > ENOUGH, f"{path} was hardly seen"
-            samples = health[name]["samples"]
+            samples = self.health[name]["samples"]
             assert samples["committed"] == samples["acked"] + samples["dropped"] + samples["queued"]
         return accounts
 
-    def _compare_actions(self, accounts: Accounts) -> None:
+    def _compare_actions(self, accounts: Accounts, took: Effects) -> None:
         """Every accepted action is in the ledger exactly once, and took effect exactly once."""
         site = self.plant
         accepted = {action for worker in self.workers for action in worker.accepted}
@@ -113,7 +127,6 @@ class Scene:
         for edge in site.edges.values():
             nothing(waiting_actions(edge.database), f"still waiting at {edge.id}")
 
-        took = effects(site.ledger)
         booked: Counter[str] = Counter()
         for worker in self.workers:
             booked += worker.booked
@@ -121,7 +134,7 @@ class Scene:
         nothing(took.failed, "without effect")
         if not self.discarded_actions:
             good = {name: count for name, count in took.good.items() if count}
-            assert good == dict(booked), (good, booked)
+            assert good == dict(booked), f"pieces that took effect {good}, booked {dict(booked)}"
             notes = sum(worker.notes for worker in self.workers)
             assert (took.bookings, took.notes) == (booked.total(), notes), (took, booked, notes)
         for name in site.edges:

@@ -150,6 +150,7 @@ async def test_an_edge_restarted_while_the_broker_is_down_and_one_put_back_to_an
         await now.check_edge(SOUTH)
         now.discarded |= queued(south.database) - queued(copy / "edge.db")
         now.discarded_actions |= waiting_actions(south.database) - waiting_actions(copy / "edge.db")
+        now.put_back = True
         shutil.rmtree(south.data)
         shutil.copytree(copy, south.data)
         await trouble.start(SOUTH)
