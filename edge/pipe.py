@@ -199,16 +199,19 @@ class MqttPipe:
         turn = 0
         said = ""
         while not self._stopping.is_set():
-            attempt = self._current = _Attempt(self, versions[turn % len(versions)])
-            if attempt.open():
-                if self._greeted(attempt):
-                    said = ""
-                    self._stay(attempt)
-                elif not attempt.greeted:
-                    turn += 1  # it may know another version only
-                attempt.close()
+            try:
+                attempt = self._current = _Attempt(self, versions[turn % len(versions)])
+                if attempt.open():
+                    if self._greeted(attempt):
+                        said = ""
+                        self._stay(attempt)
+                    elif not attempt.greeted:
+                        turn += 1  # it may know another version only
+                    attempt.close()
+                reason = attempt.reason or "no answer to the greeting"
+            except Exception as error:  # noqa: BLE001 - no file left to open, say: nobody else would connect
+                reason = f"{type(error).__name__}: {error}"
             self._current = None
-            reason = attempt.reason or "no answer to the greeting"
             if reason != said and not self._stopping.is_set():  # once, not at every attempt
                 log.warning("broker.lost", broker=":".join(map(str, self.broker.address)), reason=reason)
                 said = reason

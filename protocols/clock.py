@@ -26,12 +26,11 @@ class Clock:
     wall_ns: Callable[[], int] = time.time_ns
     elapsed_ns: Callable[[], int] = time.monotonic_ns
     uncertain: bool = field(default=False, init=False)
-    _anchor: int = field(default=0, init=False)
-    _anchored_at: int = field(default=0, init=False)
+    _anchor: tuple[int, int] = field(default=(0, 0), init=False)
+    """UTC and elapsed time of one moment in µs; one attribute, because several threads ask for the time."""
 
     def __post_init__(self) -> None:
-        self._anchor = self.wall_ns() // 1000
-        self._anchored_at = self.elapsed_ns() // 1000
+        self._anchor = self.wall_ns() // 1000, self.elapsed_ns() // 1000
 
     def resume(self, last: int) -> None:
         """Go on after ``last`` (µs UTC), the newest time used before a restart.
@@ -40,15 +39,16 @@ class Clock:
         same: then the earlier time was the wrong one.
         """
         if 0 <= last - self.now() < LONGEST_STEP:
-            self._anchor, self._anchored_at = last + 1, self.elapsed_ns() // 1000
+            self._anchor = last + 1, self.elapsed_ns() // 1000
 
     def now(self) -> int:
         """UTC now in µs; never smaller than any earlier answer."""
         elapsed = self.elapsed_ns() // 1000
-        live = self._anchor + elapsed - self._anchored_at
+        utc, then = self._anchor
+        live = utc + elapsed - then
         wall = self.wall_ns() // 1000
         if wall > live:
-            self._anchor, self._anchored_at = wall, elapsed
+            self._anchor = wall, elapsed
             self.uncertain = False
             return wall
         self.uncertain = live - wall > STEP_TOLERANCE
