@@ -116,7 +116,8 @@ def _cover(fact: Fact, event: act.RunOpened, operation_id: str, quantity: Decima
     if row is None:
         fact.inbox("unknown", f"{at}, which is no operation of ours", concerns=event.run)
     elif row.state == OperationState.CANCELLED:
-        text = f"{at}, which is cancelled: its pieces count to no order, decide what happens to them"
+        why = "is cancelled" if row.quantity else "nothing is left of: all that led to it was scrap"
+        text = f"{at}, which {why}: its pieces count to no order, decide what happens to them"
         fact.inbox("cancelled", text, concerns=event.run)
     elif row.state == OperationState.FINISHED:
         fact.inbox("double", f"{at}, which is finished already", concerns=event.run)

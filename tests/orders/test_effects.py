@@ -137,14 +137,17 @@ def test_what_nothing_reaches_any_more_is_not_waited_for(floor: Floor) -> None:
     run = make(floor, "laser-1", CUT, good=0, scrap=4)
     assert standing() == [("cancelled", D(0))] * 3
     assert cell(database, tables.job, "26-0001-1-r1", "quantity") == D(4)
+    make(floor, "brake-1", BEND, good=1)
+    assert {kind for kind, _ in inbox(database)} == {"cancelled"}
     with database.read() as tx:
+        texts = tx.execute(select(tables.exception_inbox.c.text)).scalars().all()
+        assert "all that led to it was scrap" in texts[0]
         assert {operation.job for operation in outlook.operations(tx)} == {"26-0001-1-r1"}
     floor.says("laser-1", act.RunReopened(run))
     assert standing() == [("planned", D(4))] * 3
     floor.says("laser-1", act.Booked(run, CUT, good=D(3), scrap=D(-3)), act.RunCompleted(run, (CUT,)))
     assert standing() == [("planned", D(3))] * 3
     assert cell(database, tables.job, "26-0001-1-r2", "quantity", "state") == (D(1), "released")
-    assert inbox(database) == []
 
 
 def test_undo_of_a_completion_takes_the_remake_back(floor: Floor) -> None:
