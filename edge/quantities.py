@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from edge.refusals import Refusal
@@ -16,12 +17,14 @@ def shown(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+NUMBER = re.compile(r"[+-]?(?:[0-9]{1,9}(?:[.,][0-9]{0,6})?|[.,][0-9]{1,6})")
+"""What a gauge or a person gives. Codes look like numbers too: ``1E99999`` on a label would be a billion
+digits, and the thirteen digits below a barcode are no length in millimetres."""
+
+
 def measured(value: str) -> Decimal:
     """A measurement as typed (a comma is a point); raises Refusal."""
-    try:
-        number = Decimal(value.strip().replace(",", "."))
-    except ArithmeticError:
-        raise Refusal("not-a-number", value=value) from None
-    if not number.is_finite():
-        raise Refusal("not-a-number", value=value)
-    return number
+    text = value.strip()
+    if NUMBER.fullmatch(text) is None:
+        raise Refusal("not-a-number", value=text[:40])
+    return Decimal(text.replace(",", "."))

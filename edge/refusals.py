@@ -91,8 +91,16 @@ REFUSALS: dict[str, Text] = {
         "{title} 没有第 {step} 步（共 {count} 步）：请查看当前画面。",
     ),
     "not-a-number": Text(
-        '"{value}" is not a number: measure again and enter digits, such as 24.9.',
-        "“{value}”不是数字：请重测并输入数字，如 24.9。",
+        '"{value}" is not a number of at most nine digits: measure again and enter digits, such as 24.9.',
+        "“{value}”不是数字（最多九位）：请重测并输入数字，如 24.9。",
+    ),
+    "not-a-choice": Text(
+        '"{value}" is none of the entries here: press a number from 1 to {count}, then Enter.',
+        "“{value}”不在列表中：请按 1 到 {count} 的数字，再按回车。",
+    ),
+    "not-a-quantity": Text(
+        '"{value}" is no quantity: type digits, the scanner has no use here. {name} is {kept} again.',
+        "“{value}”不是数量：此处请键入数字，不要扫描。{name} 恢复为 {kept}。",
     ),
     "wrong-code": Text(
         "Wrong: scanned {value}, {step} needs {expected}. Fetch the right one and scan it.",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from rich.cells import cell_len
 
 from edge.refusals import in_language, sentence
 from edge.station_view import Shape
-from edge.terminal.painting import Ink, Line, Span, fit, fitted, rule, sides, width_of, wrap
+from edge.terminal.painting import NARROW, Ink, Line, Span, fit, fitted, rule, sides, width_of, wrap
 from edge.terminal.session import Outcome, Session
 from edge.terminal.words import SHAPES, age, clock
-
-BIG_WIDTH = 60
-"""A screen narrower than this is painted in the big layout whatever was chosen."""
 
 SHAPE_INKS = {
     Shape.RUNNING: Ink.PLAIN,
@@ -23,17 +22,21 @@ SHAPE_INKS = {
 }
 """Grey is normal: colour is for what is not."""
 
-EVERYWHERE = {"f11": "key.big", "f12": "key.language"}
+EVERYWHERE = {"f8": "key.help", "f11": "key.big", "f12": "key.language"}
 ROWS = (("f1", "f2", "f3", "f4", "f5", "f6"), ("f7", "f8", "f9", "f10", "f11", "f12"))
 """A key always stands at the same place, so that a glove finds it."""
 NOTICE_LINES = 2
+REFUSAL_LINES = 4
+"""A refusal ends with what to do next, so it takes the lines it needs."""
+TOPICS = 20
+"""Cells for the topics of open calls."""
 
 
 def paint(session: Session, width: int, height: int) -> list[Line]:
     """The whole screen: exactly ``height`` lines of ``width`` cells."""
     big = is_big(session, width)
     top = [_big_top(session, width) if big else _top(session, width), rule(width)]
-    bottom = [*_notice(session, width), rule(width), *_keys(session, width, big)]
+    bottom = [*_notice(session, width), rule(width), *_keys(session, width, narrow=width < NARROW)]
     room = max(0, height - len(top) - len(bottom))
     body = session.page.paint(session, width, room)[:room]
     lines = [*top, *body, *([[]] * (room - len(body))), *bottom]
@@ -41,7 +44,7 @@ def paint(session: Session, width: int, height: int) -> list[Line]:
 
 
 def is_big(session: Session, width: int) -> bool:
-    return session.big or width < BIG_WIDTH
+    return session.big or width < NARROW
 
 
 # --- top ------------------------------------------------------------------------------------------------
@@ -57,31 +60,43 @@ def state(session: Session) -> Span:
 
 
 def _top(session: Session, width: int) -> Line:
+    """Station and state are always whole; what says least gives way first."""
     run = session.run
     job = run.parts[0].view.operation.job if run else ""
     more = f" +{len(run.parts) - 1}" if run and len(run.parts) > 1 else ""
-    left = [
-        Span(f" {session.station.upper()}", Ink.STRONG),
-        Span("   "),
-        Span(fit(state(session).text, 12), state(session).ink),
-    ]
-    right = [
-        Span(f"⛭ {session.actor}   {clock(session.time)}   "),
-        link(session),
-        Span("   "),
-        andon(session),
-        Span(" "),
-    ]
-    named = [*left, Span(f" {job}{more}")]
-    return sides(named if width_of(named) + width_of(right) < width else left, right, width)
+    who, when = Span(f"⛭ {session.actor}   "), Span(f"{clock(session.time)}   ")
+    far, near = [link(session), Span("   ")], [link(session, short=True), Span("  ")]
+    calls, count = [andon(session), Span(" ")], [andon(session, short=True), Span(" ")]
+    head, now = Span(f" {session.station.upper()}   ", Ink.STRONG), state(session)
+    wide = Span(fit(now.text, max(12, cell_len(now.text))), now.ink)
+    return _first_that_fits(
+        [
+            ([head, wide, Span(f" {job}{more}")], [who, when, *far, *calls]),
+            ([head, wide], [who, when, *far, *calls]),
+            ([head, now], [who, when, *far, *count]),
+            ([head, now], [when, *far, *count]),
+            ([head, now], [*far, *count]),
+            ([head, now], [*near, *count]),
+        ],
+        width,
+    )
 
 
 def _big_top(session: Session, width: int) -> Line:
-    short = link(session, short=True)
-    calls = len(session.view.andons) if session.view else 0
-    right = [short, Span(f" ⚑{calls} " if calls else " ", Ink.ABNORMAL if calls else Ink.PLAIN)]
-    left = [Span(f" {session.station.upper()}  ", Ink.STRONG), state(session)]
-    return sides(left, right, width)
+    head, now = Span(f" {session.station.upper()}  ", Ink.STRONG), state(session)
+    near, count = link(session, short=True), andon(session, short=True)
+    calls = [Span(" "), count] if session.view and session.view.andons else []
+    return _first_that_fits(
+        [([head, now], [near, *calls, Span(" ")]), ([Span(" "), now], [near, *calls, Span(" ")])], width
+    )
+
+
+def _first_that_fits(layouts: Sequence[tuple[list[Span], list[Span]]], width: int) -> Line:
+    for left, right in layouts:
+        if width_of(left) + width_of(right) < width:
+            return sides(left, right, width)
+    left, right = layouts[-1]
+    return fitted([*left, Span(" "), *right], width)
 
 
 def link(session: Session, *, short: bool = False) -> Span:
@@ -90,7 +105,8 @@ def link(session: Session, *, short: bool = False) -> Span:
     if session.view is None:
         return Span(session.say("link.connecting"), Ink.ABNORMAL)
     if not session.connected:
-        return Span(session.say("link.edge", age=age(session.language, session.lost_since, now)), Ink.DANGER)
+        key = "link.edge-short" if short else "link.edge"
+        return Span(session.say(key, age=age(session.language, session.lost_since, now)), Ink.DANGER)
     found = session.view.link
     since = age(session.language, found.last_ack, now) if found.last_ack else "–"
     waiting = str(found.queued_batches)
@@ -99,20 +115,25 @@ def link(session: Session, *, short: bool = False) -> Span:
             return Span(session.say("link.online"), Ink.PLAIN)
         return Span(f"↑ {since}" if short else session.say("link.synced", age=since), Ink.PLAIN)
     if short:
-        return Span(f"✕ {since} · {waiting}" if found.last_ack else f"✕ {waiting}", Ink.ABNORMAL)
+        sign = "◌" if found.online else "✕"
+        return Span(f"{sign} {since} · {waiting}" if found.last_ack else f"{sign} {waiting}", Ink.ABNORMAL)
     if not found.last_ack:
         return Span(session.say("link.never", count=waiting), Ink.ABNORMAL)
     key = "link.cloud" if found.online else "link.offline"
     return Span(session.say(key, age=since, count=waiting), Ink.ABNORMAL)
 
 
-def andon(session: Session) -> Span:
+def andon(session: Session, *, short: bool = False) -> Span:
+    """Open calls for help, by their topics or by their number."""
     calls = session.view.andons if session.view else ()
     if not calls or session.view is None:
-        return Span(session.say("andon.none"), Ink.PLAIN)
+        return Span("⚑ 0" if short else session.say("andon.none"), Ink.PLAIN)
+    if short:
+        return Span(f"⚑ {len(calls)}!", Ink.DANGER)
     topics = session.view.andon_topics
-    names = [in_language(topics.get(call.topic, call.topic), session.language) for call in calls]
-    return Span(session.say("andon.open", topics=" ".join(names)[:20]), Ink.DANGER)
+    names = " ".join(in_language(topics.get(call.topic, call.topic), session.language) for call in calls)
+    words = fit(names, TOPICS) if cell_len(names) > TOPICS else names
+    return Span(session.say("andon.open", topics=words), Ink.DANGER)
 
 
 # --- the last action ------------------------------------------------------------------------------------
@@ -121,7 +142,7 @@ def andon(session: Session) -> Span:
 def _notice(session: Session, width: int) -> list[Line]:
     """What became of the last action: pending, accepted with its undo, refused with the reason."""
     lines = _notice_lines(session, width)
-    return [*lines[:NOTICE_LINES], *([[]] * (NOTICE_LINES - len(lines)))]
+    return [*lines, *([[]] * (NOTICE_LINES - len(lines)))]
 
 
 def _notice_lines(session: Session, width: int) -> list[Line]:
@@ -131,13 +152,14 @@ def _notice_lines(session: Session, width: int) -> list[Line]:
     if notice.outcome is Outcome.REFUSED and notice.refusal is not None:
         why = sentence(notice.refusal.code, notice.refusal.parameters, session.language)
         text = session.say("last.refused", why=why)
-        return [[Span(f" {line}", Ink.DANGER)] for line in wrap(text, width - 2, NOTICE_LINES)]
+        return [[Span(f" {line}", Ink.DANGER)] for line in wrap(text, width - 2, REFUSAL_LINES)]
     what = session.say(notice.key, **notice.parameters)
     if notice.outcome is Outcome.PENDING:
         return [[Span(" " + session.say("last.pending", what=what), Ink.ABNORMAL)]]
     if notice.outcome is Outcome.SAID:
         return [[Span(f" {what}")]]
-    line = [Span(" " + session.say("last.accepted", what=what), Ink.OK)]
+    ink = Ink.ABNORMAL if notice.key == "step.failed" else Ink.OK
+    line = [Span(" " + session.say("last.accepted", what=what), ink)]
     last = session.view.last if session.view else None
     if last is not None and last.command == notice.command and session.undo_seconds():
         line.append(Span(" " + session.say("last.undo", seconds=str(session.undo_seconds()))))
@@ -149,12 +171,17 @@ def _last_seen(session: Session) -> list[Line]:
     last = session.view.last if session.view else None
     if last is None or not session.undo_seconds():
         return [[Span(" " + session.say("last.none"), Ink.DIM)]]
-    confirmed = last.what == "step.done" and not last.parameters.get("value")
-    what = session.say("step.confirmed" if confirmed else last.what, **last.parameters)
+    key = last.what
+    if key == "step.done" and not last.parameters.get("value"):
+        key = "step.confirmed"
+    elif key == "step.done" and last.parameters.get("ok") == "not-ok":
+        key = "step.failed"
+    what = session.say(key, **last.parameters)
     seconds = str(session.undo_seconds())
+    ink = Ink.ABNORMAL if key == "step.failed" else Ink.PLAIN
     return [
         [
-            Span(" " + session.say("last.accepted", what=what)),
+            Span(" " + session.say("last.accepted", what=what), ink),
             Span(" " + session.say("last.undo", seconds=seconds)),
         ]
     ]
@@ -163,9 +190,9 @@ def _last_seen(session: Session) -> list[Line]:
 # --- keys -----------------------------------------------------------------------------------------------
 
 
-def _keys(session: Session, width: int, big: bool) -> list[Line]:
-    usable = {**session.page.keys(session), **EVERYWHERE}
-    if big:
+def _keys(session: Session, width: int, *, narrow: bool) -> list[Line]:
+    usable = {**EVERYWHERE, **session.page.keys(session)}
+    if narrow:
         return _big_keys(session, usable, width)
     cell = (width - 1) // len(ROWS[0])
     return [[Span(" "), *[span for key in row for span in _slot(session, key, usable, cell)]] for row in ROWS]

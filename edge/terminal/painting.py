@@ -9,6 +9,10 @@ from typing import NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 
+NARROW = 60
+"""Fewer cells than this are the big layout, whatever was chosen."""
+
+
 class Ink(StrEnum):
     """What a piece of text means; the colours stand in one table of the app, and no ink means anything
     that a word or a shape beside it does not say too.

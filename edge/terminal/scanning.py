@@ -75,6 +75,14 @@ def meaning(session: Session, code: str, step: int | None) -> Meaning:
     raise Refusal("unknown-code", value=code)
 
 
+def badge(session: Session, code: str) -> bool:
+    """Whether the code is a badge; then its owner works here from now on. Every screen knows badges."""
+    found = BADGE.fullmatch(code)
+    if found is not None:
+        session.work_as(found.group(1))
+    return found is not None
+
+
 def _expected(part: PartView, code: str, step: int | None) -> int | None:
     """The scan step that waits for this very code, the current one first."""
     steps = part.view.operation.steps

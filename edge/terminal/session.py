@@ -6,13 +6,15 @@ makes of it; the sender delivers commands one after the other.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from edge.commands import Command
+from edge.commands import Book, Command, DoStep
+from edge.instructions import judged
 from edge.refusals import Parameter, Refusal
 from edge.station_view import OperationView, PartView, RunView, StationView
 from edge.terminal.painting import Line
@@ -57,6 +59,15 @@ class Notice:
     command: str = ""
 
 
+BOUNCE = {
+    **{f"f{number}": 600_000 for number in range(1, 13)},
+    "f2": 200_000,
+    "f3": 400_000,
+    "enter": 400_000,
+}
+"""µs within which the same key, pressed again and nothing else between, is not meant. Pieces are counted
+by fast fingers; a phase or a step is not skipped by one."""
+
 SAYS = {
     "open": "run.opened",
     "first-piece": "run.first-piece",
@@ -92,6 +103,7 @@ class Session:
     outgoing: deque[Command] = field(default_factory=deque)
     pages: list[Page] = field(default_factory=list)
     on_outgoing: Callable[[], None] = lambda: None
+    _pressed: tuple[str, int] = field(default=("", 0), init=False)
     _on_refusal: dict[str, Callable[[Refusal], None]] = field(default_factory=dict, init=False)
     _lost: int = field(default=0, init=False)
     _skew: int = field(default=0, init=False)
@@ -191,7 +203,11 @@ class Session:
 
     def press(self, key: Key) -> None:
         """A key. Language, size and help work on every screen."""
+        if self._bounced(key):
+            return
         match key.name:
+            case "f8" if "f8" not in self.page.keys(self):
+                self.home.press(self, key)
             case "f12":
                 self.language = "en" if self.language == "zh" else "zh"
             case "f11":
@@ -199,11 +215,27 @@ class Session:
             case _:
                 self.page.press(self, key)
 
+    def _bounced(self, key: Key) -> bool:
+        """A glove presses twice, a key held down repeats: the first press counts."""
+        (before, at), now = self._pressed, self.now()
+        self._pressed = (key.name, now)
+        return key.name == before and 0 <= now - at < BOUNCE.get(key.name, 0)
+
+    def work_as(self, actor: str) -> None:
+        """Somebody else works here from now on."""
+        self.actor = actor
+        self.notice = Notice(Outcome.SAID, "actor", {"actor": actor})
+
     def send(
         self, kind: type[Command], on_refusal: Callable[[Refusal], None] | None = None, **fields: object
     ) -> None:
-        """Hand a command to the sender; it is pending until the edge has it on disk."""
+        """Hand a command to the sender; it is pending until the edge has it on disk.
+
+        What is under way already is not asked for again, except pieces: those add up.
+        """
         command = kind.model_validate({"id": self.new_id(), "actor": self.actor, **fields})
+        if not isinstance(command, Book) and any(_same(command, other) for other in self.outgoing):
+            return
         if on_refusal is not None:
             self._on_refusal[command.id] = on_refusal
         self.outgoing.append(command)
@@ -224,6 +256,22 @@ class Session:
             self.pages.pop()
 
 
+def _same(one: Command, other: Command) -> bool:
+    """Whether two commands ask for the same."""
+    return one.model_dump(exclude={"id"}) == other.model_dump(exclude={"id"})
+
+
+def _outside(view: StationView | None, command: DoStep) -> bool:
+    """Whether the value of a step is a measurement outside its limits."""
+    for run in view.runs if view else ():
+        for part in run.parts:
+            steps = part.view.operation.steps
+            if run.id == command.run and part.view.operation.id == command.operation:
+                with contextlib.suppress(Refusal):
+                    return command.step < len(steps) and not judged(steps[command.step], command.value)[1]
+    return False
+
+
 def spoken(view: StationView | None, command: Command) -> tuple[str, dict[str, Parameter]]:
     """The words for a command: their key and parameters."""
     match command.do:
@@ -234,6 +282,8 @@ def spoken(view: StationView | None, command: Command) -> tuple[str, dict[str, P
             }
         case "step":
             key = "step.done" if command.value else "step.confirmed"
+            if _outside(view, command):
+                key = "step.failed"
             return key, {"step": str(command.step + 1), "value": command.value}
         case "stop-reason":
             reasons = view.stop_reasons if view else {}

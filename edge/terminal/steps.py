@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from rich.cells import cell_len
+
 from edge.instructions import CHECKED
 from edge.quantities import shown
 from edge.refusals import in_language
@@ -106,7 +108,7 @@ def _row(
         tail = session.say("step.confirm") if step.kind is StepKind.CONFIRM and typed is not None else ""
         if number in part.steps or not tail:
             tail = ""
-        room = width - 2 - TITLE - len(tail) - 2
+        room = width - 2 - TITLE - cell_len(tail) - 2
         texts = wrap(words, max(room, 10), 3)
         first = [Span(f"{sign} ", ink), Span(fit(title, TITLE), _title_ink(typed)), Span(fit(texts[0], room))]
         if tail:

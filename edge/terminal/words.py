@@ -77,6 +77,7 @@ WORDS: dict[str, Text] = {
     "link.offline": Text("✕ offline {age} · {count} waiting", "✕ 离线 {age} · 待传 {count}"),
     "link.never": Text("✕ offline · {count} waiting", "✕ 离线 · 待传 {count}"),
     "link.cloud": Text("◌ cloud stopped {age} · {count} waiting", "◌ 云端停止 {age} · 待传 {count}"),
+    "link.edge-short": Text("✕ edge {age}", "✕ 边缘 {age}"),
     "link.edge": Text("✕ edge not answering {age}", "✕ 边缘程序无应答 {age}"),
     "link.connecting": Text("◌ connecting", "◌ 连接中"),
     "andon.none": Text("⚑ andon none", "⚑ 无呼叫"),
@@ -118,11 +119,13 @@ WORDS: dict[str, Text] = {
     "now.next-run": Text("{count} operations in one run", "{count} 道工序一次运行"),
     "now.waits": Text("Waits for {predecessor} at {workcell}", "等待 {workcell} 的 {predecessor}"),
     "now.unknown": Text(
-        "Nobody confirmed {predecessor} at {workcell} (offline)", "{workcell} 的 {predecessor} 未确认（离线）"
+        "Offline: {predecessor} at {workcell} not confirmed. Look, then F5",
+        "离线：{workcell} 的 {predecessor} 未确认。请查看工件后按 F5",
     ),
     "now.empty": Text("No work in the queue", "队列为空"),
     "now.empty-more": Text("New work appears here by itself.", "新任务会自动显示在这里。"),
     "now.loading": Text("Looking for the edge at {url} …", "正在连接 {url} …"),
+    "note.left": Text("✎ {when} {actor}: {note}", "✎ {when} {actor}：{note}"),
     "unconfirmed": Text("▲ started without confirmation of the predecessor", "▲ 前道未确认即开工"),
     "unassigned": Text(
         "▲ Machine works unbooked: {age}, {parts} parts. Choose the job (F1)",
@@ -142,7 +145,7 @@ WORDS: dict[str, Text] = {
     "last.undo": Text("→ undo with F9 ({seconds} s)", "→ F9 撤销（{seconds} 秒）"),
     "last.refused": Text("✗ refused: {why}", "✗ 已拒绝：{why}"),
     "last.none": Text("Last: –", "上一步：–"),
-    "run.opened": Text("run opened", "运行已打开"),
+    "run.opened": Text("work taken in hand", "已接单"),
     "run.first-piece": Text("first piece released", "首件已放行"),
     "run.started": Text("started", "已开始"),
     "run.paused": Text("paused", "已暂停"),
@@ -152,6 +155,7 @@ WORDS: dict[str, Text] = {
     "run.aborted": Text("put back", "已放回"),
     "run.reopened": Text("run reopened", "运行已重新打开"),
     "step.done": Text("step {step}: {value}", "第 {step} 步：{value}"),
+    "step.failed": Text("step {step}: {value} is OUTSIDE its limits", "第 {step} 步：{value} 超差"),
     "step.confirmed": Text("step {step} done", "第 {step} 步完成"),
     "stop.reasoned": Text("stop reason {reason}", "停机原因 {reason}"),
     "andon.raised": Text("help called: {topic}", "已呼叫：{topic}"),
@@ -161,6 +165,7 @@ WORDS: dict[str, Text] = {
     "actor": Text("works here now: {actor}", "当前操作者：{actor}"),
     # other screens
     "queue.title": Text("Queue · {count} waiting", "队列 · {count} 项"),
+    "queue.hint-short": Text("↑/↓ choose · Space select", "↑/↓ 选择 · 空格勾选"),
     "queue.hint": Text(
         "↑/↓ choose · Space select · F4 set up · F5 start", "↑/↓ 选择 · 空格勾选 · F4 调机 · F5 开始"
     ),
@@ -183,8 +188,8 @@ WORDS: dict[str, Text] = {
     "complete.reason": Text("Scrap reason  ←/→", "报废原因  ←/→"),
     "complete.hint": Text("Tab next field · F4 complete · Esc back", "Tab 下一项 · F4 完工 · Esc 返回"),
     "scrap.title": Text("Scrap: how many, and why?", "报废：数量与原因"),
-    "scrap.count": Text("Pieces  ↑/↓", "数量  ↑/↓"),
-    "choice.hint": Text("Press the number · Esc back", "按数字选择 · Esc 返回"),
+    "scrap.count": Text("Pieces  ←/→", "数量  ←/→"),
+    "choice.hint": Text("Number, then Enter · Esc back", "数字，然后回车 · Esc 返回"),
     "andon.title": Text("Call for help", "呼叫帮助"),
     "andon.clear": Text("clear: {topic} (since {age})", "解除：{topic}（{age} 前）"),
     "andon.call": Text("call: {topic}", "呼叫：{topic}"),

@@ -12,7 +12,7 @@ from edge.station_view import LinkView, view
 from edge.terminal.frame import paint
 from edge.terminal.painting import text_of
 from edge.terminal.screens.work import WorkPage
-from edge.terminal.session import Key, Session
+from edge.terminal.session import BOUNCE, Key, Session
 from edge.unassigned import Machine
 from edge.work import Work
 from edge.workcell import Place, Surroundings, Workcell, decide, perform
@@ -40,6 +40,7 @@ class Terminal:
         self.link = link or LinkView(online=True, cloud=True, last_ack=T0 - 2 * SECOND)
         self.cell = receive(Workcell(place), job_list(*operations))
         self._number = 0
+        self._pressed = ""
         self.home = WorkPage()
         self.session = Session(
             station=place.id,
@@ -83,8 +84,14 @@ class Terminal:
             self.session.accepted(command)
 
     def press(self, *names: str) -> None:
-        """Press keys and let the edge answer; a single character types itself."""
+        """Press keys and let the edge answer; a single character types itself.
+
+        Nobody presses the same key twice within a moment and means it: a second passes.
+        """
         for name in names:
+            if name == self._pressed and name in BOUNCE and name not in ("enter", "f11"):
+                self.seconds += 1
+            self._pressed = name
             self.session.press(Key(name, name if len(name) == 1 else " " if name == "space" else None))
             self.settle()
 

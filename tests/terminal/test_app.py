@@ -13,7 +13,7 @@ from edge.terminal.screens.work import WorkPage
 from edge.terminal.session import Session
 from protocols import actions as did
 from tests.edge.edges import TOKEN, edge_api, edge_with_stations
-from tests.edge.workcells import STEPS, T0, job_list, operation
+from tests.edge.workcells import SECOND, STEPS, T0, job_list, operation
 from tests.terminal.terminals import Terminal
 
 
@@ -55,14 +55,14 @@ async def test_keys_reach_the_session_and_the_screen_is_painted() -> None:
 
 
 async def test_a_terminal_completes_an_operation_at_a_real_edge(tmp_path: Path) -> None:
-    numbers = iter(range(1000))
+    numbers, seconds = iter(range(1000)), 0
     async with edge_with_stations(tmp_path) as edge, edge_api(edge) as client:
         await edge.stations.jobs_received(job_list(operation(steps=STEPS)))
         session = Session(
             station="brake-1",
             url=client.url,
             actor="K7",
-            now=lambda: T0,
+            now=lambda: T0 + seconds * SECOND,
             new_id=lambda: f"terminal-{next(numbers):04}",
             home=WorkPage(),
         )
@@ -72,6 +72,7 @@ async def test_a_terminal_completes_an_operation_at_a_real_edge(tmp_path: Path) 
             assert edge.stations.view("brake-1").terminals == 1
             await pilot.press("f4")
             await until(pilot, "► Set up")
+            seconds = 1  # the same key again: not a glove's double press
             await pilot.press("f4")
             await until(pilot, "first piece released")
             await pilot.press("f5")
@@ -123,9 +124,9 @@ async def test_an_action_waits_as_pending_while_the_edge_is_away_and_is_done_onc
         try:
             await until(pilot, "✕ edge not answering")
             await pilot.press("f5")
-            await until(pilot, "◌ run opened … waiting for the edge")
+            await until(pilot, "◌ work taken in hand … waiting for the edge")
             async with edge_api(edge, port=port):
-                await until(pilot, "✓ run opened")
+                await until(pilot, "✓ work taken in hand")
                 await until(pilot, "► Produce")
         finally:
             await running.__aexit__(None, None, None)

@@ -82,6 +82,7 @@ def test_f12_switches_the_language_while_running() -> None:
 
 def test_an_action_is_pending_until_the_edge_has_it() -> None:
     terminal = running()
+    terminal.seconds = 1
     terminal.session.press(Key("f5"))
     assert line_with(terminal.screen(), "◌ paused … waiting for the edge")
     assert terminal.session.run is not None and terminal.session.run.state is RunState.RUNNING
@@ -173,8 +174,8 @@ def test_pieces_to_be_reworked_are_booked_with_the_completion() -> None:
     assert progress.state is OperationState.FINISHED
 
 
-def test_scrap_takes_one_key_for_its_reason() -> None:
-    terminal = running("f6", "up", "2")
+def test_scrap_is_booked_with_its_reason() -> None:
+    terminal = running("f6", "right", "2", "enter")
     assert terminal.cell.progress("op-1").scrap == 2
     assert line_with(terminal.screen(), "✓ good 0 · scrap 2")
 
@@ -225,7 +226,7 @@ def test_a_nest_is_taken_in_hand_together_and_can_be_deselected() -> None:
 
 def test_an_unconfirmed_predecessor_asks_before_it_starts() -> None:
     terminal = Terminal(operation(predecessors=[predecessor()]), link=OFFLINE)
-    assert "Nobody confirmed Cut panels at laser-1 (offline)" in terminal.text()
+    assert "► Offline: Cut panels at laser-1 not confirmed. Look, then F5" in terminal.text()
     terminal.press("f5")
     assert "Please confirm" in terminal.text() and "Check the pieces" in terminal.text()
     terminal.press("escape")
@@ -253,20 +254,20 @@ def test_the_variant_is_shown_where_the_product_does_not_say_it() -> None:
     assert "1 piece " in text
 
 
-def test_a_stop_gets_its_reason_by_one_digit() -> None:
+def test_a_stop_gets_its_reason_by_its_number() -> None:
     terminal = running()
     terminal.work(stops={"s-1": Stop("s-1", "press-1", T0 - 120 * SECOND, hint="door open")})
     assert line_with(terminal.screen(), "■ Stopped 2 min: give the reason (F7)  door open")
-    terminal.press("f7", "2")
+    terminal.press("f7", "2", "enter")
     assert terminal.cell.work.stops["s-1"].reason == "tool"
 
 
 def test_help_is_called_and_cleared() -> None:
-    terminal = running("f8", "1")
+    terminal = running("f8", "1", "enter")
     assert "⚑ ANDON Quality" in terminal.screen()[0]
     terminal.press("f8")
     assert "clear: Quality" in terminal.text()
-    terminal.press("1")
+    terminal.press("1", "enter")
     assert "⚑ andon none" in terminal.screen()[0]
 
 

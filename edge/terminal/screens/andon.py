@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge import commands as asked
 from edge.refusals import in_language
 from edge.terminal.painting import Ink, Line, Span
-from edge.terminal.screens.choice import chosen, listed
+from edge.terminal.screens.choice import Choice, choosing
 from edge.terminal.session import Key, Session
 from edge.terminal.words import age
 
@@ -18,15 +18,17 @@ ANY_TOPIC = {"help": "help"}
 
 @dataclass(slots=True)
 class AndonPage:
+    choice: Choice = field(default_factory=Choice)
+
     def keys(self, session: Session) -> Mapping[str, str]:
-        return {"f1": "key.back"}
+        return {"f1": "key.back", "f4": "key.ok", "f8": "key.back"}
 
     def press(self, session: Session, key: Key) -> None:
-        if key.name in ("escape", "f1"):
+        if key.name in ("escape", "f1", "f8"):
             session.close()
             return
         entries = self._entries(session)
-        number = chosen(key, len(entries))
+        number = self.choice.press(session, key, len(entries))
         if number is None:
             return
         _, kind, value = entries[number]
@@ -62,10 +64,6 @@ class AndonPage:
         return found
 
     def paint(self, session: Session, width: int, height: int) -> list[Line]:
-        lines: list[Line] = [
-            [Span(" " + session.say("andon.title"), Ink.STRONG)],
-            [],
-            *listed([words for words, _, _ in self._entries(session)], width),
-        ]
-        lines += [[]] * (height - 1 - len(lines))
-        return [*lines[: height - 1], [Span(" " + session.say("choice.hint"), Ink.DIM)]]
+        title = Span(" " + session.say("andon.title"), Ink.STRONG)
+        entries = [words for words, _, _ in self._entries(session)]
+        return choosing(session, [[title]], self.choice, entries, width, height)

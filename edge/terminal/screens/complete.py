@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from edge import commands as asked
 from edge.quantities import measured, shown
 from edge.refusals import Refusal, in_language
 from edge.station_view import RunView
-from edge.terminal.painting import Ink, Line, Span, fit, sides, width_of
+from edge.terminal import scanning
+from edge.terminal.painting import NARROW, Ink, Line, Span, fit, sides, width_of
 from edge.terminal.session import Key, Session
+from edge.terminal.words import WORDS
 
 FIELDS = ("good", "scrap", "rework")
-NARROW = 60
+MAX_TYPED = 40
+MAX_DIGITS = 12
+TO_CORRECT = ("quantity-whole", "quantity-none", "quantity-over", "scrap-reason", "unknown-reason")
+"""Refusals that a person mends here."""
+TIGHT = 12
 
 
 @dataclass(slots=True)
@@ -23,13 +29,17 @@ class Row:
 
     operation: str
     left: Decimal
+    of: Decimal
     typed: dict[str, str]
     reason: int = 0
 
     def quantity(self, name: str) -> Decimal:
         """The number in a field; raises Refusal."""
-        text = self.typed.get(name, "")
-        return measured(text) if text.strip() else Decimal(0)
+        text = self.typed.get(name, "").strip()
+        value = measured(text) if text else Decimal(0)
+        if value < 0 or len(value.as_tuple().digits) > MAX_DIGITS:
+            raise Refusal("not-a-number", value=text)
+        return value
 
     def total(self) -> Decimal:
         """All fields together; raises Refusal."""
@@ -37,7 +47,7 @@ class Row:
 
     def write(self, name: str, text: str) -> None:
         """What becomes scrap or rework is no longer good: that field follows where it can."""
-        self.typed[name] = text[:12]
+        self.typed[name] = text[:MAX_TYPED]
         if name == "good":
             return
         try:
@@ -58,6 +68,8 @@ class CompletePage:
     """Field in hand: three a row."""
     fresh: bool = True
     """The next digit replaces what stands in the field."""
+    _before: dict[str, str] = field(default_factory=dict)
+    """The fields of the row before the one in hand was changed."""
 
     @classmethod
     def of(cls, run: RunView) -> CompletePage:
@@ -65,6 +77,7 @@ class CompletePage:
             Row(
                 part.view.operation.id,
                 part.view.left,
+                part.view.operation.quantity,
                 {"good": shown(part.view.left)} if part.view.left else {},
             )
             for part in run.parts
@@ -81,24 +94,53 @@ class CompletePage:
                 session.close()
             case "f4":
                 self._complete(session)
+            case "enter" if scanning.badge(session, row.typed.get(name, "").strip()):
+                row.typed = self._before or row.typed
+                self.fresh, self._before = True, {}
             case "tab" | "enter" | "down":
-                self._move(1)
+                self._move(session, 1)
             case "shift+tab" | "up":
-                self._move(-1)
+                self._move(session, -1)
             case "left" | "right":
                 count = len(session.view.scrap_reasons) if session.view else 0
                 if count:
                     row.reason = (row.reason + (1 if key.name == "right" else -1)) % count
             case "backspace":
-                row.write(name, row.typed.get(name, "")[:-1])
-                self.fresh = False
-            case _ if key.character and key.character in "0123456789.,":
-                row.write(name, ("" if self.fresh else row.typed.get(name, "")) + key.character)
-                self.fresh = False
+                self._write(row.typed.get(name, "")[:-1])
+            case _ if key.character and key.character.isprintable():
+                self._write(("" if self.fresh else row.typed.get(name, "")) + key.character)
 
-    def _move(self, by: int) -> None:
-        self.at = (self.at + by) % (len(self.rows) * len(FIELDS))
-        self.fresh = True
+    def _write(self, text: str) -> None:
+        row, name = self._field()
+        if not self._before:
+            self._before = dict(row.typed)
+        row.write(name, text)
+        self.fresh = False
+
+    def _move(self, session: Session, by: int) -> None:
+        if self._settled(session):
+            self.at = (self.at + by) % (len(self.rows) * len(FIELDS))
+        self.fresh, self._before = True, {}
+
+    def _settled(self, session: Session) -> bool:
+        """Whether the row in hand is possible. A code that was scanned into it is said and forgotten."""
+        row, name = self._field()
+        typed = row.typed.get(name, "")
+        try:
+            total = row.total()
+            if total > row.left:
+                raise Refusal(
+                    "quantity-over", value=shown(total), left=shown(row.left), quantity=shown(row.of)
+                )
+        except Refusal as refusal:
+            row.typed = self._before or row.typed
+            if refusal.code != "quantity-over":
+                kept = row.typed.get(name) or "0"
+                names = WORDS[f"complete.{name}"]
+                refusal = Refusal("not-a-quantity", value=typed, name=names, kept=kept)
+            session.refuse(refusal)
+            return False
+        return True
 
     def _field(self) -> tuple[Row, str]:
         row, field = divmod(self.at, len(FIELDS))
@@ -106,34 +148,39 @@ class CompletePage:
 
     def _complete(self, session: Session) -> None:
         reasons = list(session.view.scrap_reasons) if session.view else []
-        try:
-            bookings = [
-                {
-                    "operation": row.operation,
-                    **{name: row.quantity(name) for name in FIELDS},
-                    "reason": reasons[row.reason] if reasons and row.quantity("scrap") else "",
-                }
-                for row in self.rows
-            ]
-        except Refusal as refusal:
-            session.refuse(refusal)
+        if not self._settled(session):
+            self.fresh, self._before = True, {}
             return
+        bookings = [
+            {
+                "operation": row.operation,
+                **{name: row.quantity(name) for name in FIELDS},
+                "reason": reasons[row.reason] if reasons and row.quantity("scrap") else "",
+            }
+            for row in self.rows
+        ]
+
+        def correct(refusal: Refusal) -> None:
+            if refusal.code in TO_CORRECT:
+                session.open(self)
+
         session.close()
-        session.send(asked.CompleteRun, run=self.run, bookings=bookings)
+        session.send(asked.CompleteRun, correct, run=self.run, bookings=bookings)
 
     # --- painting -------------------------------------------------------------------------------------
 
     def paint(self, session: Session, width: int, height: int) -> list[Line]:
         height_of = 2 if width < NARROW else 1
+        tight = height < TIGHT
         lines: list[Line] = [[Span(" " + session.say("complete.title"), Ink.STRONG)]]
         if (run := session.run) is not None and run.machine_parts is not None:
             lines.append([Span(" " + session.say("complete.machine", count=str(run.machine_parts)))])
-        lines.append([])
-        room = max(1, (height - len(lines) - 4) // height_of)
+        lines += [] if tight else [[]]
+        room = max(1, (height - len(lines) - (3 if tight else 4)) // height_of)
         first = max(0, min(self.at // len(FIELDS) - room // 2, len(self.rows) - room))
         for number in range(first, min(len(self.rows), first + room)):
             lines += self._line(session, number, width)
-        lines += self._remarks(session)
+        lines += self._remarks(session)[1 if tight else 0 :]
         lines += [[]] * (height - 1 - len(lines))
         return [*lines[: height - 1], [Span(" " + session.say("complete.hint"), Ink.DIM)]]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge import commands as asked
+from edge.terminal import scanning
 from edge.terminal.painting import Ink, Line, Span, wrap
 from edge.terminal.session import Key, Session
 from edge.terminal.words import moment
@@ -25,9 +26,13 @@ class NotePage:
                 session.close()
             case "backspace":
                 self.typed = self.typed[:-1]
+            case "enter" if scanning.badge(session, self.typed.strip()):
+                self.typed = ""
             case "enter" if self.typed.strip():
                 session.close()
-                session.send(asked.WriteShiftNote, note=self.typed.strip())
+                session.send(
+                    asked.WriteShiftNote, lambda refusal: session.open(self), note=self.typed.strip()
+                )
             case _ if key.character and key.character.isprintable() and len(self.typed) < MAX_TEXT:
                 self.typed += key.character
 

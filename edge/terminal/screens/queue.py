@@ -10,12 +10,13 @@ from edge.quantities import shown
 from edge.refusals import Refusal, in_language
 from edge.station_view import OperationView, RunView
 from edge.terminal import scanning
-from edge.terminal.painting import Ink, Line, Span, fit, sides
+from edge.terminal.painting import NARROW, Ink, Line, Span, fit, sides, wrap
 from edge.terminal.screens.confirm import start
+from edge.terminal.screens.work_wide import variant
 from edge.terminal.session import Key, Session
 from edge.terminal.words import moment
+from protocols.jobs import JobOperation
 from protocols.lifecycles import OperationState, RunState
-
 
 @dataclass(slots=True)
 class QueuePage:
@@ -29,7 +30,7 @@ class QueuePage:
     typed: str = ""
 
     def keys(self, session: Session) -> Mapping[str, str]:
-        usable = {"f1": "key.back", "f8": "key.help"}
+        usable = {"f1": "key.back"}
         row = self._row(session)
         if isinstance(row, RunView):
             if row.state is RunState.PAUSED and session.view is not None and not session.view.runs[0].active:
@@ -54,10 +55,6 @@ class QueuePage:
                 self._toggle(session)
             case "f4" | "f5" if key.name in self.keys(session):
                 self._begin(session, setup=key.name == "f4")
-            case "f8":
-                from edge.terminal.screens.andon import AndonPage
-
-                session.open(AndonPage())
             case "enter":
                 self._enter(session)
             case "backspace":
@@ -68,7 +65,7 @@ class QueuePage:
     def _enter(self, session: Session) -> None:
         """A scanned order moves the cursor to it."""
         code, self.typed = self.typed.strip(), ""
-        if not code:
+        if not code or scanning.badge(session, code):
             return
         for number, row in enumerate(self._rows(session)):
             if isinstance(row, OperationView) and code.casefold() in scanning.names(row):
@@ -134,16 +131,19 @@ class QueuePage:
         count = session.say("queue.selected", count=str(len(chosen)), capacity=str(view.capacity))
         title = session.say("queue.title", count=str(len(view.queue)))
         lines = [sides([Span(f" {title}", Ink.STRONG)], [Span(f"{count} ")], width)]
-        room = height - 3
+        narrow = width < NARROW
+        explained = self._explained(session, width, narrow=narrow)
+        room = max(1, (height - 1 - len(explained)) // (2 if narrow else 1))
         start_at = max(0, min(at - room // 2, len(rows) - room))
         for number, row in list(enumerate(rows))[start_at : start_at + room]:
-            lines.append(self._line(session, row, number == at, chosen, width))
+            draw = self._lines_narrow if narrow else self._line
+            lines += draw(session, row, number == at, chosen, width)
         if not rows:
             lines.append([Span(" " + session.say("now.empty"))])
-        lines += [[]] * (height - 2 - len(lines))
-        return [*lines, *self._explained(session, width)]
+        lines += [[]] * (height - len(explained) - len(lines))
+        return [*lines[: height - len(explained)], *explained]
 
-    def _explained(self, session: Session, width: int) -> list[Line]:
+    def _explained(self, session: Session, width: int, *, narrow: bool) -> list[Line]:
         """What the operation below the cursor waits for, and the keys."""
         row = self._row(session)
         why = ""
@@ -151,31 +151,64 @@ class QueuePage:
             first = row.waits_for[0]
             key = "now.unknown" if row.vouchable else "now.waits"
             why = session.say(key, predecessor=first.title, workcell=first.workcell)
-        hint = Span(f"{self.typed}_", Ink.FIELD) if self.typed else Span(session.say("queue.hint"), Ink.DIM)
-        return [[Span(f" {why}", Ink.ABNORMAL)], [Span(" "), hint]]
+        keys = session.say("queue.hint-short" if narrow else "queue.hint")
+        hint = Span(f"{self.typed}_", Ink.FIELD) if self.typed else Span(keys, Ink.DIM)
+        if narrow and why and not self.typed:
+            return [[Span(f" {line}", Ink.ABNORMAL)] for line in wrap(why, width - 2, 2)]
+        return [*([] if narrow else [[Span(f" {why}", Ink.ABNORMAL)]]), [Span(" "), hint]]
 
     def _line(
         self, session: Session, row: RunView | OperationView, at: bool, chosen: set[str], width: int
-    ) -> Line:
-        pointer = Span("► " if at else "  ", Ink.ACTION)
+    ) -> list[Line]:
         entry = row.parts[0].view if isinstance(row, RunView) else row
         operation = entry.operation
-        mark = "   " if isinstance(row, RunView) else "[x]" if operation.id in chosen else "[ ]"
         state, ink = status(session, row)
-        due = moment(session.language, operation.due, session.time)
-        more = f" +{len(row.parts) - 1}" if isinstance(row, RunView) and len(row.parts) > 1 else ""
-        product = in_language(operation.product, session.language)
         left = [
-            pointer,
-            Span(f"{mark} "),
+            *_pointer(row, chosen, at=at),
             Span(fit(state, 10), ink),
             Span(fit(f"{operation.order}/{operation.line}", 12)),
             Span(fit(f"{shown(entry.left)}×", 6)),
-            Span(f"{product}{more}", Ink.STRONG if at else Ink.PLAIN),
+            *_product(session, row, at=at),
         ]
-        late = operation.due < session.time
-        right = Span(f"{'▲ ' if late else ''}{due} ", Ink.ABNORMAL if late else Ink.PLAIN)
-        return sides(left, [right], width)
+        return [sides(left, [_due(session, operation)], width)]
+
+    def _lines_narrow(
+        self, session: Session, row: RunView | OperationView, at: bool, chosen: set[str], width: int
+    ) -> list[Line]:
+        """The same on two lines."""
+        entry = row.parts[0].view if isinstance(row, RunView) else row
+        operation = entry.operation
+        state, ink = status(session, row)
+        left = [
+            *_pointer(row, chosen, at=at),
+            Span(fit(state, 10), ink),
+            Span(f"{operation.order}/{operation.line}"),
+        ]
+        below = [Span(" " * 6), Span(f"{shown(entry.left)}× "), *_product(session, row, at=at)]
+        return [sides(left, [_due(session, operation)], width), below]
+
+
+def _pointer(row: RunView | OperationView, chosen: set[str], *, at: bool) -> list[Span]:
+    mark = "   " if isinstance(row, RunView) else "[x]" if row.operation.id in chosen else "[ ]"
+    return [Span("► " if at else "  ", Ink.ACTION), Span(f"{mark} ")]
+
+
+def _product(session: Session, row: RunView | OperationView, *, at: bool) -> list[Span]:
+    """Product, how many more operations the run has, and what makes the piece different."""
+    entry = row.parts[0].view if isinstance(row, RunView) else row
+    product = in_language(entry.operation.product, session.language)
+    more = f" +{len(row.parts) - 1}" if isinstance(row, RunView) and len(row.parts) > 1 else ""
+    made_to = variant(entry.operation, product)
+    return [
+        Span(f"{product}{more}", Ink.STRONG if at else Ink.PLAIN),
+        Span(f" · {made_to}" if made_to else "", Ink.DIM),
+    ]
+
+
+def _due(session: Session, operation: JobOperation) -> Span:
+    late = operation.due < session.time
+    due = moment(session.language, operation.due, session.time)
+    return Span(f"{'▲ ' if late else ''}{due} ", Ink.ABNORMAL if late else Ink.PLAIN)
 
 
 def status(session: Session, row: RunView | OperationView) -> tuple[str, Ink]:

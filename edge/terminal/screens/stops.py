@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge import commands as asked
 from edge.refusals import in_language
-from edge.terminal.painting import Ink, Line, Span
-from edge.terminal.screens.choice import chosen, listed
+from edge.terminal import scanning
+from edge.terminal.painting import Ink, Line, Span, wrap
+from edge.terminal.screens.choice import Choice, choosing
 from edge.terminal.session import Key, Session
 from edge.terminal.words import age, moment
 from edge.work import Stop
@@ -18,9 +19,10 @@ from edge.work import Stop
 class StopsPage:
     at: int = 0
     typed: str = ""
+    choice: Choice = field(default_factory=Choice)
 
     def keys(self, session: Session) -> Mapping[str, str]:
-        return {"f1": "key.back"}
+        return {"f1": "key.back", "f4": "key.ok"}
 
     def press(self, session: Session, key: Key) -> None:
         stops, reasons = self._stops(session), self._reasons(session)
@@ -29,15 +31,18 @@ class StopsPage:
             return
         stop = stops[self.at % len(stops)]
         match key.name:
-            case "left" | "right" | "up" | "down":
-                self.at = (self.at + (1 if key.name in ("right", "down") else -1)) % len(stops)
-            case "enter" if not reasons and self.typed.strip():
-                self._give(session, stop, self.typed.strip()[:80], len(stops))
+            case "left" | "right":
+                self.at = (self.at + (1 if key.name == "right" else -1)) % len(stops)
+            case _ if reasons:
+                if (number := self.choice.press(session, key, len(reasons))) is not None:
+                    self._give(session, stop, list(reasons)[number], len(stops))
+            case "enter" | "f4" if self.typed.strip():
+                if scanning.badge(session, self.typed.strip()):
+                    self.typed = ""
+                else:
+                    self._give(session, stop, self.typed.strip()[:80], len(stops))
             case "backspace":
                 self.typed = self.typed[:-1]
-            case _ if reasons:
-                if (number := chosen(key, len(reasons))) is not None:
-                    self._give(session, stop, list(reasons)[number], len(stops))
             case _ if key.character and key.character.isprintable():
                 self.typed += key.character
 
@@ -58,7 +63,7 @@ class StopsPage:
 
     def paint(self, session: Session, width: int, height: int) -> list[Line]:
         stops = self._stops(session)
-        lines: list[Line] = [[Span(" " + session.say("stops.title"), Ink.STRONG)], []]
+        lines: list[Line] = [[Span(" " + session.say("stops.title"), Ink.STRONG)]]
         if stops:
             at = self.at % len(stops)
             stop = stops[at]
@@ -70,11 +75,9 @@ class StopsPage:
                 number=str(at + 1),
                 count=str(len(stops)),
             )
-            lines += [[Span(f"  {text}", Ink.ABNORMAL)], []]
+            lines += [[Span(f" {line}", Ink.ABNORMAL)] for line in wrap(text, width - 2, 2)]
         reasons = self._reasons(session)
         if reasons:
-            lines += listed(list(reasons.values()), width)
-        else:
-            lines += [[Span("  " + session.say("stops.free"))], [Span(f"  {self.typed}_", Ink.FIELD)]]
-        lines += [[]] * (height - 1 - len(lines))
-        return [*lines[: height - 1], [Span(" " + session.say("choice.hint"), Ink.DIM)]]
+            return choosing(session, lines, self.choice, list(reasons.values()), width, height)
+        lines += [[], [Span("  " + session.say("stops.free"))], [Span(f"  {self.typed}_", Ink.FIELD)]]
+        return lines[:height]

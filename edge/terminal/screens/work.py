@@ -19,7 +19,7 @@ from edge.terminal.screens.note import NotePage
 from edge.terminal.screens.queue import QueuePage
 from edge.terminal.screens.scrap import ScrapPage
 from edge.terminal.screens.stops import StopsPage
-from edge.terminal.session import Key, Notice, Outcome, Session
+from edge.terminal.session import Key, Session
 from edge.terminal.steps import current_step
 from protocols.jobs import StepKind
 from protocols.lifecycles import RunState
@@ -127,8 +127,7 @@ class WorkPage:
             case scanning.Turned(part=part):
                 session.part, self.chosen = part, None
             case scanning.Badge(actor=actor):
-                session.actor = actor
-                session.notice = Notice(Outcome.SAID, "actor", {"actor": actor})
+                session.work_as(actor)
 
     def _answer(self, session: Session, step: int, value: str) -> None:
         run, part = session.run, session.current

@@ -11,6 +11,12 @@ from edge.terminal.steps import progress_bar, rows
 from edge.terminal.words import age, moment, unit_word
 from protocols.jobs import JobOperation, StepKind
 from protocols.lifecycles import RunState
+from protocols.values import MICROSECONDS
+
+VARIANT_LINES = 3
+"""What makes this piece different is the last thing to be cut."""
+NOTE_AGE = 12 * 3600 * MICROSECONDS
+"""µs for which a word to the next shift is shown to those who did not write it."""
 
 
 def paint(session: Session, step: int | None, typed: str, width: int, height: int) -> list[Line]:
@@ -124,7 +130,7 @@ def heading(session: Session, view: OperationView, width: int) -> list[Line]:
             [Span(f"{order}   "), Span(f"{'▲ ' if late else ''}{due} ", Ink.ABNORMAL if late else Ink.PLAIN)],
             width,
         ),
-        *([[Span(f" {fit(made_to, width - 2)}")]] if made_to else []),
+        *([[Span(f" {line}")] for line in wrap(made_to, width - 2, VARIANT_LINES)] if made_to else []),
         sides(
             [Span(f" {remake}", Ink.ABNORMAL if remake else Ink.PLAIN), Span(title, Ink.STRONG)],
             [Span("".join(counts)), scrap, Span(" ")],
@@ -174,7 +180,13 @@ def alerts(session: Session, width: int) -> list[Line]:
         found.append(session.say("stops.open", age=since, hint=open_stop.hint))
     elif view.stops:
         found.append(session.say("stops.past", count=str(len(view.stops))))
-    return [[Span(f" {fit(text, width - 2)}", Ink.ABNORMAL)] for text in found]
+    lines: list[Line] = [[Span(f" {fit(text, width - 2)}", Ink.ABNORMAL)] for text in found]
+    note = view.notes[-1] if view.notes else None
+    if note is not None and note.actor != session.actor and now - note.ts < NOTE_AGE:
+        when = moment(language, note.ts, now)
+        text = session.say("note.left", when=when, actor=note.actor, note=note.note)
+        lines.append([Span(f" {fit(text, width - 2)}")])
+    return lines
 
 
 def after_this(session: Session) -> Line:
@@ -197,4 +209,6 @@ def short_title(session: Session, entry: OperationView, width: int) -> str:
     """Order, product, title on one line."""
     operation = entry.operation
     product = in_language(operation.product, session.language)
-    return fit(f"{operation.order}/{operation.line}  {shown(entry.left)}×  {product}", width)
+    made_to = variant(operation, product)
+    words = f"{product} · {made_to}" if made_to else product
+    return fit(f"{operation.order}/{operation.line}  {shown(entry.left)}×  {words}", width)
