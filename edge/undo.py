@@ -19,6 +19,7 @@ COMPENSATIONS: dict[type, Callable[[Any], list[did.Event]]] = {
     did.Booked: lambda e: [did.Booked(e.run, e.operation, -e.good, -e.scrap, -e.rework, "undo")],
     did.RunCompleted: lambda e: [did.RunReopened(e.run)],
     did.StepDone: lambda e: [],
+    did.StopReasoned: lambda e: [did.StopReasoned(e.stop, "")],
     did.AndonRaised: lambda e: [did.AndonCleared(e.andon)],
     did.ShiftNote: lambda e: [],
 }

@@ -329,13 +329,14 @@ def inbox(tx: Connection, *, open_only: bool = True, limit: int = 200) -> list[I
 
 
 def stop_reasons(tx: Connection, stops: Iterable[str]) -> dict[str, str]:
-    """The newest reason given for each of the stops."""
+    """The newest reason given for each of the stops; none where it was taken back."""
     rows = tx.execute(
         select(t.stop_reason.c.stop, t.stop_reason.c.reason)
         .where(t.stop_reason.c.stop.in_(list(stops)))
         .order_by(t.stop_reason.c.ts)
     )
-    return {row.stop: row.reason for row in rows}
+    newest = {row.stop: row.reason for row in rows}
+    return {stop: reason for stop, reason in newest.items() if reason}
 
 
 def count_orders(tx: Connection, now: int) -> OrderCount:

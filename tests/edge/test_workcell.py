@@ -12,7 +12,7 @@ from edge.lease import answer, receive
 from edge.refusals import REFUSALS, Refusal, sentence
 from edge.unassigned import Machine, judge
 from edge.undo import UNDO_SECONDS
-from edge.work import Unassigned, Work
+from edge.work import Stop, Unassigned, Work
 from edge.workcell import Surroundings, Workcell, decide, perform
 from protocols import actions as did
 from protocols.jobs import ReleaseRequest
@@ -280,6 +280,19 @@ def test_undoing_a_pause_takes_over_what_the_machine_did_meanwhile() -> None:
     cell, events = do(Workcell(cell.place, cell.queue, work), asked.Undo, command=command)
     assert did.RunResumed(run) in events and did.UnassignedClosed("run-x", 1) in events
     assert cell.work.unassigned is None
+
+
+def test_a_wrong_reason_is_taken_back_and_asked_for_again() -> None:
+    cell = station(operation())
+    work = msgspec.structs.replace(cell.work, stops={"s-1": Stop("s-1", "press-1", T0, ended=T0 + SECOND)})
+    cell, _ = do(Workcell(cell.place, cell.queue, work), asked.GiveStopReason, stop="s-1", reason="tool")
+    assert cell.work.last is not None
+    command = cell.work.last.command
+    cell, events = do(cell, asked.Undo, command=command)
+    assert events == [did.StopReasoned("s-1", ""), did.Undone(command)]
+    assert not cell.work.stops["s-1"].reason
+    cell, _ = do(cell, asked.GiveStopReason, stop="s-1", reason="material")
+    assert cell.work.stops["s-1"].reason == "material"
 
 
 def test_undoing_a_start_leaves_no_trace_in_the_queue() -> None:
