@@ -12,12 +12,14 @@ import contextlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 import structlog
 
 from drivers.driver import Capability, Driver, DriverError, Identity
 from drivers.profile import AnyProfile, Tag
+from drivers.scaling import FLOATS, whole_range
 from edge import identity
 from edge.machine import WATCHED, MachineWatch
 from edge.recorder import MAX_WAITING, Recorder
@@ -26,7 +28,7 @@ from protocols.clock import Clock
 from protocols.site import Device
 from protocols.states import DeviceHeartbeat, Notice
 from protocols.telemetry import Flag
-from protocols.values import MICROSECONDS, Quality, Reading, Reason, Value
+from protocols.values import MICROSECONDS, DataType, Quality, Reading, Reason, Value
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +46,12 @@ AHEAD = 86_400 * MICROSECONDS
 MAX_TEXT = 1024
 """Characters of a text value that are kept."""
 
-_GOOD, _UNCERTAIN, _BAD = int(Quality.GOOD), int(Quality.UNCERTAIN), int(Quality.BAD)
+_UNCERTAIN, _BAD = int(Quality.UNCERTAIN), int(Quality.BAD)
 _FLAG = int(Reason.CLOCK_UNCERTAIN)
+_NO_ANSWER = (Reason.NOT_CONNECTED, Reason.TIMEOUT)
+"""Reasons of bad readings that do not show that the device is there."""
+_KINDS: dict[DataType, type] = {DataType.BOOL: bool, DataType.STRING: str, **dict.fromkeys(FLOATS, float)}
+"""Class of a type's values; of all others it is int."""
 
 
 class _TagState:
@@ -53,7 +59,12 @@ class _TagState:
 
     __slots__ = (
         "band",
+        "due",
+        "high",
         "is_bad",
+        "kind",
+        "latest",
+        "low",
         "max_interval",
         "name",
         "number",
@@ -71,11 +82,17 @@ class _TagState:
         self.percent = tag.deadband_percent / 100
         self.max_interval = int(tag.max_interval * MICROSECONDS)
         self.watched = tag.role in WATCHED
+        self.kind = _KINDS.get(tag.value_type, int)
+        self.low, self.high = whole_range(tag.value_type) if self.kind is int else (0, 0)
         self.value: Value = None
+        self.latest: Value = None
+        """The good value as last read; within the deadband it may differ from the one sent."""
         self.is_bad = False
         self.reason = -1
         """Reason of the last bad or uncertain sample, 0 after a good one, -1 before the first."""
         self.ts = 0
+        self.due = 0
+        """When a good value is sent again though it has not changed, µs UTC."""
 
 
 def definitions(device: Device, profile: AnyProfile) -> list[TagDefinition]:
@@ -122,7 +139,12 @@ class Collector:
     problems: Mapping[str, str] = field(default_factory=dict, init=False)
     """Why tags have no good value, in the machine's own words."""
     _tags: dict[str, _TagState] = field(default_factory=dict, init=False)
+    _driver: Driver[Any] | None = field(default=None, init=False)
+    """The driver that is connected, whether or not the machine has answered it yet."""
     _subscribed: bool = field(default=False, init=False)
+    _came_at: float | None = field(default=None, init=False)
+    """When the machine first answered this connection, by the loop's clock."""
+    _defect: str = field(default="", init=False)
     _offset: int | None = field(default=None, init=False)
     _said_lost: bool = field(default=False, init=False)
     _differs: str = field(default="", init=False)
@@ -142,15 +164,13 @@ class Collector:
         self.recorder.report([self._heartbeat(self.clock.now(), "edge started")])
         wait, lost_since = RETRY_FIRST, loop.time()
         while True:
-            connected_at: float | None = None
             try:
                 driver = self.make_driver()
                 self.problems = driver.problems
                 async with contextlib.AsyncExitStack() as stack:
                     async with asyncio.timeout(CONNECT_TIMEOUT):
                         await stack.enter_async_context(driver)
-                    connected_at = loop.time()
-                    self._came(driver)
+                    self._reached(driver)
                     await self._identify(driver)
                     await driver.stream(self.deliver)
                 cause = "the driver stopped streaming"
@@ -160,10 +180,12 @@ class Collector:
                 cause = str(error) or type(error).__name__
             except Exception as error:  # one driver's defect must not stop the other machines
                 cause = f"{type(error).__name__}: {error}"
-                log.exception("device.driver_failed", device=self.device.id)
-            self._went(cause)
-            if connected_at is not None:
-                if loop.time() - connected_at >= SETTLED:
+                if cause != self._defect:
+                    log.exception("device.driver_failed", device=self.device.id)
+                self._defect = cause
+            came_at = self._went(cause)
+            if came_at is not None:
+                if loop.time() - came_at >= SETTLED:
                     wait = RETRY_FIRST
                 lost_since = loop.time()
             await asyncio.sleep(wait * self.jitter())
@@ -184,41 +206,47 @@ class Collector:
         rows = self.recorder.rows
         add_tag, add_time, add_value = rows.tags.append, rows.times.append, rows.values.append
         before = len(rows.tags)
+        if not self.connected:
+            self._hear(readings)
         seen = False
         watched: list[tuple[_TagState, Value, int, str]] = []
         receive = self.device.clock == "receive"
         uncertain = self.clock.uncertain
         for name, value, quality, reason, source in readings:
             tag = tags[name]
+            if not quality:
+                seen = True
+                if tag.reason == 0 and (
+                    value == tag.value or ((tag.band or tag.percent) and _is_within(tag, value))
+                ):
+                    if now < tag.due:
+                        tag.latest = value
+                        continue
+                elif (kind := tag.kind) is float:
+                    if value.__class__ is not float or not isfinite(value):
+                        value, quality, reason = _fitted(tag, value)
+                elif kind is int:
+                    if value.__class__ is not int or not tag.low <= value <= tag.high:
+                        value, quality, reason = _fitted(tag, value)
+                elif kind is str or value.__class__ is not bool:
+                    value, quality, reason = _fitted(tag, value)
+            elif quality != _BAD:
+                seen = True
+                value, fitted, why = _fitted(tag, value)
+                if fitted:
+                    quality, reason = fitted, why
             if quality:
                 if quality == _BAD:
                     value = None
-                    if tag.is_bad and tag.reason == reason:
-                        continue
-                elif tag.value == value and tag.reason == reason:
-                    seen = True
+                reason = reason or Reason.OTHER
+                if reason == tag.reason and (tag.is_bad if quality == _BAD else value == tag.value):
                     continue
-                else:
-                    seen = True
-            else:
-                seen = True
-                if value == tag.value and tag.reason == 0:
-                    continue
-                if value != value or value in _INFINITE:  # not a number
-                    quality, reason, value = Quality.BAD, Reason.SENSOR_FAILURE, None
-                    if tag.is_bad and tag.reason == reason:
-                        continue
-                elif tag.reason == 0 and (tag.band or tag.percent) and _is_within(tag, value):
-                    continue
-                elif value.__class__ is str and len(value) > MAX_TEXT:
-                    quality, reason, value = Quality.UNCERTAIN, Reason.OUT_OF_RANGE, value[:MAX_TEXT]
-                    if value == tag.value and tag.reason == reason:
-                        continue
             ts = now if receive or source is None else self._device_time(source, now)
             if ts <= tag.ts:
                 ts = now if now > tag.ts else tag.ts + 1
             tag.ts = ts
-            tag.value = value
+            tag.due = now + tag.max_interval
+            tag.value = tag.latest = value
             tag.reason = int(reason)
             tag.is_bad = quality == _BAD
             if quality:
@@ -240,20 +268,23 @@ class Collector:
                 self.recorder.spill()
 
     def sweep(self) -> None:
-        """Send healthy values again whose ``max_interval`` has passed, and open stops that are due."""
+        """Confirm subscribed values whose ``max_interval`` has passed, and open stops that are due.
+
+        A subscription reports changes only; its watchdog ends the stream when data stops flowing. What is
+        polled is confirmed by its own next read, and by nothing else.
+        """
         now = self.clock.now()
-        if self.connected:
-            if self._subscribed:
-                # A subscription reports changes only; its watchdog ends the stream when data stops flowing.
-                self.last_read = now
+        if self.connected and self._subscribed:
+            self.last_read = now
             rows = self.recorder.rows
             for tag in self._tags.values():
-                if tag.reason == 0 and now - tag.ts >= tag.max_interval and self.last_read > tag.ts:
-                    tag.ts = now
+                if tag.reason == 0 and now >= tag.due:
+                    tag.ts = now if now > tag.ts else tag.ts + 1
+                    tag.due, tag.value = now + tag.max_interval, tag.latest
                     if self.clock.uncertain:
                         rows.flags.append(Flag(len(rows.tags), _UNCERTAIN, _FLAG))
                     rows.tags.append(tag.number)
-                    rows.times.append(now)
+                    rows.times.append(tag.ts)
                     rows.values.append(tag.value)
             if rows.tags:
                 self.recorder.touch()
@@ -280,9 +311,24 @@ class Collector:
 
     # --- coming and going -----------------------------------------------------------------------------
 
-    def _came(self, driver: Driver[Any]) -> None:
-        now = self.clock.now()
+    def _reached(self, driver: Driver[Any]) -> None:
+        """A connection stands. A hung program accepts one, too: the machine is back when it answers."""
+        self._driver = driver
         self._subscribed = Capability.SUBSCRIBE in driver.capabilities
+        self.detail = f"{self.device.url}: accepts connections, but no value has come yet"
+        if not self._tags:
+            self._came()
+
+    def _hear(self, readings: list[Reading]) -> None:
+        """Whether the machine itself has answered, be it that a tag is none of its own."""
+        if self._driver is not None and any(
+            reading.quality != _BAD or reading.reason not in _NO_ANSWER for reading in readings
+        ):
+            self._came()
+
+    def _came(self) -> None:
+        now = self.clock.now()
+        self._came_at = asyncio.get_running_loop().time()
         self.connected, self.detail = True, ""
         self.recorder.report([*self.machine.connection(connected=True, ts=now), self._heartbeat(now, "")])
         if self._said_lost:
@@ -316,11 +362,15 @@ class Collector:
                 found = replace(found, firmware=str(reading.value))
         return found
 
-    def _went(self, cause: str) -> None:
-        """The device is lost, or could not be reached: say so once, and mark its tags once."""
+    def _went(self, cause: str) -> float | None:
+        """The device is lost, or could not be reached: say so once, and mark its tags once.
+
+        Since when it had answered, by the loop's clock; None when it never did.
+        """
         now = self.clock.now()
+        came_at, self._came_at = self._came_at, None
         was_connected, self.connected, self.detail = self.connected, False, cause
-        self._offset = None
+        self._driver = self._offset = None
         gone = [name for name, tag in self._tags.items() if not tag.is_bad]
         if gone:
             self.deliver([Reading(name, None, Quality.BAD, Reason.NOT_CONNECTED) for name in gone])
@@ -332,12 +382,37 @@ class Collector:
         if not self._said_lost:
             log.warning("device.lost", device=self.device.id, address=self.device.url, cause=cause)
         self._said_lost = True
+        return came_at
 
     def _heartbeat(self, now: int, detail: str) -> DeviceHeartbeat:
         return DeviceHeartbeat(now, self.device.id, self.connected, self.last_read, detail)
 
 
-_INFINITE = (float("inf"), float("-inf"))
+def _fitted(tag: _TagState, value: Any) -> tuple[Value, Quality, Reason]:
+    """A value as its tag's type holds it, or why it does not: a driver may be somebody else's."""
+    kind = tag.kind
+    if kind is str and isinstance(value, str):
+        if not value.isascii():  # half of a surrogate pair is no text on the wire
+            value = value.encode("utf-8", "replace").decode()
+        if len(value) > MAX_TEXT:
+            return value[:MAX_TEXT], Quality.UNCERTAIN, Reason.OUT_OF_RANGE
+        return value, Quality.GOOD, Reason.NONE
+    if kind is bool and isinstance(value, bool):
+        return value, Quality.GOOD, Reason.NONE
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is float and number:
+        try:
+            value = float(value)
+        except OverflowError:
+            return None, Quality.BAD, Reason.OUT_OF_RANGE
+        if isfinite(value):
+            return value, Quality.GOOD, Reason.NONE
+        return None, Quality.BAD, Reason.SENSOR_FAILURE
+    if kind is int and number and isinstance(value, int):
+        if tag.low <= value <= tag.high:
+            return int(value), Quality.GOOD, Reason.NONE
+        return None, Quality.BAD, Reason.OUT_OF_RANGE
+    return None, Quality.BAD, Reason.TYPE_MISMATCH
 
 
 def _is_within(tag: _TagState, value: Any) -> bool:
