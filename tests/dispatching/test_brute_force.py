@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from cloud.dispatching.construct import construct
 from cloud.dispatching.problem import Alternative, Machine, Operation, Problem, State, Weights
-from cloud.dispatching.random_shop import random_shop
+from tests.dispatching.random_shop import random_shop
 from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, evaluate, violations
 from cloud.dispatching.whole_shop import improve
 

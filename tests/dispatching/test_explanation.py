@@ -21,7 +21,7 @@ from cloud.dispatching.problem import (
     Transport,
     Window,
 )
-from cloud.dispatching.random_shop import random_shop
+from tests.dispatching.random_shop import random_shop
 from cloud.dispatching.schedule import Assignment, Schedule, Service
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from cloud.dispatching.construct import construct
 from cloud.dispatching.group import GroupRule, Lasts, group
 from cloud.dispatching.problem import Alternative, Machine, Operation, Problem, State
-from cloud.dispatching.random_shop import random_shop
+from tests.dispatching.random_shop import random_shop
 from cloud.dispatching.schedule import violations
 from cloud.dispatching.validation import validate
 

@@ -14,7 +14,7 @@ from cloud.dispatching.construct import construct
 from cloud.dispatching.improve import Search
 from cloud.dispatching.limits import Limits, Stop
 from cloud.dispatching.problem import Alternative, Operation, Problem, State
-from cloud.dispatching.random_shop import random_shop
+from tests.dispatching.random_shop import random_shop
 from cloud.dispatching.schedule import Status, evaluate, violations
 from cloud.dispatching.timeline import retime
 from cloud.dispatching.validation import validate

@@ -19,7 +19,7 @@ from cloud.dispatching.problem import (
     Transport,
     lease_order,
 )
-from cloud.dispatching.random_shop import random_shop
+from tests.dispatching.random_shop import random_shop
 from cloud.dispatching.schedule import (
     Assignment,
     Finish,

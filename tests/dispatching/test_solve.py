@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from cloud.dispatching.problem import Problem
-from cloud.dispatching.random_shop import random_shop
+from tests.dispatching.random_shop import random_shop
 from cloud.dispatching.schedule import Status, violations
 from cloud.dispatching.solve import Progress, solve
 
