@@ -44,6 +44,8 @@ TOKEN_SECONDS = 12 * 3600
 MAX_FAILURES = 5
 PAUSE_SECONDS = 30
 """After :data:`MAX_FAILURES` wrong passwords an account answers nobody for so long."""
+MAX_AT_ONCE = 4
+"""Passwords checked at once: each costs a good part of a second and 64 MB, by design."""
 
 
 class Role(StrEnum):
@@ -54,18 +56,28 @@ class Role(StrEnum):
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A valid token's content. It counts until ``expires`` (seconds since 1970) or until the account gets
-    another password: ``generation`` says which one it was given for.
+    """A valid token's content. It counts until ``expires`` (seconds since 1970), until it is ended (log-out;
+    ``id`` says which one it is) or until the account gets another password: ``generation`` says which one it
+    was given for.
     """
 
     user: str
     role: Role
     expires: int
     generation: str = ""
+    id: str = ""
 
 
 class LoginRefusedError(Exception):
-    """Wrong name or password, or too many tries; never says which of name and password was wrong."""
+    """Wrong name or password; never says which of the two."""
+
+
+class TooManyTriesError(Exception):
+    """Too many wrong passwords, or too many people at the door at once: try again in ``seconds``."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"{what}: try again in {max(1, round(seconds))} s")
 
 
 @dataclass(slots=True)
@@ -83,6 +95,8 @@ class Accounts:
     clock: Clock
     _tries: dict[str, _Tries] = field(default_factory=dict, init=False)
     _generations: dict[str, str] = field(default_factory=dict, init=False)
+    _ended: dict[str, int] = field(default_factory=dict, init=False)
+    _checking: int = field(default=0, init=False)
     _hasher: PasswordHash = field(default_factory=PasswordHash.recommended, init=False)
 
     def prepare(self) -> Path | None:
@@ -109,11 +123,13 @@ class Accounts:
         return self.folder / FIRST_LOGIN_FILE if made else None
 
     async def login(self, name: str, password: str) -> tuple[str, Session]:
-        """Token and session; raises LoginRefusedError."""
+        """Token and session; raises LoginRefusedError or TooManyTriesError."""
         now = self.clock.monotonic()
         tries = self._tries.setdefault(name, _Tries())
         if tries.until > now:
-            raise LoginRefusedError(f"too many wrong passwords: try again in {tries.until - now:.0f} s")
+            raise TooManyTriesError("too many wrong passwords", tries.until - now)
+        if self._checking >= MAX_AT_ONCE:
+            raise TooManyTriesError("too many people log in at once", 1.0)
 
         def check(tx: Connection) -> tuple[Role, str] | None:
             row = tx.execute(select(ACCOUNT.c.password, ACCOUNT.c.role).where(ACCOUNT.c.name == name)).first()
@@ -121,7 +137,11 @@ class Accounts:
             valid = self._hasher.verify(password, row.password if row is not None else self._nobody)
             return (Role(row.role), _generation(row.password)) if row is not None and valid else None
 
-        found = await self.database.query(check)
+        self._checking += 1
+        try:
+            found = await self.database.query(check)
+        finally:
+            self._checking -= 1
         if found is None:
             tries.failures += 1
             if tries.failures >= MAX_FAILURES:
@@ -135,9 +155,10 @@ class Accounts:
     def token(self, name: str, role: Role, generation: str = "") -> tuple[str, Session]:
         """A signed token for an account, and what is in it."""
         expires = self.clock.now() // MICROSECONDS + TOKEN_SECONDS
-        claims = {"sub": name, "role": role, "exp": expires, "gen": generation}
+        number = secrets.token_urlsafe(9)
+        claims = {"sub": name, "role": role, "exp": expires, "gen": generation, "jti": number}
         signed = jwt.encode(claims, self._key, algorithm="HS256")
-        return signed, Session(name, role, expires, generation)
+        return signed, Session(name, role, expires, generation, number)
 
     def session(self, token: str) -> Session | None:
         """The session of a token; None when it is not ours or over."""
@@ -146,19 +167,32 @@ class Accounts:
                 token,
                 self._key,
                 algorithms=["HS256"],
-                options={"require": ["exp", "sub", "gen"], "verify_exp": False},
+                options={"require": ["exp", "sub", "gen", "jti"], "verify_exp": False},
             )
             session = Session(
-                str(claims["sub"]), Role(claims["role"]), int(claims["exp"]), str(claims["gen"])
+                str(claims["sub"]),
+                Role(claims["role"]),
+                int(claims["exp"]),
+                str(claims["gen"]),
+                str(claims["jti"]),
             )
         except (jwt.InvalidTokenError, ValueError, KeyError):
             return None
         return None if self.expired(session) else session
 
     def expired(self, session: Session) -> bool:
-        """Whether a session is over, or its account has another password by now."""
-        current = self._generations.get(session.user, "")
-        return session.expires <= self.clock.now() // MICROSECONDS or session.generation != current
+        """Whether a session is over or ended, or its account has another password by now."""
+        if session.id in self._ended or session.generation != self._generations.get(session.user, ""):
+            return True
+        return session.expires <= self.clock.now() // MICROSECONDS
+
+    def end(self, session: Session) -> None:
+        """Log out: the token counts no more, whoever else has it. A restart of the service forgets that; the
+        token's own end is near by then.
+        """
+        now = self.clock.now() // MICROSECONDS
+        self._ended = {number: until for number, until in self._ended.items() if until > now}
+        self._ended[session.id] = session.expires
 
     async def change_password(self, name: str, password: str) -> None:
         """Give an account a new password; all its sessions end."""

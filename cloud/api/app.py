@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
 
 from cloud.api import answers, floor, history, office, problems, sessions
 from cloud.api.accounts import Accounts
 from cloud.api.answers import Reply
+from cloud.api.queries import no_unknown_query
+from cloud.api.rates import Rates
 from cloud.context import Context
 from cloud.health import Checkup, Health
 
@@ -19,7 +21,8 @@ MAX_BODY = 256 * 1024
 ABOUT = """Orders, equipment, live values and history of a OneLot site.
 
 Log in with `POST /api/v1/session` and send the token as `Authorization: Bearer …`. Times are microseconds
-since 1970 in UTC; quantities are decimal strings. Errors are problem details (RFC 9457).
+since 1970 in UTC; quantities are decimal strings. Errors are problem details (RFC 9457). An address may make
+500 requests at once and 50 a second after that; 429 says how long to wait.
 """
 
 
@@ -29,9 +32,9 @@ def create_app(context: Context, accounts: Accounts) -> FastAPI:
     app.state.context = context
     app.state.accounts = accounts
     problems.install(app)
-    app.middleware("http")(_bounded)
+    app.middleware("http")(_bounded(Rates(context.clock)))
     for router in (sessions.router, floor.router, history.router, office.router):
-        app.include_router(router, prefix="/api/v1")
+        app.include_router(router, prefix="/api/v1", dependencies=[Depends(no_unknown_query)])
 
     checkup = Checkup(context)
 
@@ -44,15 +47,35 @@ def create_app(context: Context, accounts: Accounts) -> FastAPI:
     return app
 
 
-async def _bounded(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Refuse bodies over the limit before reading them, and keep browsers from guessing types."""
+_COUNTED = ("/api/", "/health", "/login", "/openapi.json")
+"""Paths that cost something to answer; the page's files and its web socket are not counted."""
+
+_GoOn = Callable[[Request], Awaitable[Response]]
+
+
+def _bounded(rates: Rates) -> Callable[[Request, _GoOn], Awaitable[Response]]:
+    """Refuse bodies over the limit before reading them and who asks too often; keep browsers from guessing
+    types.
+    """
+
+    async def bounded(request: Request, go_on: _GoOn) -> Response:
+        response = _refusal(request, rates) or await go_on(request)
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        return response
+
+    return bounded
+
+
+def _refusal(request: Request, rates: Rates) -> Response | None:
     length = request.headers.get("content-length", "0")
+    if "chunked" in request.headers.get("transfer-encoding", ""):
+        return problems.answer(411, "send the body with its length: chunked bodies are not read")
     if not length.isdigit() or int(length) > MAX_BODY:
         return problems.answer(413, f"the body has {length} bytes, the limit is {MAX_BODY}")
-    if "chunked" in request.headers.get("transfer-encoding", ""):
-        return problems.answer(413, "send the body with its length: chunked bodies are not read")
-    response = await go_on(request)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    return response
+    if request.url.path.startswith(_COUNTED):
+        address = request.client.host if request.client is not None else ""
+        if seconds := rates.wait(address):
+            return problems.too_many(f"too many requests from {address}: wait {seconds:.2f} s", seconds)
+    return None

@@ -99,6 +99,8 @@ async def history(
     points: Annotated[int, Query(ge=2, le=100_000, description="minimum and maximum survive")] = 2000,
 ) -> Reply:
     """Values of a tag between two times, thinned to about ``points``, with the gaps of its edge."""
+    if end < start:
+        raise HTTPException(422, f"end {end} is before start {start}: exchange them")
 
     def read(tx: Connection) -> tuple[reading.Tag | None, list[reading.Gap]]:
         found = next((row for row in reading.tags(tx, retired=True) if row.id == tag), None)

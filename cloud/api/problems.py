@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,8 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import compile_path
 
-from cloud.api.accounts import LoginRefusedError
+from cloud.api.accounts import LoginRefusedError, TooManyTriesError
 from cloud.maintenance.cases import NoSuchCaseError
 from cloud.orders.requests import ImpossibleOrder, UnknownOrder
 from protocols.lifecycle import IllegalTransitionError
@@ -24,9 +27,12 @@ _TITLES = {
     404: "There is no such thing",
     405: "That cannot be done here",
     409: "Not possible in this state",
+    411: "The length is missing",
     413: "Too large",
+    415: "The body is not JSON",
     422: "Not possible as asked for",
     429: "Too many requests",
+    500: "A mistake of the service",
     503: "Not available now",
 }
 
@@ -53,7 +59,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "description": _TITLES[code],
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for code in (400, 401, 403, 404, 409, 413, 422, 429)
+    for code in (400, 401, 403, 404, 405, 409, 411, 413, 415, 422, 429, 500)
 }
 """Declared on every route, so that the OpenAPI document says what may come."""
 
@@ -68,31 +74,83 @@ def answer(
     return JSONResponse(problem.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def _http(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
-    return answer(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+def nowhere(app: FastAPI) -> Callable[[Request, Exception], Response]:
+    """What a path or a method hears that ``app`` does not know; also for the page's own app below it."""
+
+    def handler(request: Request, _: Exception) -> Response:
+        path = request.url.path
+        known = sorted(_methods(app, path))
+        if known and request.method not in known:
+            text = f"{request.method} {path} is not possible, only {', '.join(known)}"
+            return answer(405, text, headers={"Allow": ", ".join(known)})
+        return answer(404, f"there is nothing at {path}: GET /openapi.json lists what there is")
+
+    return handler
 
 
-def _invalid(_: Request, error: Exception) -> JSONResponse:
+def _methods(app: FastAPI, path: str) -> set[str]:
+    found: set[str] = set()
+    for template, operations in app.openapi()["paths"].items():
+        if compile_path(template)[0].match(path):
+            found |= {verb.upper() for verb in operations}
+    return found
+
+
+def _http(app: FastAPI) -> Callable[[Request, Exception], Response]:
+    unknown = nowhere(app)
+
+    def handler(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+        if error.status_code in (404, 405) and error.detail == HTTPStatus(error.status_code).phrase:
+            return unknown(request, error)  # the framework's own, which says no more than that
+        return answer(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+
+    return handler
+
+
+def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
-    found = [
-        Finding(
-            path=".".join(str(part) for part in item["loc"] if part not in ("body", "query", "path")),
-            message=str(item["msg"]),
-        )
-        for item in error.errors()
-    ]
+    found = [_finding(item) for item in error.errors()]
+    sent = request.headers.get("content-type", "nothing").split(";")[0]
+    if any(item.path == "body" for item in found) and sent != "application/json":
+        return answer(415, f"the body is {sent}: send Content-Type: application/json", found)
     return answer(422, "; ".join(f"{item.path}: {item.message}" for item in found), found)
 
 
-def _impossible(_: Request, error: Exception) -> JSONResponse:
+def _finding(item: dict[str, Any]) -> Finding:
+    if item["type"] == "json_invalid":
+        at = item["loc"][-1]
+        return Finding(path="body", message=f"not JSON at character {at}: {item['ctx']['error']}")
+    path = [str(part) for part in item["loc"] if part not in ("body", "query", "path")]
+    return Finding(path=".".join(path) or str(item["loc"][0]), message=str(item["msg"]))
+
+
+def _impossible(_: Request, error: Exception) -> Response:
     assert isinstance(error, ImpossibleOrder)  # noqa: S101 - registered for this type only
     found = [Finding(path=item.path, message=item.message) for item in error.problems]
     return answer(422, str(error), found)
 
 
-def _with(status: int) -> Callable[[Request, Exception], JSONResponse]:
-    def handler(_: Request, error: Exception) -> JSONResponse:
+def too_many(detail: str, seconds: float) -> Response:
+    """Ask for patience: ``seconds`` until it is worth trying again."""
+    return answer(429, detail, headers={"Retry-After": str(max(1, round(seconds)))})
+
+
+def _too_many_tries(_: Request, error: Exception) -> Response:
+    assert isinstance(error, TooManyTriesError)  # noqa: S101 - registered for this type only
+    return too_many(str(error), error.seconds)
+
+
+def _mistake(_: Request, __: Exception) -> Response:
+    return answer(500, "this is a mistake of the service, not yours: its log has the details")
+
+
+def _no_case(_: Request, error: Exception) -> Response:
+    return answer(404, f'there is no case "{error.args[0]}": GET /api/v1/cases lists those there are')
+
+
+def _with(status: int) -> Callable[[Request, Exception], Response]:
+    def handler(_: Request, error: Exception) -> Response:
         return answer(status, str(error.args[0] if error.args else error))
 
     return handler
@@ -100,10 +158,12 @@ def _with(status: int) -> Callable[[Request, Exception], JSONResponse]:
 
 def install(app: FastAPI) -> None:
     """Answer every error of this house as a problem."""
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, _http(app))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ImpossibleOrder, _impossible)
     app.add_exception_handler(UnknownOrder, _with(404))
-    app.add_exception_handler(NoSuchCaseError, _with(404))
+    app.add_exception_handler(NoSuchCaseError, _no_case)
     app.add_exception_handler(IllegalTransitionError, _with(409))
     app.add_exception_handler(LoginRefusedError, _with(401))
+    app.add_exception_handler(TooManyTriesError, _too_many_tries)
+    app.add_exception_handler(Exception, _mistake)

@@ -54,3 +54,9 @@ async def change_password(change: NewPassword, session: Viewer, accounts: Gate) 
     """Give the account that is logged in another password. All its tokens end, this one too: log in anew."""
     await accounts.login(session.user, change.old)
     await accounts.change_password(session.user, change.new)
+
+
+@router.delete("/session", status_code=204, responses=answers(None, status=204))
+async def log_out(session: Viewer, accounts: Gate) -> None:
+    """End the session: its token counts no more."""
+    accounts.end(session)
