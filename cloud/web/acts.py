@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy import Connection
 
 from cloud.context import Context
-from cloud.dispatching import plans
 from cloud.hub import CaseChanged, OrdersChanged
 from cloud.maintenance import cases
 from cloud.orders import exceptions
@@ -15,15 +14,19 @@ from protocols.lifecycle import IllegalTransitionError
 from protocols.lifecycles import CaseEvent
 
 
-async def acknowledge(context: Context, case: str, actor: str) -> str:
-    """Acknowledge a maintenance case; what to tell the person."""
-    now = context.clock.now()
-    try:
-        await context.database.run(lambda tx: cases.advance(tx, case, CaseEvent.ACKNOWLEDGE, now, actor))
-    except (IllegalTransitionError, cases.NoSuchCaseError) as error:
-        return str(error)
-    context.hub.publish(CaseChanged(case))
-    return "acknowledged"
+def _case(event: CaseEvent, done: str) -> Callable[[Context, str, str], Awaitable[str]]:
+    async def act(context: Context, case: str, actor: str) -> str:
+        now = context.clock.now()
+        try:
+            await context.database.run(lambda tx: cases.advance(tx, case, event, now, actor))
+        except cases.NoSuchCaseError:
+            return "this case is not there any more"
+        except IllegalTransitionError as error:
+            return str(error)
+        context.hub.publish(CaseChanged(case))
+        return done
+
+    return act
 
 
 async def settle(context: Context, entry: str, actor: str) -> str:
@@ -39,15 +42,10 @@ async def settle(context: Context, entry: str, actor: str) -> str:
 
 
 ACTS: dict[str, Callable[[Context, str, str], Awaitable[str]]] = {
-    "acknowledge": acknowledge,
+    "acknowledge": _case(CaseEvent.ACKNOWLEDGE, "acknowledged"),
+    "plan": _case(CaseEvent.PLAN, "the next plan has a maintenance window for it"),
+    "finish": _case(CaseEvent.FINISH, "finished"),
+    "close": _case(CaseEvent.CLOSE, "closed"),
     "settle": settle,
 }
-"""By name: what is done to a thing by a person (the name of the account)."""
-
-
-async def explanation(context: Context, operation: str) -> list[str]:
-    """Why the plan has an operation where it is, a line a reason."""
-    found = await context.database.query(lambda tx: plans.explanation(tx, operation))
-    if found is None:
-        return ["the plan in force does not have this operation any more"]
-    return [link.text for link in found.links]
+"""By name: what is done to a thing by a person (the name of the account); each says what came of it."""

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from cloud.context import Context
 from cloud.dispatching import outlook, plans
 from cloud.dispatching.floor import current_version, read_plan
+from cloud.dispatching.tables import plan_service
 from cloud.ledger import reading
 from cloud.maintenance import cases
+from cloud.web import today
 from cloud.web.gantt import Bar, Window
 from cloud.web.shapes import Look, look
-from protocols.lifecycles import OperationState
+from cloud.web.words import english, lateness
+from protocols.lifecycles import CaseState, OperationState
 from protocols.site import Site
-from protocols.states import ItemState
 from protocols.values import MICROSECONDS
 
 STALE = 10 * MICROSECONDS
@@ -29,11 +29,15 @@ SILENT = 15 * MICROSECONDS
 FROZEN = 10 * 60 * MICROSECONDS
 """How far ahead operations that an edge holds are shown as frozen, at most."""
 SHOWN_STOPS = 30
+SHOWN_NEEDS = 12
+"""Late orders, and entries of the exceptions inbox, that are named one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One workcell. ``since`` and ``last_read`` in µs UTC; ``health`` 0…100 or None while learning."""
+    """One workcell. ``since`` and ``last_read`` in µs UTC; ``health`` 0…100 or None while learning;
+    ``behind`` seconds past the planned end of the job in hand; ``at_risk`` with an open maintenance case.
+    """
 
     workcell: str
     title: str
@@ -46,17 +50,22 @@ class Tile:
     share: float
     health: float | None
     why: str
+    behind: float = 0.0
+    at_risk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that needs a person now. ``rank`` orders: small is urgent."""
+    """Something that needs a person now. ``rank`` orders: small is urgent; ``opens`` is the sheet that says
+    more, ``action`` what can be done about ``target`` from here (empty: only looking into it).
+    """
 
     rank: int
     since: int
     shape: str
     text: str
     detail: str
+    opens: str
     action: str = ""
     target: str = ""
 
@@ -128,6 +137,8 @@ class _Read:
     """Stops that are open now, however old."""
     reasons: Mapping[str, str]
     healths: Mapping[str, float | None]
+    case_of: Mapping[str, str]
+    """Open maintenance case of a device that has one."""
     cases: Sequence[cases.Case]
     orders: Sequence[outlook.Order]
     operations: Mapping[str, outlook.Operation]
@@ -138,23 +149,22 @@ class _Read:
     bars: Sequence[Bar]
     windows: Sequence[Window]
     plan: plans.StoredPlan | None
-    running: float | None
 
 
-async def read_board(context: Context) -> Board:
-    """The board now."""
+async def read_board(context: Context, running: float | None = None) -> Board:
+    """The board now; ``running`` is today's share as it was worked out last (:mod:`cloud.web.today`)."""
     now, site = context.clock.now(), context.site
     heard = dict(context.ingest.heard)
-    found = await context.database.query(lambda tx: _read(tx, site, now))
-    away = tuple(
-        edge.id
+    found = await context.database.query(_read)
+    away = {
+        edge.id: seen
         for edge in site.edges
-        if now - max(found.edges.get(edge.id, 0), heard.get(edge.id, 0)) > SILENT
-    )
+        if now - (seen := max(found.edges.get(edge.id, 0), heard.get(edge.id, 0))) > SILENT
+    }
     tiles = tuple(_tile(found, site, cell, title, now, away) for cell, title in plant(site))
     return Board(
         now=now,
-        figures=_figures(found),
+        figures=_figures(found, running),
         tiles=tiles,
         needs=tuple(sorted(_needs(found, site, away), key=lambda need: (need.rank, need.since))),
         orders=tuple(_order(order) for order in found.orders),
@@ -169,7 +179,7 @@ async def read_board(context: Context) -> Board:
             for stop in found.stops
         ),
         unassigned=tuple(found.unassigned),
-        edges_away=away,
+        edges_away=tuple(away),
     )
 
 
@@ -178,16 +188,12 @@ def plant(site: Site) -> list[tuple[str, str]]:
     return [(cell.id, cell.title) for cell in site.workcells().values()]
 
 
-def reason_words(site: Site, code: str) -> str:
-    """A reason's English words; the code itself where the site does not know it."""
-    return site.stop_reasons.get(code, code).split("|")[0].strip()
-
-
-def _read(tx: Connection, site: Site, now: int) -> _Read:
+def _read(tx: Connection) -> _Read:
     stops = reading.stops(tx, limit=SHOWN_STOPS)
     standing = reading.stops(tx, open_only=True)
     operations = {row.id: row for row in outlook.operations(tx)}
     orders = outlook.orders(tx, open_only=True)
+    open_cases = cases.cases(tx, open_only=True)
     return _Read(
         machines={row.id: row for row in reading.machines(tx)},
         edges={row.id: row.last_seen for row in reading.edges(tx)},
@@ -195,7 +201,8 @@ def _read(tx: Connection, site: Site, now: int) -> _Read:
         standing=standing,
         reasons=outlook.stop_reasons(tx, [stop.id for stop in (*stops, *standing)]),
         healths={row.device: row.health for row in cases.healths(tx)},
-        cases=cases.cases(tx, open_only=True),
+        case_of={case.device: case.id for case in open_cases},
+        cases=open_cases,
         orders=orders,
         operations=operations,
         runs=outlook.runs(tx, open_only=True),
@@ -203,9 +210,8 @@ def _read(tx: Connection, site: Site, now: int) -> _Read:
         andons=outlook.andons(tx, open_only=True),
         inbox=outlook.inbox(tx),
         bars=_bars(tx, operations, {order.id: order for order in orders}),
-        windows=_windows(tx),
+        windows=_windows(tx, open_cases),
         plan=plans.stored(tx),
-        running=_running(tx, site, now),
     )
 
 
@@ -244,38 +250,28 @@ def _bars(
     return bars
 
 
-def _windows(tx: Connection) -> list[Window]:
-    from sqlalchemy import select
-
-    from cloud.dispatching.tables import plan_service
-
+def _windows(tx: Connection, open_cases: Sequence[cases.Case]) -> list[Window]:
     rows = tx.execute(select(plan_service).where(plan_service.c.version == current_version(tx)))
-    return [Window(row.workcell, row.start, row.end, f"maintenance {row.service_id}") for row in rows]
+    summaries = {case.id: case.summary for case in open_cases}
+    return [
+        Window(
+            row.workcell,
+            row.start,
+            row.end,
+            f"maintenance: {summaries.get(row.service_id, row.service_id)}",
+            f"case:{row.service_id}",
+        )
+        for row in rows
+    ]
 
 
-def _running(tx: Connection, site: Site, now: int) -> float | None:
-    """Share of today's time in which machines that belong to a workcell were executing."""
-    zone = ZoneInfo(site.calendar.timezone)
-    hour, minute = map(int, site.calendar.day_starts.split(":"))
-    local = datetime.fromtimestamp(now / MICROSECONDS, zone)
-    start = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    if start > local:
-        start -= timedelta(days=1)
-    begin = int(start.timestamp() * MICROSECONDS)
-    worked = known = 0
-    for device in site.devices().values():
-        if not device.workcells:
-            continue
-        rows = reading.machine_states(tx, device.id, begin, now)
-        ends = [row.ts for row in rows[1:]] + [now]
-        for row, end in zip(rows, ends, strict=False):
-            length = end - max(row.ts, begin)
-            known += length
-            worked += length if row.item_state == ItemState.EXECUTING else 0
-    return worked / known if known else None
+async def read_running(context: Context) -> float | None:
+    """Share of today's time in which the machines of the workcells executed; costs more the later it is."""
+    now, site = context.clock.now(), context.site
+    return await context.database.query(lambda tx: today.together(today.worked(tx, site, now)))
 
 
-def _tile(found: _Read, site: Site, cell: str, title: str, now: int, away: tuple[str, ...]) -> Tile:
+def _tile(found: _Read, site: Site, cell: str, title: str, now: int, away: Mapping[str, int]) -> Tile:
     device = next((d.id for d in site.devices().values() if cell in d.workcells), "")
     machine = found.machines.get(device)
     stop = next((s for s in found.standing if s.workcell == cell), None)
@@ -288,24 +284,37 @@ def _tile(found: _Read, site: Site, cell: str, title: str, now: int, away: tuple
         fresh=fresh,
     )
     run = next((r for r in found.runs if r.workcell == cell), None)
-    job, progress, share = _in_hand(found, run)
+    job, progress, share, until = _in_hand(found, run)
     why = ""
     if not fresh and machine is not None:
         why = machine.detail or "no connection to its edge"
     elif stop is not None:
         given = found.reasons.get(stop.id, "")
-        why = reason_words(site, given) if given else "no reason given"
+        why = english(site.stop_reasons, given) if given else "no reason given"
     elif machine is not None and machine.alarms:
         why = machine.alarms[0]
     since = stop.opened if stop is not None else machine.state_since if machine is not None else 0
     return Tile(
-        cell, title, device, shown, since, last_read, job, progress, share, found.healths.get(device), why
+        cell,
+        title,
+        device,
+        shown,
+        since,
+        last_read,
+        job,
+        progress,
+        share,
+        found.healths.get(device),
+        why,
+        behind=max(0, now - until) / MICROSECONDS if until else 0.0,
+        at_risk=device in found.case_of,
     )
 
 
-def _in_hand(found: _Read, run: outlook.Run | None) -> tuple[str, str, float]:
+def _in_hand(found: _Read, run: outlook.Run | None) -> tuple[str, str, float, int]:
+    """Job, progress in words and 0…1, and when the plan has the end of it (0: unknown)."""
     if run is None or not run.parts:
-        return "", "", 0.0
+        return "", "", 0.0, 0
     need = sum((part.quantity for part in run.parts), Decimal(0))
     good = sum((part.good for part in run.parts), Decimal(0))
     names = [found.operations[p.operation] for p in run.parts if p.operation in found.operations]
@@ -314,49 +323,82 @@ def _in_hand(found: _Read, run: outlook.Run | None) -> tuple[str, str, float]:
         label += f" +{len(run.parts) - 1}"
     if names:
         label += f" · {names[0].title}"
-    return label, f"{good:g} of {need:g}", float(good / need) if need else 0.0
+    until = max((operation.end or 0 for operation in names), default=0)
+    return label, f"{good:g} of {need:g}", float(good / need) if need else 0.0, until
 
 
-def _figures(found: _Read) -> Figures:
+def _figures(found: _Read, running: float | None) -> Figures:
     late = [order.late for order in found.orders if order.late]
     return Figures(
         on_time=len(found.orders) - len(late),
         open_orders=len(found.orders),
         worst_late=max(late, default=0),
-        running=found.running,
+        running=running,
         andon=len(found.andons),
-        at_risk=len({case.device for case in found.cases}),
+        at_risk=len(found.case_of),
     )
 
 
-def _needs(found: _Read, site: Site, away: tuple[str, ...]) -> list[Need]:
-    topics = {key: words.split("|")[0].strip() for key, words in site.andon_topics.items()}
+_CASE_ACTIONS = {
+    CaseState.OPEN: (4, "acknowledge"),
+    CaseState.ACKNOWLEDGED: (5, "plan"),
+    CaseState.DONE: (6, "close"),
+}
+"""How urgent a case is in its state, and the one thing to do about it; a planned one waits for its window."""
+
+
+def _needs(found: _Read, site: Site, away: Mapping[str, int]) -> list[Need]:
+    names = {cell: place.title for cell, place in site.workcells().items()}
+
+    def name(cell: str) -> str:
+        return names.get(cell, cell)
+
     needs = [
-        Need(1, a.raised, "⚑", f"Andon {a.workcell}: {topics.get(a.topic, a.topic)}", a.note)
+        Need(
+            1,
+            a.raised,
+            "⚑",
+            f"Andon {name(a.workcell)}: {english(site.andon_topics, a.topic)}",
+            a.note,
+            f"workcell:{a.workcell}",
+        )
         for a in found.andons
     ]
     needs += [
-        Need(2, 0, "✕", f"Edge {edge} is away", "work goes on there; data arrives when it is back")
-        for edge in away
+        Need(2, seen, "✕", f"Edge {edge} is away", "work goes on there; its data comes later", f"edge:{edge}")
+        for edge, seen in away.items()
     ]
+    late = sorted((o for o in found.orders if o.late), key=lambda o: o.promised)
     needs += [
-        Need(3, o.promised, "▲", f"Order {o.id} will be late", f"by {_length(o.late)}", "explain", o.id)
-        for o in found.orders
-        if o.late
-    ][:8]
-    needs += [
-        Need(4, c.opened, "◇", f"{c.device}: health {c.health:.0f}", c.summary, "acknowledge", c.id)
-        for c in found.cases
-        if c.state == "open"
+        Need(3, o.promised, "▲", f"Order {o.id} will be late", f"by {lateness(o.late)}", f"order:{o.id}")
+        for o in late[:SHOWN_NEEDS]
     ]
+    if len(late) > SHOWN_NEEDS:
+        needs.append(Need(3, 2**62, "▲", f"and {len(late) - SHOWN_NEEDS} more orders", "", "late"))
+    for c in found.cases:
+        rank, action = _CASE_ACTIONS.get(c.state, (0, ""))
+        if action:
+            text = f"{c.device}: {c.mode} ({c.state})"
+            needs.append(Need(rank, c.opened, "◇", text, c.summary, f"case:{c.id}", action, c.id))
     needs += [
-        Need(5, s.opened, "■", f"{s.workcell} stopped, no reason given", s.hint)
+        Need(
+            7,
+            s.opened,
+            "■",
+            f"{name(s.workcell)} stopped, no reason given",
+            f"machine says {english(site.stop_reasons, s.hint)}" if s.hint else "",
+            f"workcell:{s.workcell}",
+        )
         for s in found.standing
         if s.id not in found.reasons
     ]
     needs += [
-        Need(6, e.ts, "?", e.text, f"{e.kind} · for the {e.owner}", "settle", str(e.id)) for e in found.inbox
-    ][:12]
+        Need(8, e.ts, "?", e.text, f"{e.kind} · for the {e.owner}", "inbox", "settle", str(e.id))
+        for e in found.inbox[:SHOWN_NEEDS]
+    ]
+    if len(found.inbox) > SHOWN_NEEDS:
+        more = len(found.inbox) - SHOWN_NEEDS
+        needs.append(Need(8, 2**62, "?", f"and {more} more exceptions", "", "inbox"))
     return needs
 
 
@@ -385,9 +427,3 @@ def _plan_words(plan: plans.StoredPlan | None) -> str:
     causes = "; ".join(dict.fromkeys(cause.text for cause in plan.causes[:3]))
     more = f" and {len(plan.causes) - 3} more" if len(plan.causes) > 3 else ""
     return f"plan {plan.version}: {causes}{more}" if causes else f"plan {plan.version}"
-
-
-def _length(seconds: int) -> str:
-    if seconds < 120:
-        return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

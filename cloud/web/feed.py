@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, field
 
@@ -17,10 +18,14 @@ from cloud.hub import (
     Lagged,
     OrdersChanged,
     PlanPublished,
+    SamplesLedgered,
     StatesLedgered,
 )
 from cloud.ledger import reading
-from cloud.web.board import Board, read_board
+from cloud.web.board import Board, read_board, read_running
+from cloud.web.record import Record
+from cloud.web.shown import Shown, draw
+from protocols.values import MICROSECONDS, Quality
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +34,11 @@ EVERY = 0.5
 AT_LEAST = 2.0
 """Seconds after which a board is renewed though nothing was heard: ages and lateness move by themselves."""
 UNWATCHED = 10.0
-"""Seconds without a viewer after which no board is worked out any more."""
+"""Seconds without a viewer after which a board is worked out only so often."""
+RECALLED = 24 * 3600 * MICROSECONDS
+"""µs back in which the last part count is looked for after a start."""
+RUNNING_EVERY = 15.0
+"""Seconds between two sums over all machine states of today."""
 
 KINDS: frozenset[type[Event]] = frozenset(
     {ActionsLedgered, StatesLedgered, OrdersChanged, PlanPublished, CaseChanged, EdgeChanged}
@@ -45,14 +54,27 @@ class Feed:
     tags: list[reading.Tag] = field(default_factory=list)
     """All tags; another list whenever they have changed."""
     version: int = 0
-    _asked: float = field(default=0.0, init=False)
+    _asked: float = field(default=float("-inf"), init=False)
+    _read: float = field(default=float("-inf"), init=False)
     _wanted: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _record: Record = field(default_factory=Record, init=False)
+    _running: float | None = field(default=None, init=False)
+    _running_read: float = field(default=float("-inf"), init=False)
+    _shown: Shown | None = field(default=None, init=False)
 
-    def latest(self) -> Board | None:
-        """The newest board; asking keeps it coming."""
+    def latest(self) -> Shown | None:
+        """The newest board, drawn; asking keeps it coming."""
         self._asked = time.monotonic()
         self._wanted.set()
-        return self.board
+        if self.board is not None and (self._shown is None or self._shown.board is not self.board):
+            self._shown = draw(self.board, self.context.site, self._record)
+        return self._shown
+
+    async def fresh(self) -> Shown | None:
+        """The board as it is now, for a browser that comes anew: nobody may have looked for a while."""
+        if time.monotonic() - self._read > AT_LEAST:
+            await self._renew()
+        return self.latest()
 
     async def known_tags(self) -> list[reading.Tag]:
         """The tags now; the same list as long as nothing changed."""
@@ -66,22 +88,64 @@ class Feed:
         stale_tags = True
         async with self.context.hub.subscribe(KINDS) as events:
             while True:
-                if time.monotonic() - self._asked > UNWATCHED:
-                    self._wanted.clear()
-                    await self._wanted.wait()
-                try:
-                    if stale_tags:
-                        await self.known_tags()
-                        stale_tags = False
-                    self.board = await read_board(self.context)
-                    self.version += 1
-                except Exception:
-                    # a mistake in what is shown must not stop the service that keeps the data
-                    log.exception("page.board_failed")
+                await self._watched()
+                if stale_tags:
+                    stale_tags = not await self._renew_tags()
+                await self._renew()
                 await asyncio.sleep(EVERY)
                 try:
                     async with asyncio.timeout(AT_LEAST - EVERY):
                         heard = await events.get_all()
                 except TimeoutError:
                     continue
-                stale_tags = any(isinstance(event, EdgeChanged | Lagged) for event in heard)
+                stale_tags |= any(isinstance(event, EdgeChanged | Lagged) for event in heard)
+
+    async def _recall_counts(self, tags: list[reading.Tag]) -> None:
+        """Part counts that the service has not heard since it started, from the history: a counter that
+        stands still is not sent again.
+        """
+        live, end = self.context.live, self.context.clock.now()
+        for tag in tags:
+            if tag.role == "part_count" and live.get(tag.id) is None:
+                series = await asyncio.to_thread(self.context.history.read, tag.id, end - RECALLED, end)
+                rows = [row for row in range(len(series)) if not series.qualities.get(row)][-1:]
+                live.take(
+                    SamplesLedgered(
+                        tag.edge,
+                        [tag.id] * len(rows),
+                        [series.times[row] for row in rows],
+                        [series.values[row] for row in rows],
+                        [Quality.GOOD] * len(rows),
+                    )
+                )
+
+    async def _watched(self) -> None:
+        """Return at once while somebody looks, else now and then: the trends of the figures go on."""
+        if time.monotonic() - self._asked <= UNWATCHED:
+            return
+        self._wanted.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(UNWATCHED):
+                await self._wanted.wait()
+
+    async def _renew(self) -> None:
+        try:
+            if time.monotonic() - self._running_read > RUNNING_EVERY:
+                self._running = await read_running(self.context)
+                self._running_read = time.monotonic()
+            self.board = await read_board(self.context, self._running)
+        except Exception:
+            # a mistake in what is shown must not stop the service that keeps the data
+            log.exception("page.board_failed")
+            return
+        self._read = time.monotonic()
+        self._record.take(self.board)
+        self.version += 1
+
+    async def _renew_tags(self) -> bool:
+        try:
+            await self._recall_counts(await self.known_tags())
+        except Exception:
+            log.exception("page.tags_failed")
+            return False
+        return True

@@ -8,16 +8,23 @@ from datetime import datetime
 from html import escape
 from zoneinfo import ZoneInfo
 
+from cloud.web.words import lateness
 from protocols.values import MICROSECONDS
 
-ROW, HEAD, LEFT, WIDTH = 30, 26, 108, 1180
+ROW, HEAD, LEFT, WIDTH = 27, 26, 118, 1460
 _FILL = {
     "planned": "#dfe5ec",
     "leased": "#c9d5e3",
     "running": "#b7dfbb",
     "paused": "#f2ddae",
-    "finished": "#eef0f2",
 }
+LEGEND = (
+    ("#b7dfbb", "running"),
+    ("#f2ddae", "paused"),
+    ("#c9d5e3", "with its edge: not moved unasked"),
+    ("#dfe5ec", "planned"),
+)
+"""Colours of the bars in words."""
 _STEPS = (10, 30, 60, 300, 600, 1800, 3600, 7200, 14_400, 28_800, 86_400)
 
 
@@ -48,6 +55,7 @@ class Window:
     start: int
     end: int
     label: str
+    opens: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +74,14 @@ class Span:
         return LEFT + (WIDTH - LEFT) * min(1.0, max(0.0, share))
 
 
-def span(bars: Sequence[Bar], windows: Sequence[Window], now: int, frozen: int, zone: ZoneInfo) -> Span:
-    """From a little before now to the end of the plan, at least a minute."""
+def span(
+    bars: Sequence[Bar], windows: Sequence[Window], now: int, frozen: int, zone: ZoneInfo, seconds: int = 0
+) -> Span:
+    """From a little before now to the end of the plan, at least a minute and at most ``seconds`` (0: all)."""
     ends = [bar.end for bar in bars] + [window.end for window in windows]
     end = max([*ends, now + 60 * MICROSECONDS])
+    if seconds:
+        end = min(end, now + seconds * MICROSECONDS)
     length = end - now
     return Span(now - length // 8, end + length // 40, now, frozen, zone)
 
@@ -82,7 +94,7 @@ def draw(
     rows = {cell: HEAD + ROW * at for at, (cell, _) in enumerate(workcells)}
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {height}" width="100%" role="img" aria-label="Plan" '
-        'xmlns="http://www.w3.org/2000/svg" font-family="inherit" font-size="12">',
+        'xmlns="http://www.w3.org/2000/svg" font-family="inherit" font-size="13">',
         '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
         'patternTransform="rotate(45)"><rect width="6" height="6" fill="#fff"/>'
         '<line x1="0" y1="0" x2="0" y2="6" stroke="#8a96a3" stroke-width="2"/></pattern></defs>',
@@ -91,7 +103,10 @@ def draw(
     ]
     for cell, title in workcells:
         y = rows[cell]
-        parts.append(f'<text x="0" y="{y + 19}" fill="#37414d">{escape(title)}</text>')
+        parts.append(
+            f'<text x="0" y="{y + 18}" fill="#37414d" data-open="workcell:{escape(cell)}">'
+            f"{escape(title)}</text>"
+        )
         parts.append(f'<line x1="0" x2="{WIDTH}" y1="{y + ROW}" y2="{y + ROW}" stroke="#edf0f3"/>')
     parts += [part for bar in bars if bar.workcell in rows for part in _bar(bar, rows[bar.workcell], view)]
     parts += [part for window in windows if window.workcell in rows for part in _window(window, rows, view)]
@@ -126,7 +141,7 @@ def _grid(view: Span, height: int) -> list[str]:
         if x < LEFT + 2:
             continue
         found.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{HEAD - 6}" y2="{height}" stroke="#e3e8ee"/>')
-        if abs(x - view.x(view.now)) > 48:
+        if abs(x - view.x(view.now)) > 48 and x < WIDTH - 30:
             text = datetime.fromtimestamp(ts / MICROSECONDS, view.zone).strftime(form)
             found.append(f'<text x="{x:.1f}" y="14" text-anchor="middle" fill="#7b8794">{text}</text>')
     return found
@@ -148,17 +163,21 @@ def _bar(bar: Bar, y: int, view: Span) -> list[str]:
     edge = "#c62828" if bar.late else "#98a4b0"
     thick = 2 if bar.late else 1
     tip = escape(bar.tip or bar.label)
+    if bar.late:
+        tip += f"\nlate by {lateness(bar.late)}"
     found.append(
-        f'<g data-id="{escape(bar.id)}"><rect x="{start:.1f}" y="{y + 4}" width="{width:.1f}" '
+        f'<g data-open="operation:{escape(bar.id)}"><rect x="{start:.1f}" y="{y + 4}" width="{width:.1f}" '
         f'height="{ROW - 8}" rx="3" fill="{_FILL.get(bar.state, _FILL["planned"])}" stroke="{edge}" '
         f'stroke-width="{thick}"><title>{tip}</title></rect>'
     )
     text = f"late · {bar.label}" if bar.late else bar.label
-    room = int((width - 6) / 6.6)
-    if room >= 3:
-        shown = text if len(text) <= room else text[: room - 1] + "…"
+    room = int((width - 6) / 7.8)
+    shown = text if len(text) <= room else text[: room - 1] + "…" if room >= 4 else ""
+    if not shown and bar.late and room >= 1:
+        shown = "▲"
+    if shown:
         found.append(
-            f'<text x="{start + 4:.1f}" y="{y + 19}" fill="#1b2733" pointer-events="none">'
+            f'<text x="{start + 4:.1f}" y="{y + 18}" fill="#1b2733" pointer-events="none">'
             f"{escape(shown)}</text>"
         )
     found.append("</g>")
@@ -167,8 +186,11 @@ def _bar(bar: Bar, y: int, view: Span) -> list[str]:
 
 def _window(window: Window, rows: dict[str, int], view: Span) -> list[str]:
     y, start, end = rows[window.workcell], view.x(window.start), view.x(window.end)
+    if window.end <= view.start or window.start >= view.end:
+        return []
     return [
-        f'<rect x="{start:.1f}" y="{y + 3}" width="{max(4.0, end - start):.1f}" height="{ROW - 6}" '
-        f'fill="none" stroke="#1565c0" stroke-width="2" stroke-dasharray="5 3">'
+        f'<rect data-open="{escape(window.opens)}" x="{start:.1f}" '
+        f'y="{y + 3}" width="{max(4.0, end - start):.1f}" height="{ROW - 6}" '
+        f'fill="#1565c0" fill-opacity="0.05" stroke="#1565c0" stroke-width="2" stroke-dasharray="5 3">'
         f"<title>{escape(window.label)}</title></rect>"
     ]

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from html import escape
 from zoneinfo import ZoneInfo
 
 from cloud.dispatching.outlook import UnassignedRun
-from cloud.web.board import OrderLine, StopLine, reason_words
-from cloud.web.shapes import ago
+from cloud.web.board import OrderLine, StopLine
+from cloud.web.sheets import Sheet
+from cloud.web.words import ago, clock_words, english, lateness
 from protocols.site import Site
 from protocols.values import MICROSECONDS
-
-
-def clock_words(ts: int | None, now: int, zone: ZoneInfo) -> str:
-    """A time as people read it: with the day when it is not today."""
-    if not ts:
-        return "–"
-    moment = datetime.fromtimestamp(ts / MICROSECONDS, zone)
-    today = datetime.fromtimestamp(now / MICROSECONDS, zone).date()
-    form = "%H:%M:%S" if moment.date() == today else "%a %d %b %H:%M"
-    return moment.strftime(form)
 
 
 def order_list(orders: Sequence[OrderLine], now: int, zone: ZoneInfo) -> str:
     """Orders with promised and expected finish; what is late says so in words."""
     rows = []
     for order in orders:
-        late = f"▲ late {ago(order.late)}" if order.late else "on time" if order.expected else "not planned"
+        late = (
+            f"▲ late {lateness(order.late)}" if order.late else "on time" if order.expected else "not planned"
+        )
         rows.append(
             _row(
                 [
@@ -40,6 +32,7 @@ def order_list(orders: Sequence[OrderLine], now: int, zone: ZoneInfo) -> str:
                     late,
                 ],
                 "late" if order.late else "",
+                f"order:{order.id}",
             )
         )
     return _table(("Order", "What", "Done", "Promised", "Expected", ""), rows, "no open orders")
@@ -50,9 +43,9 @@ def stop_list(stops: Sequence[StopLine], site: Site, now: int, zone: ZoneInfo) -
     rows = []
     for stop in stops:
         length = ((stop.closed or now) - stop.opened) / MICROSECONDS
-        reason = reason_words(site, stop.reason) if stop.reason else "? no reason yet"
+        reason = english(site.stop_reasons, stop.reason) if stop.reason else "? no reason yet"
         if stop.hint and not stop.reason:
-            reason += f" (machine says {reason_words(site, stop.hint)})"
+            reason += f" (machine says {english(site.stop_reasons, stop.hint)})"
         rows.append(
             _row(
                 [
@@ -60,7 +53,8 @@ def stop_list(stops: Sequence[StopLine], site: Site, now: int, zone: ZoneInfo) -
                     clock_words(stop.opened, now, zone),
                     ago(length) + ("" if stop.closed else " and going on"),
                     reason,
-                ]
+                ],
+                opens=f"workcell:{stop.workcell}",
             )
         )
     return _table(("Workcell", "Since", "How long", "Reason"), rows, "no stops")
@@ -68,12 +62,35 @@ def stop_list(stops: Sequence[StopLine], site: Site, now: int, zone: ZoneInfo) -
 
 def unassigned_list(runs: Sequence[UnassignedRun], now: int, zone: ZoneInfo) -> str:
     """Machine activity that nobody booked."""
-    rows = [_row([run.workcell, clock_words(run.opened, now, zone), str(run.parts)]) for run in runs]
+    rows = [
+        _row(
+            [run.workcell, clock_words(run.opened, now, zone), str(run.parts)],
+            opens=f"workcell:{run.workcell}",
+        )
+        for run in runs
+    ]
     return _table(("Workcell", "Since", "Parts"), rows, "everything the machines do is booked")
 
 
-def _row(cells: Iterable[str], kind: str = "") -> str:
-    return f'<tr class="{kind}">' + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+def sheet(shown: Sheet) -> str:
+    """A sheet with its tables."""
+    parts = [f"<p>{escape(line)}</p>" for line in shown.lines]
+    for table in shown.tables:
+        if table.heading:
+            parts.append(f"<h3>{escape(table.heading)}</h3>")
+        rows = [_row(row.cells, "late" if row.late else "", row.opens) for row in table.rows]
+        parts.append(_table(table.heads, rows, table.nothing))
+    return "".join(parts)
+
+
+def opening(address: str) -> str:
+    """Attributes that make an element open the sheet at an address, by mouse and by keyboard."""
+    return f'data-open="{escape(address)}" tabindex="0" role="button"' if address else ""
+
+
+def _row(cells: Iterable[str], kind: str = "", opens: str = "") -> str:
+    text = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    return f'<tr class="{kind}" {opening(opens)}>{text}</tr>'
 
 
 def _table(heads: Sequence[str], rows: Sequence[str], nothing: str) -> str:

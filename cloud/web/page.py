@@ -1,52 +1,81 @@
-"""The supervisor's one page: figures, the line, what needs me now, the plan, orders, stops, a trend."""
+"""The supervisor's one page: figures, the line, what needs me now, the plan, orders, stops, a trend.
+
+``/wall`` is the same line for a screen on the wall: figures, tiles and needs in large letters, nothing to
+click.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from html import escape
+from functools import partial
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from fastapi import FastAPI, Request
-from fastapi.responses import RedirectResponse, Response
-from nicegui import events, ui
+from fastapi import Depends, FastAPI, HTTPException, Request
+from nicegui import core, events, ui
 
+from cloud.api import problems
 from cloud.api.accounts import Accounts, Role, Session
 from cloud.context import Context
 from cloud.ledger import reading
-from cloud.web import acts, gantt, lists, login, trend
-from cloud.web.board import Board, Need, plant
+from cloud.web import acts, login, shown
+from cloud.web.board import Need, plant
+from cloud.web.dialog import OPEN, SheetDialog
 from cloud.web.feed import Feed
-from cloud.web.shapes import ago
 from cloud.web.tiles import WorkcellTile
-from protocols.values import MICROSECONDS
+from cloud.web.trend import Trends
 
 LIVE_EVERY = 0.2
 """Seconds between two looks at the live values."""
 BOARD_EVERY = 0.5
 TREND_EVERY = 2.0
 TREND_SPANS = {"1 min": 60, "10 min": 600, "1 h": 3600, "8 h": 28_800}
-_STYLE = (Path(__file__).parent / "style.css").read_text("utf-8")
-_FIGURES = ("orders on time", "latest order behind", "running today", "open andon", "machines at risk")
+PLAN_SPANS = {"1 h": 3600, "8 h": 28_800, "24 h": 86_400, "all": 0}
+RECONNECT = 15.0
+"""Seconds a browser may be cut off and go on where it was."""
+_HERE = Path(__file__).parent
+_STYLE = (_HERE / "style.css").read_text("utf-8")
+_WATCH = f"<script>{(_HERE / 'watch.js').read_text('utf-8')}</script>"
 
 
 def mount(app: FastAPI, context: Context, accounts: Accounts) -> Feed:
-    """Add log-in and page to the app; the feed that is returned must be run beside it."""
-    feed = Feed(context)
+    """Add log-in and pages to the app; the feed that is returned must be run beside it."""
+    feed, trends = Feed(context), Trends(context)
     app.include_router(login.router)
 
-    @ui.page("/", title="OneLot", response_timeout=10)
-    async def index(request: Request) -> Response | None:
+    def logged_in(request: Request) -> Session:
         session = login.session_of(request, accounts)
         if session is None:
-            return RedirectResponse("/login", 303)
-        _Page(context, accounts, feed, session, await feed.known_tags()).build()
-        return None
+            raise HTTPException(303, headers={"Location": "/login"})
+        return session
 
-    ui.run_with(app, title="OneLot", tailwind=False, show_welcome_message=False, favicon="⛭")
+    async def page(request: Request) -> _Page:
+        await feed.fresh()
+        return _Page(context, accounts, feed, trends, logged_in(request), await feed.known_tags())
+
+    # asked before the library makes a page: a stranger costs no memory
+    door = [Depends(logged_in)]
+
+    @ui.page("/", title="OneLot", response_timeout=10, dependencies=door)
+    async def index(request: Request) -> None:
+        await (await page(request)).build()
+
+    @ui.page("/wall", title="OneLot", response_timeout=10, dependencies=door)
+    async def wall(request: Request) -> None:
+        await (await page(request)).build_wall()
+
+    ui.run_with(
+        app,
+        title="OneLot",
+        tailwind=False,
+        show_welcome_message=False,
+        favicon="⛭",
+        reconnect_timeout=RECONNECT,
+    )
+    # the library answers an unknown path with a page of its own, kept in memory for a minute: not for anybody
+    core.app.add_exception_handler(404, problems.nowhere(app))
+    core.app.add_exception_handler(405, problems.nowhere(app))
     return feed
 
 
@@ -57,11 +86,11 @@ class _Page:
     context: Context
     accounts: Accounts
     feed: Feed
+    trends: Trends
     session: Session
     tags: list[reading.Tag]
     _tiles: list[WorkcellTile] = field(default_factory=list)
-    _figures: list[ui.label] = field(default_factory=list)
-    _shown: int = -1
+    _version: int = -1
     _needs: ui.element | None = None
     _shown_needs: tuple[Need, ...] | None = None
     _html: dict[str, ui.html] = field(default_factory=dict)
@@ -70,84 +99,121 @@ class _Page:
     _newest_of: Mapping[str, list[int]] = field(default_factory=dict)
     _tag: int | None = None
     _choice: ui.select | None = None
-    _seconds: int = 600
+    _trend_seconds: int = 600
+    _plan_seconds: int = 86_400
+    _dialog: SheetDialog | None = None
 
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.context.site.calendar.timezone)
-
-    def build(self) -> None:
-        """Make everything once; the timers only change what is different."""
+    async def build(self) -> None:
+        """Make everything once, filled with what is known; the timers only change what is different."""
         ui.add_css(_STYLE)
+        ui.add_body_html(_WATCH)
         self._index_tags()
+        self._dialog = SheetDialog(self.context, self._acts_of)
+        root = ui.element("div").classes("page")
+        for event in ("click", "keydown.enter"):
+            root.on(event, self._open, js_handler=OPEN)
+        with root:
+            self._build_top()
+            self._build_figures()
+            with ui.element("div").classes("band"):
+                self._build_line()
+                self._build_needs_panel()
+            self._build_plan()
+            with ui.element("div").classes("band"):
+                self._panel("orders", "Orders", "wide")
+                with ui.element("div").classes("fill column"):
+                    self._panel("stops", "Machine stops", "")
+                    self._panel("unassigned", "Unassigned runs", "")
+            self._build_trend()
+        await self._start()
+        await self._show_trend()
+        ui.timer(TREND_EVERY, self._show_trend, immediate=False)
+
+    async def build_wall(self) -> None:
+        """The wall view."""
+        ui.add_css(_STYLE)
+        ui.add_body_html(_WATCH)
+        self._index_tags()
+        with ui.element("div").classes("page wall"):
+            with ui.element("div").classes("top"):
+                ui.label(self.context.site.title).classes("name")
+                self._html["clock"] = ui.html("", sanitize=False).classes("clock")
+            self._build_figures()
+            with ui.element("div").classes("band"):
+                self._build_line()
+                self._build_needs_panel()
+        await self._start()
+
+    async def _start(self) -> None:
+        await self._show_board()
+        self._show_live()
+        ui.timer(LIVE_EVERY, self._show_live)
+        ui.timer(BOARD_EVERY, self._show_board)
+
+    # --- parts ----------------------------------------------------------------------------------------
+
+    def _build_top(self) -> None:
         with ui.element("div").classes("top"):
             ui.label("OneLot").classes("name")
             ui.label(self.context.site.title)
-            self._html["age"] = ui.html("", sanitize=False)
+            self._html["clock"] = ui.html("", sanitize=False).classes("clock ok")
             ui.element("div").classes("fill")
+            ui.link("wall view", "/wall")
             ui.label(self.session.user).classes("ok")
-            ui.link("log out", "/logout")
-        with ui.element("div").classes("figures"):
-            for what in _FIGURES:
-                with ui.element("div").classes("panel figure"):
-                    self._figures.append(ui.label("–").classes("value"))
-                    ui.label(what).classes("what")
-        with ui.element("div").classes("band"):
-            with ui.element("div").classes("panel fill"):
-                ui.html("<h2>The line</h2>", sanitize=False)
-                with ui.element("div").classes("tiles"):
-                    self._build_tiles()
-            with ui.element("div").classes("panel needs"):
-                ui.html("<h2>Needs me now</h2>", sanitize=False)
-                self._needs = ui.element("div").style("width: 100%")
-        with ui.element("div").classes("panel").style("width: 100%"):
-            ui.html("<h2>Plan</h2>", sanitize=False)
-            self._html["words"] = ui.html("", sanitize=False)
-            plan = ui.html("", sanitize=False).style("width: 100%")
-            plan.on(
-                "click",
-                self._explain,
-                js_handler="(e) => { const g = e.target.closest('[data-id]'); if (g) emit(g.dataset.id); }",
+            ui.html(
+                '<form method="post" action="/logout"><button class="link">log out</button></form>',
+                sanitize=False,
             )
-            self._html["plan"] = plan
-        with ui.element("div").classes("band"):
-            self._panel("orders", "Orders", "wide")
-            with ui.element("div").classes("fill").style("display: flex; flex-direction: column; gap: 12px"):
-                self._panel("stops", "Machine stops", "")
-                self._panel("unassigned", "Unassigned runs", "")
-        self._build_trend()
-        ui.timer(LIVE_EVERY, self._show_live)
-        ui.timer(BOARD_EVERY, self._show_board)
-        ui.timer(TREND_EVERY, self._show_trend)
 
-    # --- parts ----------------------------------------------------------------------------------------
+    def _build_figures(self) -> None:
+        with ui.element("div").classes("figures"):
+            for name, _ in shown.FIGURES:
+                figure = ui.html("", sanitize=False).classes("panel figure")
+                self._html[f"figure {name}"] = figure.props(f'data-open="{name}" tabindex="0" role="button"')
 
     def _panel(self, name: str, title: str, size: str) -> None:
         with ui.element("div").classes(f"panel {size}"):
             ui.html(f"<h2>{title}</h2>", sanitize=False)
             self._html[name] = ui.html("", sanitize=False)
 
-    def _build_tiles(self) -> None:
+    def _build_line(self) -> None:
         devices = self.context.site.devices().values()
-        for cell, title in plant(self.context.site):
-            device = next((d.id for d in devices if cell in d.workcells), "")
-            tile = WorkcellTile(cell, device, self._counters.get(device))
-            tile.build(title)
-            self._tiles.append(tile)
+        with ui.element("div").classes("panel fill"):
+            ui.html("<h2>The line</h2>", sanitize=False)
+            with ui.element("div").classes("tiles"):
+                for cell, title in plant(self.context.site):
+                    device = next((d.id for d in devices if cell in d.workcells), "")
+                    tile = WorkcellTile(cell, device, self._counters.get(device))
+                    tile.build(title)
+                    self._tiles.append(tile)
+
+    def _build_needs_panel(self) -> None:
+        with ui.element("div").classes("panel needs"):
+            ui.html("<h2>Needs me now</h2>", sanitize=False)
+            self._needs = ui.element("div").style("width: 100%")
+
+    def _build_plan(self) -> None:
+        with ui.element("div").classes("panel whole"):
+            with ui.element("div").classes("choose"):
+                ui.html("<h2>Plan</h2>", sanitize=False)
+                self._html["words"] = ui.html("", sanitize=False).classes("fill plan-words")
+                self._select(list(PLAN_SPANS), "24 h", self._choose_plan_span)
+            self._html["plan"] = ui.html("", sanitize=False).classes("whole plan")
+            ui.html(shown.LEGEND, sanitize=False).classes("legend")
 
     def _build_trend(self) -> None:
-        with ui.element("div").classes("panel").style("width: 100%"):
+        with ui.element("div").classes("panel whole"):
             with ui.element("div").classes("choose"):
                 ui.html("<h2>Trend</h2>", sanitize=False)
                 self._tag = self._first_tag()
-                self._choice = ui.select(
-                    self._numbers(), value=self._tag, with_input=True, on_change=self._choose_tag
-                )
-                self._choice.props("dense outlined options-dense").style("min-width: 300px")
-                ui.select(list(TREND_SPANS), value="10 min", on_change=self._choose_span).props(
-                    "dense outlined options-dense"
-                )
-            self._html["trend"] = ui.html("", sanitize=False).style("width: 100%")
+                self._choice = self._select(self._choices(), self._tag, self._choose_tag, with_input=True)
+                self._choice.style("min-width: 300px")
+                self._select(list(TREND_SPANS), "10 min", self._choose_trend_span)
+            self._html["trend"] = ui.html("", sanitize=False).classes("whole")
+
+    def _select(self, options: Any, value: Any, then: Callable[..., Any], **more: Any) -> ui.select:
+        chosen = ui.select(options, value=value, on_change=then, **more)
+        return chosen.props("dense outlined options-dense")
 
     # --- what moves -------------------------------------------------------------------------------------
 
@@ -165,121 +231,88 @@ class _Page:
         if self.accounts.expired(self.session):
             ui.navigate.to("/login")
             return
-        board = self.feed.latest()
-        if board is None or self.feed.version == self._shown:
+        latest = self.feed.latest()
+        if latest is None or self.feed.version == self._version:
             return
-        self._shown = self.feed.version
+        self._version = self.feed.version
         if self.feed.tags is not self.tags:
             self._take_tags(self.feed.tags)
-        for tile, shown in zip(self._tiles, board.tiles, strict=True):
-            tile.show(shown, board.now)
-        self._show_figures(board)
-        self._show_needs(board)
-        zone, site = self.zone, self.context.site
-        view = gantt.span(board.bars, board.windows, board.now, board.frozen, zone)
-        self._send("plan", gantt.draw(plant(site), board.bars, board.windows, view))
-        self._send("words", f'<div class="plan-words">{escape(board.plan)}</div>')
-        self._send("orders", lists.order_list(board.orders, board.now, zone))
-        self._send("stops", lists.stop_list(board.stops, site, board.now, zone))
-        self._send("unassigned", lists.unassigned_list(board.unassigned, board.now, zone))
-        away = f" · ✕ away: {', '.join(board.edges_away)}" if board.edges_away else ""
-        self._send("age", f'<span class="ok">{lists.clock_words(board.now, board.now, zone)}{away}</span>')
+        board = latest.board
+        for tile, tile_shown in zip(self._tiles, board.tiles, strict=True):
+            tile.show(tile_shown, board.now)
+        self._show_needs(board.needs)
+        for name, content in latest.html.items():
+            self._send(name, content)
+        if "plan" in self._html:
+            self._send("plan", latest.plan(self._plan_seconds))
 
-    def _show_figures(self, board: Board) -> None:
-        f = board.figures
-        texts = (
-            f"{f.on_time} of {f.open_orders}",
-            ago(f.worst_late) if f.worst_late else "none",
-            f"{f.running:.0%}" if f.running is not None else "–",
-            str(f.andon),
-            str(f.at_risk),
-        )
-        abnormal = (
-            "",
-            "danger" if f.worst_late else "",
-            "",
-            "danger" if f.andon else "",
-            "abnormal" if f.at_risk else "",
-        )
-        for label, text, kind in zip(self._figures, texts, abnormal, strict=True):
-            if label.text != text:
-                label.set_text(text)
-                label.classes(replace=f"value {kind}")
-
-    def _show_needs(self, board: Board) -> None:
-        if board.needs == self._shown_needs or self._needs is None:
+    def _show_needs(self, needs: tuple[Need, ...]) -> None:
+        if needs == self._shown_needs or self._needs is None:
             return
-        self._shown_needs = board.needs
+        self._shown_needs = needs
         self._needs.clear()
         with self._needs:
-            if not board.needs:
+            if not needs:
                 ui.label("nothing: the line runs by itself").classes("ok")
-            for need in board.needs:
+            for need in needs:
                 self._build_need(need)
 
     def _build_need(self, need: Need) -> None:
+        opens = f'data-open="{need.opens}"'
         with ui.element("div").classes("need"):
             ui.label(need.shape).classes("shape")
-            with ui.element("div").classes("fill"):
+            with ui.element("div").classes("fill").props(opens):
                 ui.label(need.text)
                 if need.detail:
                     ui.label(need.detail).classes("detail")
-            if need.action == "explain":
-                ui.button("why", on_click=lambda: self._explain_order(need.target)).props(
+            if self._dialog is None:
+                return
+            if need.action and self.session.role is Role.SUPERVISOR:
+                ui.button(need.action, on_click=lambda: self._act(need.action, need.target)).props(
                     "flat dense no-caps"
                 )
-            elif need.action and self.session.role is Role.SUPERVISOR:
-                ui.button(need.action, on_click=lambda: self._act(need)).props("flat dense no-caps")
-
-    async def _act(self, need: Need) -> None:
-        done = await acts.ACTS[need.action](self.context, need.target, self.session.user)
-        ui.notify(done)
+            else:
+                ui.button("look").props(f"flat dense no-caps {opens}")
 
     async def _show_trend(self) -> None:
-        if self._tag is None:
-            return
         tag = next((t for t in self.tags if t.id == self._tag), None)
-        if tag is None:
-            return
-        end = self.context.clock.now()
-        start = end - self._seconds * MICROSECONDS
-        picture = await asyncio.to_thread(trend.read_and_draw, self.context, tag, start, end, self.zone)
-        self._send("trend", picture)
+        if tag is not None:
+            self._send("trend", await self.trends.picture(tag, self._trend_seconds))
 
     def _send(self, name: str, content: str) -> None:
-        if self._sent.get(name) != content:
+        element = self._html.get(name)
+        if element is not None and self._sent.get(name) != content:
             self._sent[name] = content
-            self._html[name].set_content(content)
+            element.set_content(content)
 
     # --- what people do -----------------------------------------------------------------------------------
+
+    async def _open(self, event: events.GenericEventArguments) -> None:
+        if self._dialog is not None:
+            await self._dialog.open(str(event.args))
+
+    async def _act(self, act: str, target: str) -> None:
+        if not self.accounts.expired(self.session):
+            ui.notify(await acts.ACTS[act](self.context, target, self.session.user))
+
+    def _acts_of(self, possible: tuple[tuple[str, str], ...]) -> list[tuple[str, Callable[[], Any]]]:
+        """Buttons of a sheet: none for who may only look."""
+        if self.session.role is not Role.SUPERVISOR:
+            return []
+        return [(act, partial(self._act, act, target)) for act, target in possible]
 
     async def _choose_tag(self, event: events.ValueChangeEventArguments[Any]) -> None:
         self._tag = event.value
         await self._show_trend()
 
-    async def _choose_span(self, event: events.ValueChangeEventArguments[Any]) -> None:
-        self._seconds = TREND_SPANS[event.value]
+    async def _choose_trend_span(self, event: events.ValueChangeEventArguments[Any]) -> None:
+        self._trend_seconds = TREND_SPANS[event.value]
         await self._show_trend()
 
-    async def _explain(self, event: events.GenericEventArguments) -> None:
-        await self._tell(str(event.args))
-
-    async def _explain_order(self, order: str) -> None:
-        board = self.feed.latest()
-        bars = [bar for bar in board.bars if order in bar.orders] if board is not None else []
-        if not bars:
-            ui.notify(f"the plan has no operation of {order}")
-            return
-        await self._tell(max(bars, key=lambda bar: bar.end).id)
-
-    async def _tell(self, operation: str) -> None:
-        lines = await acts.explanation(self.context, operation)
-        with ui.dialog() as dialog, ui.card():
-            ui.label(operation).style("font-weight: 600")
-            for line in lines:
-                ui.label(line)
-            ui.button("close", on_click=dialog.close).props("flat dense no-caps")
-        dialog.open()
+    async def _choose_plan_span(self, event: events.ValueChangeEventArguments[Any]) -> None:
+        self._plan_seconds = PLAN_SPANS[event.value]
+        self._version = -1
+        await self._show_board()
 
     # --- tags ---------------------------------------------------------------------------------------------
 
@@ -290,20 +323,20 @@ class _Page:
         for tile in self._tiles:
             tile.count_tag = self._counters.get(tile.device)
         if self._choice is not None:
-            numbers = self._numbers()
-            if self._tag not in numbers:
+            choices = self._choices()
+            if self._tag not in choices:
                 self._tag = self._first_tag()
-            self._choice.set_options(numbers, value=self._tag)
+            self._choice.set_options(choices, value=self._tag)
 
-    def _numbers(self) -> dict[int, str]:
-        """Tags a trend can be drawn of, by id."""
-        return {t.id: f"{t.path} {t.unit}".strip() for t in self.tags if t.type != "string"}
+    def _choices(self) -> dict[int, str]:
+        """All tags by id, as the choice names them."""
+        return {t.id: f"{t.path} {t.unit}".strip() for t in self.tags}
 
     def _first_tag(self) -> int | None:
         """What the trend shows unasked: the first vibration, else whatever there is."""
         vibration = {t.device: t.id for t in self.tags if t.role == "vibration"}
         in_plant_order = [vibration[tile.device] for tile in self._tiles if tile.device in vibration]
-        return in_plant_order[0] if in_plant_order else next(iter(self._numbers()), None)
+        return in_plant_order[0] if in_plant_order else next(iter(self._choices()), None)
 
     def _index_tags(self) -> None:
         self._counters = {tag.device: tag.id for tag in self.tags if tag.role == "part_count"}

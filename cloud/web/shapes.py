@@ -47,13 +47,3 @@ def look(item_state: str, mode: str, *, stopped: bool, fresh: bool) -> Look:
     if found in (IDLE, RUNNING) and stopped:
         return STOPPED
     return found
-
-
-def ago(seconds: float) -> str:
-    """An age in words short enough for a tile: ``0.4 s``, ``12 s``, ``3 min``, ``2 h``, ``4 d``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86_400:.0f} d"

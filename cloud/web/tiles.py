@@ -9,11 +9,13 @@ from nicegui import ui
 
 from cloud.live import LiveValues
 from cloud.web.board import STALE, Tile
-from cloud.web.shapes import ago
+from cloud.web.words import ago, lateness
 from protocols.values import MICROSECONDS
 
 LIVE = 2 * MICROSECONDS
 """µs up to which data counts as live: no age is counted up beside it."""
+BEHIND = 1.0
+"""Seconds past the planned end from which a job counts as behind its plan."""
 
 
 class _Text:
@@ -45,7 +47,14 @@ class WorkcellTile:
 
     def build(self, title: str) -> None:
         """Make the elements, in the current NiceGUI slot."""
-        self._card = ui.element("div").classes("tile").props(f'data-workcell="{self.workcell}"')
+        self._card = (
+            ui.element("div")
+            .classes("tile")
+            .props(
+                f'data-workcell="{self.workcell}" data-open="workcell:{self.workcell}" '
+                'tabindex="0" role="button"'
+            )
+        )
         with self._card:
             with ui.element("div").classes("head"):
                 ui.label(title)
@@ -75,10 +84,12 @@ class WorkcellTile:
         parts = self._parts
         parts["state"].show(f"{tile.look.shape} {tile.look.word}")
         parts["job"].show(tile.job or "no job in hand")
-        parts["progress"].show(tile.progress)
+        behind = f" · ▲ {lateness(tile.behind)} behind" if tile.behind >= BEHIND else ""
+        parts["progress"].show(tile.progress + behind)
         since = f" · {ago((now - tile.since) / MICROSECONDS)}" if tile.since and tile.why else ""
         parts["why"].show(f"{tile.why}{since}")
-        parts["health"].show("health: learning" if tile.health is None else f"health {tile.health:.0f}")
+        health = "health: learning" if tile.health is None else f"health {tile.health:.0f}"
+        parts["health"].show(f"◇ {health}: at risk" if tile.at_risk else health)
         style = f"border-left-color: {tile.look.colour}"
         if style != self._style and self._card is not None:
             self._style = style

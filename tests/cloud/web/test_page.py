@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
-from nicegui import core
+from nicegui import Client, core
 
 from cloud.hub import CaseChanged, SamplesLedgered
 from cloud.ledger import tags
@@ -64,7 +65,45 @@ def _end_library_tasks() -> None:
             task.cancel()
 
 
-async def test_the_page_moves_without_reload(tmp_path: Path, chromium: Any) -> None:
+async def log_in(view: Any, user: str, password: str) -> None:
+    await view.fill("#user", user)
+    await view.fill("#password", password)
+    await view.click("button")
+    await view.locator(".tile").first.wait_for(timeout=WAIT)
+
+
+async def what_stands_still_is_marked(view: Any) -> None:
+    await view.locator("body:not(.cut)").wait_for(timeout=WAIT)
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("no board can be worked out, though the service answers")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cloud.web.feed.read_board", broken)
+        await view.locator("body.cut").wait_for(timeout=2 * WAIT)
+    await view.locator("body:not(.cut)").wait_for(timeout=2 * WAIT)
+
+
+async def what_left_is_forgotten() -> None:
+    async with asyncio.timeout(30):
+        while Client.instances:  # noqa: ASYNC110 - the library tells nobody
+            await asyncio.sleep(0.05)
+
+
+async def unknown_paths_hear_a_problem(url: str) -> None:
+    async with httpx.AsyncClient(base_url=url) as stranger:
+        unknown, wrong = await stranger.get("/api/v1/ordres"), await stranger.put("/api/v1/orders")
+    assert [answer.status_code for answer in (unknown, wrong)] == [404, 405]
+    for answer in (unknown, wrong):
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert not Client.instances  # and left nothing in memory
+
+
+async def test_the_page_moves_without_reload(
+    tmp_path: Path, chromium: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # one test for all of it: the library mounts a page once in a process
+    monkeypatch.setattr("cloud.web.page.RECONNECT", 1.0)
     async with page(tmp_path) as (door, url), chromium() as browser:
         credential = door.accounts.prepare()
         assert credential is not None
@@ -78,15 +117,14 @@ async def test_the_page_moves_without_reload(tmp_path: Path, chromium: Any) -> N
             lambda tx: tags.announce(tx, "machining", known.content_hash(), known, now)
         )
 
-        view = await browser.new_page()
+        context = await browser.new_context()
+        view = await context.new_page()
         await view.goto(url)
         assert view.url.endswith("/login")
         await view.fill("#password", "wrong")
         await view.click("button")
         await view.wait_for_selector("text=user or password is wrong", timeout=WAIT)
-        await view.fill("#user", user)
-        await view.fill("#password", password)
-        await view.click("button")
+        await log_in(view, user, password)
         tile = view.locator('[data-workcell="laser-1"]')
         await tile.locator("text=no data").wait_for(timeout=WAIT)
 
@@ -100,7 +138,36 @@ async def test_the_page_moves_without_reload(tmp_path: Path, chromium: Any) -> N
         door.context.hub.publish(CaseChanged("c1"))
         await view.locator("text=vibration is high").wait_for(timeout=WAIT)
         await view.click("text=acknowledge")
-        await view.locator("text=vibration is high").wait_for(state="detached", timeout=WAIT)
+        await view.locator(".need >> text=acknowledged").wait_for(timeout=WAIT)
+        await view.locator(".need >> text=plan").wait_for(timeout=WAIT)
+
+        # from a figure to the events behind it: at most three clicks
+        await view.click('[data-open="risk"]')
+        await view.click(".sheet >> text=vibration is high")
+        await view.locator(".sheet >> text=Events, newest first").wait_for(timeout=WAIT)
+        await view.click("text=← back")
+        await view.locator(".sheet >> text=Health of every machine").wait_for(timeout=WAIT)
+        await view.click('[aria-label="close this"]')
+
+        # the wall has no name on it and nothing to press
+        wall = await context.new_page()
+        await wall.goto(f"{url}/wall")
+        await wall.locator('[data-workcell="laser-1"]').wait_for(timeout=WAIT)
+        assert user not in await wall.inner_text("body")
+        assert await wall.locator("button").count() == 0
+        await wall.close()
+
+        # who logs out is out in every tab
+        await view.click("text=log out")
+        await view.wait_for_url("**/login", timeout=WAIT)
+        await view.goto(url)
+        assert view.url.endswith("/login")
+
+        await log_in(view, user, password)
+        await what_stands_still_is_marked(view)
+        await view.close()
+        await what_left_is_forgotten()
+        await unknown_paths_hear_a_problem(url)
 
     # the browser is gone: what it did is in the database of the closed service
     async with opened(tmp_path) as door:

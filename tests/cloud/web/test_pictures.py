@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cloud.history.port import Series
-from cloud.web import gantt, trend
+from cloud.web import gantt, record, trend
 from cloud.web.gantt import Bar, Window
-from cloud.web.shapes import FAULT, IDLE, NO_DATA, RUNNING, SETUP, STOPPED, ago, look
+from cloud.web.shapes import FAULT, IDLE, NO_DATA, RUNNING, SETUP, STOPPED, look
+from cloud.web.words import ago
 from protocols.values import MICROSECONDS, Quality
 
 NOW = 1_790_000_000 * MICROSECONDS
@@ -33,9 +34,9 @@ def test_every_bar_lies_in_the_row_of_its_workcell() -> None:
     picture = drawn(
         Bar("laser-1", NOW, NOW + 4 * HOUR, "A", id="a"), Bar("brake-1", NOW, NOW + 4 * HOUR, "B", id="b")
     )
-    tops = {g.get("data-id"): float(g[0].get("y", "0")) for g in picture.iter(f"{SVG}g")}
+    tops = {g.get("data-open"): float(g[0].get("y", "0")) for g in picture.iter(f"{SVG}g")}
 
-    assert tops["b"] - tops["a"] == gantt.ROW
+    assert tops["operation:b"] - tops["operation:a"] == gantt.ROW
     assert {"Laser 1", "Press brake", "now", "A", "B"} <= set(texts(picture))
 
 
@@ -72,7 +73,7 @@ def test_the_trend_breaks_where_there_is_no_good_value() -> None:
 
 
 def test_a_trend_without_numbers_says_so() -> None:
-    assert "no good values" in trend.draw(Series([1], ["text"]), "", 0, 10, BERLIN)
+    assert "no good values" in trend.draw(Series([1], [None], {0: Quality.BAD}), "", 0, 10, BERLIN)
 
 
 @pytest.mark.parametrize(
@@ -102,3 +103,33 @@ def test_no_two_looks_share_shape_or_word() -> None:
 )
 def test_ages(seconds: float, words: str) -> None:
     assert ago(seconds) == words
+
+
+def test_a_trend_of_texts_has_a_line_for_each_and_holds_until_the_next() -> None:
+    series = Series([NOW, NOW + HOUR // 2], ["RAL 5010", "<RAL 9005>"])
+    picture = ElementTree.fromstring(trend.draw(series, "", NOW, NOW + HOUR, BERLIN))  # noqa: S314
+    (line,) = picture.iter(f"{SVG}polyline")
+
+    assert {"RAL 5010", "<RAL 9005>"} <= set(texts(picture))
+    assert len(line.get("points", "").split()) == 4
+
+
+def test_the_plan_can_be_cut_to_what_comes_next() -> None:
+    bars = (Bar("laser-1", NOW, NOW + HOUR, "A"), Bar("laser-1", NOW + 90 * HOUR, NOW + 99 * HOUR, "Z"))
+    near = gantt.span(bars, (), NOW, NOW, BERLIN, 8 * 3600)
+    picture = ElementTree.fromstring(gantt.draw(CELLS, bars, (), near))  # noqa: S314 - our own picture
+
+    assert near.end < NOW + 9 * HOUR
+    assert "A" in texts(picture)
+    assert "Z" not in texts(picture)
+
+
+def test_a_spike_stays_visible_in_a_long_trend_of_a_figure() -> None:
+    numbers = [0.0] * 3000
+    numbers[1234] = 7.0
+    picture = ElementTree.fromstring(record.spark(numbers, "since 06:00"))  # noqa: S314 - our own picture
+    (line,) = picture.iter(f"{SVG}polyline")
+    heights = [float(point.split(",")[1]) for point in line.get("points", "").split()]
+
+    assert len(heights) <= record.POINTS
+    assert min(heights) == 2.0
