@@ -24,7 +24,7 @@ BACKGROUND = "#101214"
 
 STYLES: dict[Ink, Style] = {
     Ink.PLAIN: Style.parse(f"#c4c8cc on {BACKGROUND}"),
-    Ink.DIM: Style.parse(f"#6c7278 on {BACKGROUND}"),
+    Ink.DIM: Style.parse(f"#828990 on {BACKGROUND}"),
     Ink.STRONG: Style.parse(f"bold #ffffff on {BACKGROUND}"),
     Ink.KEY: Style.parse("bold #101214 on #9aa0a6"),
     Ink.OK: Style.parse(f"#5fd38d on {BACKGROUND}"),

@@ -148,7 +148,7 @@ def _notice(session: Session, width: int) -> list[Line]:
 def _notice_lines(session: Session, width: int) -> list[Line]:
     notice = session.notice
     if notice is None:
-        return _last_seen(session)
+        return _last_seen(session, width)
     if notice.outcome is Outcome.REFUSED and notice.refusal is not None:
         why = sentence(notice.refusal.code, notice.refusal.parameters, session.language)
         text = session.say("last.refused", why=why)
@@ -159,14 +159,14 @@ def _notice_lines(session: Session, width: int) -> list[Line]:
     if notice.outcome is Outcome.SAID:
         return [[Span(f" {what}")]]
     ink = Ink.ABNORMAL if notice.key == "step.failed" else Ink.OK
-    line = [Span(" " + session.say("last.accepted", what=what), ink)]
     last = session.view.last if session.view else None
-    if last is not None and last.command == notice.command and session.undo_seconds():
-        line.append(Span(" " + session.say("last.undo", seconds=str(session.undo_seconds()))))
-    return [line]
+    undoable = last is not None and last.command == notice.command
+    return _accepted(
+        session, Span(" " + session.say("last.accepted", what=what), ink), width, undoable=undoable
+    )
 
 
-def _last_seen(session: Session) -> list[Line]:
+def _last_seen(session: Session, width: int) -> list[Line]:
     """Before this terminal did anything: what was done here last, if it can still be taken back."""
     last = session.view.last if session.view else None
     if last is None or not session.undo_seconds():
@@ -177,14 +177,16 @@ def _last_seen(session: Session) -> list[Line]:
     elif key == "step.done" and last.parameters.get("ok") == "not-ok":
         key = "step.failed"
     what = session.say(key, **last.parameters)
-    seconds = str(session.undo_seconds())
     ink = Ink.ABNORMAL if key == "step.failed" else Ink.PLAIN
-    return [
-        [
-            Span(" " + session.say("last.accepted", what=what), ink),
-            Span(" " + session.say("last.undo", seconds=seconds)),
-        ]
-    ]
+    return _accepted(session, Span(" " + session.say("last.accepted", what=what), ink), width, undoable=True)
+
+
+def _accepted(session: Session, what: Span, width: int, *, undoable: bool) -> list[Line]:
+    """What was done, and how to take it back: below, where it does not fit beside."""
+    if not undoable or not session.undo_seconds():
+        return [[what]]
+    undo = Span(" " + session.say("last.undo", seconds=str(session.undo_seconds())))
+    return [[what, undo]] if width_of([what, undo]) <= width else [[what], [undo]]
 
 
 # --- keys -----------------------------------------------------------------------------------------------

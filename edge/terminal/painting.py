@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-
 NARROW = 60
 """Fewer cells than this are the big layout, whatever was chosen."""
 
@@ -105,6 +104,12 @@ def wrap(text: str, width: int, limit: int = 99) -> list[str]:
             last = last[:-1]
         lines = [*lines[: limit - 1], last.rstrip(" ") + "…"]
     return lines
+
+
+def wrap_listed(text: str, width: int, limit: int = 99) -> list[str]:
+    """As :func:`wrap`, for things with `` · `` between them, which are kept whole."""
+    bound = " · ".join(thing.replace(" ", "\u00a0") for thing in text.split(" · "))
+    return [line.replace("\u00a0", " ") for line in wrap(bound, width, limit)]
 
 
 _NEVER_FIRST = "，。；：、？！）” "

@@ -92,7 +92,7 @@ def rows(session: Session, part: PartView, at: int | None, typed: str, width: in
             lines.append([Span("    "), Span(f"✗ {why}", Ink.DANGER)])
         if now and step.kind is not StepKind.INFO and step.kind is not StepKind.CONFIRM:
             text = in_language(step.text, session.language)
-            lines += [[Span(f"    {line}", Ink.DIM)] for line in wrap(text, width - 4, 3) if line]
+            lines += [[Span(f"    {line}")] for line in wrap(text, width - 4, 3) if line]
     start = max(0, min(focus - height // 3, len(lines) - height))
     return lines[start : start + height]
 

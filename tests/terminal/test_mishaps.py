@@ -189,9 +189,17 @@ def test_a_refusal_says_what_to_do_next_on_a_small_screen_too() -> None:
     assert "Fetch the right one and scan it." in words
 
 
-def test_what_makes_a_piece_different_is_never_cut() -> None:
+def test_how_to_take_it_back_is_read_on_a_small_screen_too() -> None:
+    terminal = working()
+    terminal.scan("TOOL-88")
+    terminal.scan("25.6")
+    assert line_with(terminal.screen(40, 15), "→ undo with F9 (20 s)")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 15)])
+def test_what_makes_a_piece_different_is_never_cut(size: tuple[int, int]) -> None:
     terminal = Terminal(made_to_measure("op-1"))
-    words = " ".join(line.strip() for line in terminal.screen())
+    words = " ".join(line.strip() for line in terminal.screen(*size))
     assert " · ".join(["depth 657", "height 815", "shelves 5", "width 946"]) in words
     assert "RAL 7035 light grey" in words and "code lock" in words
 

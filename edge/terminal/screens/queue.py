@@ -18,6 +18,7 @@ from edge.terminal.words import moment
 from protocols.jobs import JobOperation
 from protocols.lifecycles import OperationState, RunState
 
+
 @dataclass(slots=True)
 class QueuePage:
     """``at`` is the operation the cursor starts on; ``""`` the first."""

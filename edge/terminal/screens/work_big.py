@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from edge.quantities import shown
 from edge.refusals import in_language
 from edge.station_view import OperationView
-from edge.terminal.painting import Ink, Line, Span, fit, sides, width_of, wrap
+from edge.terminal.painting import Ink, Line, Span, sides, width_of, wrap, wrap_listed
 from edge.terminal.screens.work_wide import alerts, variant, what_now
 from edge.terminal.session import Session
 from edge.terminal.steps import field, spec
@@ -34,7 +34,7 @@ PIXELS = {"█": (1, 1), "▀": (1, 0), "▄": (0, 1), " ": (0, 0)}
 BLOCKS = {pixels: block for block, pixels in PIXELS.items()}
 NUMBER_LINES = 3
 MAX_SCALE = 3
-TEXT_LINES = 6
+TEXT_LINES, PRODUCT_LINES = 6, 3
 SHORT_VALUE = 8
 
 
@@ -55,11 +55,9 @@ def paint(session: Session, step: int | None, typed: str, width: int, height: in
     remarks = alerts(session, width)[: max(1, height - 7)]
     room = height - 1 - numbered - len(remarks)
     instruction = _instruction(session, step, typed, width, max(1, min(TEXT_LINES, room)))
-    if len(instruction) < room:
-        room, lines = room - 1, [title, product]
-    else:
-        lines = [title]
-    lines += instruction[:room]
+    product = product[: max(0, room - len(instruction))]
+    room -= len(product)
+    lines = [title, *product, *instruction[:room]]
     if part is not None:
         number = f"{shown(view.good)}/{shown(view.operation.quantity)}"
         scrap = session.say("scrap", count=shown(view.scrap)) if view.scrap else ""
@@ -67,7 +65,8 @@ def paint(session: Session, step: int | None, typed: str, width: int, height: in
     return [*lines, *remarks][:height]
 
 
-def _what(session: Session, view: OperationView, width: int) -> tuple[Line, Line]:
+def _what(session: Session, view: OperationView, width: int) -> tuple[Line, list[Line]]:
+    """The title with its order; the product, on lines as they fit."""
     operation = view.operation
     order = f"{operation.order}/{operation.line} "
     title = in_language(operation.title, session.language)
@@ -76,7 +75,7 @@ def _what(session: Session, view: OperationView, width: int) -> tuple[Line, Line
         product = f"{product} · {made_to}"
     return (
         sides([Span(f" {title}", Ink.STRONG)], [Span(order)], width),
-        [Span(f" {fit(product, width - 2)}")],
+        [[Span(f" {line}")] for line in wrap_listed(product, width - 2, PRODUCT_LINES)],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge.quantities import shown
 from edge.refusals import in_language
 from edge.station_view import OperationView, PartView, RunView
-from edge.terminal.painting import Ink, Line, Span, box, fit, sides, wrap
+from edge.terminal.painting import Ink, Line, Span, box, fit, sides, wrap, wrap_listed
 from edge.terminal.session import Session
 from edge.terminal.steps import progress_bar, rows
 from edge.terminal.words import age, moment, unit_word
@@ -130,7 +130,7 @@ def heading(session: Session, view: OperationView, width: int) -> list[Line]:
             [Span(f"{order}   "), Span(f"{'▲ ' if late else ''}{due} ", Ink.ABNORMAL if late else Ink.PLAIN)],
             width,
         ),
-        *([[Span(f" {line}")] for line in wrap(made_to, width - 2, VARIANT_LINES)] if made_to else []),
+        *([[Span(f" {line}")] for line in wrap_listed(made_to, width - 2, VARIANT_LINES)] if made_to else []),
         sides(
             [Span(f" {remake}", Ink.ABNORMAL if remake else Ink.PLAIN), Span(title, Ink.STRONG)],
             [Span("".join(counts)), scrap, Span(" ")],
