@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from protocols.actions import MAX_TEXT
 
@@ -18,6 +18,18 @@ CommandId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")]
 
 Pseudonym = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,16}$")]
 """Stands for a person; never a name."""
+
+_pseudonym: TypeAdapter[str] = TypeAdapter(Pseudonym)
+
+
+def is_pseudonym(text: str) -> bool:
+    """Whether commands may carry this as their actor."""
+    try:
+        _pseudonym.validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 FreeText = Annotated[str, StringConstraints(max_length=MAX_TEXT, strip_whitespace=True)]

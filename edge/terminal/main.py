@@ -31,6 +31,7 @@ def command(
 ) -> None:
     """Open the operator's terminal at a station. Ctrl-Q leaves it."""
     from edge.client import EdgeClient, checked
+    from edge.commands import is_pseudonym
     from edge.terminal.app import TerminalApp
     from edge.terminal.screens.work import WorkPage
     from edge.terminal.session import Session
@@ -39,6 +40,11 @@ def command(
         checked(edge)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--edge") from error
+    if actor and not is_pseudonym(actor):
+        raise typer.BadParameter(
+            f'"{actor}" is no pseudonym: 1 to 16 letters, digits or "-", such as K7; never a name',
+            param_hint="--actor",
+        )
     session = Session(
         station=station,
         url=edge,

@@ -60,7 +60,7 @@ class Notice:
 
 
 BOUNCE = {
-    **{f"f{number}": 600_000 for number in range(1, 13)},
+    **{f"f{number}": 700_000 for number in range(1, 13)},
     "f2": 200_000,
     "f3": 400_000,
     "enter": 400_000,

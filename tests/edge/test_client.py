@@ -25,6 +25,13 @@ def test_a_terminal_is_told_what_an_address_looks_like(url: str, tmp_path: Path)
         command("brake-1", edge=url, token_file=tmp_path / "api.token")
 
 
+@pytest.mark.parametrize("actor", ["Jürgen Müller", "K7 ", "@K7", "a" * 17])
+def test_a_name_is_no_pseudonym(actor: str, tmp_path: Path) -> None:
+    (tmp_path / "api.token").write_text("token")
+    with pytest.raises(typer.BadParameter, match=r"is no pseudonym: 1 to 16 letters, digits or \"-\""):
+        command("brake-1", token_file=tmp_path / "api.token", actor=actor)
+
+
 async def test_a_snapshot_of_another_version_ends_the_terminal_with_what_to_do() -> None:
     async def newer(socket: websockets.ServerConnection) -> None:
         await socket.send('{"station": 7}')

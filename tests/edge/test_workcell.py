@@ -234,7 +234,7 @@ def test_a_run_with_booked_pieces_is_completed_not_aborted() -> None:
 
 def test_a_measurement_that_is_no_number_is_refused() -> None:
     cell, run = opened(station(operation(steps=STEPS)))
-    for value in ("abc", "", "NaN", "Infinity"):
+    for value in ("abc", "", "NaN", "Infinity", "1E99999", "1_000", "4006381333931", "٢٥"):
         assert (
             refusal(cell, asked.DoStep, run=run, operation="op-1", step=2, value=value).code == "not-a-number"
         )
