@@ -130,10 +130,10 @@ class Plant:
         return health is not None and health["link"]["cloud"] and bool(health["link"]["last_ack"])
 
     async def settled(self, *edges: str, seconds: float = READY_S) -> dict[str, dict[str, Any]]:
-        """Wait until all that was there when asked is through, and every action; the edges' health then.
+        """Wait until all that was there when asked is through, samples and actions; the edges' health then.
 
-        Machines go on, so a queue is empty only between two batches, and how old the moment's samples are
-        depends on how busy this computer is.
+        Machines and workers go on, so a queue is empty only between two batches, and how old the moment's
+        samples are depends on how busy this computer is.
         """
         asked = datetime.now(UTC).timestamp() * 1e6
         found: dict[str, dict[str, Any]] = {}
@@ -147,7 +147,7 @@ class Plant:
                 found[edge] = health
                 link = health["link"]
                 through = not link["oldest"] or link["oldest"] >= asked
-                if not (link["cloud"] and through and health["actions"]["queued"] == 0):
+                if not (link["cloud"] and through):
                     return False
             return True
 
