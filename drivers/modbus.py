@@ -40,6 +40,9 @@ class ModbusOptions(Options):
 
     timeout: float = Field(default=1.0, gt=0, le=60, description="seconds to wait for a reply")
     lost_after: int = Field(default=3, ge=1, le=30, description="replies missing in a row before giving up")
+    retry: float = Field(
+        default=300.0, gt=0, le=86_400, description="seconds until refused addresses are asked for again"
+    )
 
 
 MODBUS = DriverType(
@@ -187,6 +190,7 @@ class ModbusDriver(Driver[ModbusOptions]):
         self._codings = {name: coding_of(profile, tag) for name, tag in self._tags.items()}
         self._knowledge = Knowledge()
         self._silent = 0
+        self._answered = False
         self._lane: Lane | None = None
 
     async def connect(self) -> None:
@@ -223,6 +227,7 @@ class ModbusDriver(Driver[ModbusOptions]):
         teller = _Teller(deliver, self.problems)
         clock = asyncio.get_running_loop().time
         start = clock()
+        retry = start + self.config.retry
         for group in queue:
             group.due = start
         try:
@@ -230,6 +235,13 @@ class ModbusDriver(Driver[ModbusOptions]):
                 group = min(queue, key=lambda g: g.due)
                 if (wait := group.due - clock()) > 0:
                     await asyncio.sleep(wait)
+                if clock() >= retry and self._knowledge.illegal:
+                    # A PLC may load its program later than it answers.
+                    self._knowledge.illegal.clear()
+                    for other in queue:
+                        other.polls = None
+                if clock() >= retry:
+                    retry = clock() + self.config.retry
                 await self._round(group, teller)
                 # A round that took longer than the interval skips what it missed instead of rushing.
                 missed = max(0.0, clock() - group.due)
@@ -304,23 +316,28 @@ class ModbusDriver(Driver[ModbusOptions]):
             raise DeviceLost(self.address, str(hangup)) from hangup
         except Refused as refusal:
             self._silent = 0
-            if refusal.code in _REFUSED_RANGE:
-                await self._locate(poll.request)
+            self._answered = True
+            if refusal.code in _REFUSED_RANGE and await self._locate(poll.request):
                 group.polls = None
             else:
                 teller.bad(poll.names, _REASONS.get(refusal.code, Reason.OTHER), str(refusal))
             return
-        self._silent = 0
+        self._silent, self._answered = 0, True
         if len(data) != poll.bytes_due:
             message = f"answered {len(data)} bytes instead of {poll.bytes_due}"
             teller.bad(poll.names, Reason.DEVICE_FAILURE, message)
             return
         teller.readings(*poll.readings(data))
 
-    async def _locate(self, request: Request) -> None:
-        """Halve a refused request until what is illegal in it is known."""
+    async def _locate(self, request: Request) -> bool:
+        """Halve a refused request until what is illegal in it is known.
+
+        False when nothing was learnt, because the device answers a part with silence: the same plan would
+        be refused again, and what it is then said of the request's tags is the refusal.
+        """
         from drivers.modbus_wire import Hangup, Refused, Silence, read_request
 
+        known = len(self._knowledge.illegal) + len(self._knowledge.cuts)
         search = locate(request, self._knowledge)
         attempt = next(search, None)
         while attempt is not None:
@@ -333,19 +350,21 @@ class ModbusDriver(Driver[ModbusOptions]):
                 answered = refusal.code not in _REFUSED_RANGE
             except Silence as silence:
                 self._count_silence(silence)
-                return
+                break
             except Hangup as hangup:
                 raise DeviceLost(self.address, str(hangup)) from hangup
             try:
                 attempt = search.send(answered)
             except StopIteration:
-                return
+                break
+        return len(self._knowledge.illegal) + len(self._knowledge.cuts) > known
 
     def _count_silence(self, silence: DriverError) -> None:
         self._silent += 1
         if self._silent >= self.config.lost_after:
             times = f", {self._silent} times in a row" if self._silent > 1 else ""
-            raise DeviceLost(self.address, f"{silence}{times}")
+            hint = "" if self._answered else f" — is there a unit {self._unit} at this address (?unit=)?"
+            raise DeviceLost(self.address, f"{silence}{times}{hint}")
 
 
 def span_of(name: str, tag: ModbusTag) -> Span:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from typing import Any, cast
 
@@ -17,6 +18,9 @@ from drivers.modbus_profile import ModbusProfile, ModbusTag, Table
 from drivers.profile import AnyProfile
 from drivers.simulator import ProfileServer, zero
 from protocols.values import DataType, Reason, Value
+
+# pymodbus logs a port that is taken; whoever starts the server says so.
+logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
 _SIZE = 0x10000
 _TABLES = {1: Table.COIL, 5: Table.COIL, 15: Table.COIL, 2: Table.DISCRETE, 4: Table.INPUT}
@@ -96,7 +100,7 @@ class ModbusServer(ProfileServer):
         try:
             await server.serve_forever(background=True)
         except RuntimeError:
-            raise OSError(f"cannot listen on {self.host}:{self.port} — is the port taken?") from None
+            raise OSError("the port is taken, or the address is not one of this machine") from None
         self._server = server
         self.port = cast("Any", server.transport).sockets[0].getsockname()[1]
 

@@ -15,25 +15,30 @@ from typing import Any
 
 from asyncua import ua
 from asyncua.client.client import Client
-from asyncua.crypto import security_policies
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors._base import UaError
-from cryptography import x509
 
 from drivers.driver import (
-    ConnectError,
     Deliver,
     DeviceLost,
     Identity,
     WriteFailed,
     WriteRefused,
     WriteUnknown,
-    unreachable,
 )
-from drivers.opcua_options import OpcuaOptions, SecurityPolicy
+from drivers.opcua_connection import connect
+from drivers.opcua_options import OpcuaOptions
 from drivers.opcua_profile import NodeAddress, OpcuaProfile
-from drivers.opcua_values import VARIANTS, Mismatch, converter, microseconds, raw_value, reason_of
+from drivers.opcua_values import (
+    VARIANTS,
+    Mismatch,
+    OutsideRange,
+    converter,
+    microseconds,
+    raw_value,
+    reason_of,
+)
 from drivers.profile import Tag
 from protocols.values import Quality, Reading, Reason, Value
 
@@ -41,23 +46,19 @@ from protocols.values import Quality, Reading, Reason, Value
 logging.getLogger("asyncua.client").setLevel(logging.CRITICAL)
 
 _BATCH = 500
-"""Nodes in one request."""
+"""Nodes in one request, where the server does not say that it takes fewer."""
 _RETRY_S = 30.0
 """Seconds until nodes that the server refused are asked for again: a PLC may load its program later."""
 _KEEP_ALIVE_S = 2.0
 """Seconds between the server's signs of life while no value changes."""
 
+_LIMITS = (
+    ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
+    ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
+)
+
 _make = tuple.__new__
 _GOOD, _NONE = Quality.GOOD, Reason.NONE
-
-_NEXT_STEPS = {
-    "BadUserAccessDenied": "check username and password in the device's options",
-    "BadIdentityTokenRejected": "check username and password in the device's options",
-    "BadIdentityTokenInvalid": "check username and password in the device's options",
-    "BadCertificateUntrusted": "trust our certificate on the server",
-    "BadSecurityChecksFailed": "trust our certificate on the server and check its clock",
-    "BadTooManySessions": "close another client: the server takes no more sessions",
-}
 
 
 class _Group:
@@ -98,6 +99,7 @@ class Session:
         self._problems = problems
         self._nodes: dict[str, ua.NodeId] = {}
         self._lost: asyncio.Future[str] | None = None
+        self._read_batch = self._monitor_batch = _BATCH
         # asyncua's own probe is a second line: ours watches that data flows, not only that reads work.
         self._client = Client(address, timeout=options.timeout, watchdog_intervall=options.watchdog)
         self._client.connection_lost_callback = self._on_lost
@@ -110,47 +112,24 @@ class Session:
             ConnectError: with what to change.
         """
         self._lost = asyncio.get_running_loop().create_future()
-        client, options = self._client, self._options
-        if options.username is not None:
-            client.set_user(options.username)
-        if options.password is not None:
-            client.set_password(options.password.get_secret_value())
-        for file in (options.certificate, options.private_key, options.server_certificate):
-            if file is not None and not file.is_file():
-                raise ConnectError(self._address, f"there is no file {file}", "check the device's options")
-        try:
-            if options.security is not SecurityPolicy.NONE:
-                client.application_uri = _application_uri(options) or client.application_uri
-                await client.set_security(
-                    getattr(security_policies, f"SecurityPolicy{options.security}"),
-                    str(options.certificate),
-                    str(options.private_key),
-                    server_certificate=str(options.server_certificate),
-                    mode=getattr(ua.MessageSecurityMode, options.mode),
-                )
-            await client.connect()
+
+        async def look_up() -> None:
+            await self._ask_limits()
             await self._resolve()
-        except OSError as error:
-            raise unreachable(self._address, error, options.timeout) from error
-        except UaError as error:
-            name = type(error).__name__
-            cause = str(error) or name
-            next_step = _NEXT_STEPS.get(name, "check security, certificate and user in the options")
-            raise ConnectError(
-                self._address, f"{name}: {cause}" if name not in cause else cause, next_step
-            ) from error
-        except ValueError as error:
-            raise ConnectError(self._address, str(error), "check the certificate and key files") from error
+
+        await connect(self._client, self._address, self._options, look_up)
 
     async def close(self) -> None:
         """Log out if the server still answers, and let go of the socket in any case."""
         if self._lost is not None and self._lost.done():
             self._client.disconnect_socket()
         # A server that is gone cannot be logged out from: that is no news here.
-        with contextlib.suppress(TimeoutError, OSError, UaError):
-            async with asyncio.timeout(self._options.timeout):
-                await self._client.disconnect()
-        self._client.disconnect_socket()
+        try:
+            with contextlib.suppress(TimeoutError, OSError, UaError):
+                async with asyncio.timeout(self._options.timeout):
+                    await self._client.disconnect()
+        finally:
+            self._client.disconnect_socket()
 
     async def _on_lost(self, error: Exception) -> None:
         self._give_up(str(error) or type(error).__name__)
@@ -159,14 +138,28 @@ class Session:
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(cause)
 
-    async def _resolve(self) -> None:
+    async def _ask_limits(self) -> None:
+        """How many nodes the server takes in one request (OPC 10000-5, 6.3.11); small PLCs take few."""
+        nodes = [ua.NodeId(ua.Int32(number)) for number in _LIMITS]
+        found = await self._client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
+        limits = [value.Value.Value if value.Value is not None else None for value in found]
+        self._read_batch, self._monitor_batch = (
+            min(_BATCH, limit) if isinstance(limit, int) and limit > 0 else _BATCH for limit in limits
+        )
+
+    async def _resolve(self) -> list[str]:
+        """Look up the nodes of tags that have none yet; the names of those found now."""
         uris = await self._client.get_namespace_array()
-        for name, place in self._places.items():
-            node = _node_id(place, uris)
+        found = []
+        for name in [name for name in self._places if name not in self._nodes]:
+            node = _node_id(self._places[name], uris)
             if node is None:
-                self._problems[name] = f'the server has no namespace "{place.uri}"'
+                self._problems[name] = f'the server has no namespace "{self._places[name].uri}"'
             else:
+                self._problems.pop(name, None)
                 self._nodes[name] = node
+                found.append(name)
+        return found
 
     def _missing(self, names: Sequence[str]) -> list[Reading]:
         """Readings of tags whose namespace the server does not have."""
@@ -184,24 +177,29 @@ class Session:
         """
         if self._lost is None:
             raise DeviceLost(self._address, "not connected")
-        if missing := self._missing(names):
+        missing = self._missing(names)
+        if missing:
             deliver(missing)
-        groups: dict[float, list[str]] = {}
-        for name in names:
-            if name in self._nodes:
-                groups.setdefault(self._tags[name].sampling, []).append(name)
+        missing_names = [reading.path for reading in missing]
         try:
-            groups_made = [
-                await self._subscribe(interval, members, deliver) for interval, members in groups.items()
-            ]
-            await self._watch(groups_made, self._lost)
+            groups = await self._subscribe_all([name for name in names if name in self._nodes], deliver)
+            await self._watch(groups, self._lost, set(missing_names), deliver)
         except TimeoutError:
             raise DeviceLost(self._address, f"no answer within {self._options.timeout:g} s") from None
         except (OSError, UaError) as error:
             raise DeviceLost(self._address, f"cannot subscribe: {error}") from error
 
-    async def _watch(self, groups: Sequence[_Group], lost: asyncio.Future[str]) -> None:
-        """Until the connection is lost or falls silent; asks again for refused nodes meanwhile."""
+    async def _subscribe_all(self, names: Sequence[str], deliver: Deliver) -> list[_Group]:
+        """One subscription for each sampling interval."""
+        groups: dict[float, list[str]] = {}
+        for name in names:
+            groups.setdefault(self._tags[name].sampling, []).append(name)
+        return [await self._subscribe(interval, members, deliver) for interval, members in groups.items()]
+
+    async def _watch(
+        self, groups: list[_Group], lost: asyncio.Future[str], missing: set[str], deliver: Deliver
+    ) -> None:
+        """Until the connection is lost or falls silent; asks again for refused nodes and namespaces."""
         clock = asyncio.get_running_loop().time
         retry = clock() + _RETRY_S
         while True:
@@ -216,6 +214,10 @@ class Session:
             if clock() >= retry:
                 for group in groups:
                     await self._monitor(group)
+                if missing:
+                    found = [name for name in await self._resolve() if name in missing]
+                    missing.difference_update(found)
+                    groups += await self._subscribe_all(found, deliver)
                 retry = clock() + _RETRY_S
 
     async def _subscribe(self, interval: float, names: Sequence[str], deliver: Deliver) -> _Group:
@@ -240,8 +242,10 @@ class Session:
                 deliver(readings)
 
         parameters = ua.CreateSubscriptionParameters()
-        parameters.RequestedPublishingInterval = interval * 1000
-        parameters.RequestedMaxKeepAliveCount = max(1, round(_KEEP_ALIVE_S / interval))
+        # Tags that are sampled rarely still show every few seconds that the server is alive.
+        publishing = min(interval, _KEEP_ALIVE_S)
+        parameters.RequestedPublishingInterval = publishing * 1000
+        parameters.RequestedMaxKeepAliveCount = max(1, round(_KEEP_ALIVE_S / publishing))
         parameters.RequestedLifetimeCount = 10 * parameters.RequestedMaxKeepAliveCount
         parameters.MaxNotificationsPerPublish = 10_000
         parameters.PublishingEnabled = True
@@ -256,8 +260,8 @@ class Session:
     async def _monitor(self, group: _Group) -> None:
         """Ask for the items that are not monitored yet; what the server refuses is said once."""
         waiting = sorted(group.waiting)
-        for start in range(0, len(waiting), _BATCH):
-            batch = waiting[start : start + _BATCH]
+        for start in range(0, len(waiting), self._monitor_batch):
+            batch = waiting[start : start + self._monitor_batch]
             parameters = ua.CreateMonitoredItemsParameters()
             parameters.SubscriptionId = group.subscription
             parameters.ItemsToCreate = [self._item(group, handle) for handle in batch]
@@ -296,8 +300,8 @@ class Session:
         known = [name for name in dict.fromkeys(names) if name in self._nodes]
         session = self._client.uaclient.session
         try:
-            for start in range(0, len(known), _BATCH):
-                batch = known[start : start + _BATCH]
+            for start in range(0, len(known), self._read_batch):
+                batch = known[start : start + self._read_batch]
                 nodes = [self._nodes[name] for name in batch]
                 values = await session.read_attributes(nodes, AttributeIds.Value)
                 for name, value in zip(batch, values, strict=True):
@@ -354,6 +358,9 @@ class Session:
         value = data.Value.Value if data.Value is not None else None
         try:
             converted = convert(value)
+        except OutsideRange as error:
+            self._problems[name] = str(error)
+            return Reading(name, None, Quality.BAD, Reason.OUT_OF_RANGE, microseconds(data.SourceTimestamp))
         except Mismatch:
             kind = "nothing" if value is None else f"{data.Value.VariantType.name} {type(value).__name__}"
             self._problems[name] = f"the server sends {kind}, the profile says {self._tags[name].type}"
@@ -372,21 +379,6 @@ class Session:
     def _bad(self, name: str, status: ua.StatusCode, time: int | None = None) -> Reading:
         self._problems[name] = f"{status.name}: {status.doc}"
         return Reading(name, None, Quality.BAD, reason_of(status.value), time)
-
-
-def _application_uri(options: OpcuaOptions) -> str | None:
-    """The URI in our certificate: servers compare it with the one a client says it has."""
-    if options.certificate is None:
-        return None
-    data = options.certificate.read_bytes()
-    pem = data.lstrip().startswith(b"-----")
-    certificate = x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return None
-    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    return uris[0] if uris else None
 
 
 def _node_id(place: NodeAddress, uris: Sequence[str]) -> ua.NodeId | None:

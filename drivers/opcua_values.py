@@ -10,7 +10,7 @@ from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from drivers.profile import Tag
-from drivers.scaling import FLOATS, raw_number, scaler
+from drivers.scaling import FLOATS, raw_number, scaler, whole_range
 from protocols.values import DataType, Reason, Value
 
 VARIANTS = {
@@ -60,16 +60,27 @@ class Mismatch(Exception):
     """A value that is not of its tag's type."""
 
 
+class OutsideRange(Mismatch):
+    """A whole number that its tag's type does not hold."""
+
+
 def _boolean(value: Any) -> Value:
     if isinstance(value, bool):
         return value
     raise Mismatch
 
 
-def _whole(value: Any) -> Value:
-    if isinstance(value, int) and not isinstance(value, bool):
+def _whole(kind: DataType) -> Callable[[Any], Value]:
+    low, high = whole_range(kind)
+
+    def convert(value: Any) -> Value:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise Mismatch
+        if not low <= value <= high:
+            raise OutsideRange(f"the server sends {value}, a {kind} holds {low} to {high}")
         return int(value)
-    raise Mismatch
+
+    return convert
 
 
 def _real(value: Any) -> Value:
@@ -98,7 +109,7 @@ def converter(tag: Tag) -> Callable[[Any], Value]:
         return _text
     if tag.type is DataType.BOOL:
         return _boolean
-    plain = _real if tag.type in FLOATS else _whole
+    plain = _real if tag.type in FLOATS else _whole(tag.type)
     if not tag.scaled:
         return plain
     scale = scaler(tag.scale, tag.offset)

@@ -103,6 +103,48 @@ async def test_a_device_with_a_smaller_limit_than_the_profile_says_is_learnt() -
         assert {r.value for r in readings} == {9}
 
 
+async def test_an_address_that_becomes_legal_is_found_again() -> None:
+    model = profile(block(20))
+    server = ModbusServer(model)
+    server.illegal.add((Table.HOLDING, 7))
+    async with server, streaming(driver(server.url, model, retry=0.2)) as (received, _):
+        await received.until(lambda: bool(received.of("r7")), "the refusal")
+        rounds = len(received.of("r0"))
+        await received.until(lambda: len(received.of("r0")) >= rounds + 10, "more rounds")
+        assert len(received.of("r7")) == 1, "a lasting refusal is said once"
+        server.illegal.clear()
+        server.set("r7", 77)
+        await received.until(lambda: received.of("r7")[-1].value == 77, "r7 = 77")
+
+
+async def test_a_device_that_refuses_a_request_and_keeps_silent_on_its_parts_starves_nobody() -> None:
+    async def behave(frame: Frame, writer: asyncio.StreamWriter) -> None:
+        start, size = struct.unpack(">HH", frame[2][1:5])
+        if start >= 500:
+            writer.write(registers(frame, 9))
+        elif size == 10:
+            writer.write(reply(frame, bytes([0x83, 2])))
+
+    far = {"far": {"address": "holding:500"}}
+    slow = {"slow": {"address": "holding:600", "sampling": 0.2}}
+    model = profile({**block(10), **far, **slow})
+    async with device(behave) as address:
+        made = driver(address, model, timeout=0.05, lost_after=3)
+        async with streaming(made) as (received, task):
+            await received.until(lambda: len(received.of("far")) >= 3 and bool(received.of("slow")), "both")
+            assert not task.done()
+    assert [r.reason for r in received.of("r3")] == [Reason.ILLEGAL_ADDRESS]
+
+
+async def test_a_unit_that_never_answers_is_asked_about() -> None:
+    model = profile(block(3))
+    async with ModbusServer(model) as server:
+        address = server.url.replace("unit=1", "unit=9")
+        async with driver(address, model, timeout=0.05, lost_after=1) as reader:
+            with pytest.raises(DeviceLost, match=r"is there a unit 9 at this address \(\?unit=\)"):
+                await reader.read(["r0"])
+
+
 async def test_other_exceptions_mark_the_tags_and_the_stream_goes_on() -> None:
     model = profile({"a": {"address": "holding:0"}, "b": {"address": "holding:500"}})
     async with ModbusServer(model) as server, streaming(driver(server.url, model)) as (received, task):

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 from asyncua import ua
+from asyncua.server.internal_session import InternalSession
+from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.uaerrors import BadTooManyOperations
 
 from drivers.contract import Received
 from drivers.driver import ConnectError, DeviceLost, WriteFailed
@@ -158,6 +161,79 @@ async def test_a_node_that_appears_later_is_found(monkeypatch: pytest.MonkeyPatc
         await server._server.nodes.objects.add_variable(node, "later", ua.Variant(9, ua.VariantType.Int32))
         await received.until(lambda: received.of("later")[-1].value == 9, "later = 9")
     assert [r.quality for r in received.of("later")] == [Quality.BAD, Quality.GOOD]
+
+
+async def test_a_namespace_that_appears_later_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.opcua_session._RETRY_S", 0.3)
+    model = profile({"good": {}, "later": {"address": "nsu=urn:loaded-later;s=later"}})
+    shown = OpcuaServer(profile({"good": {}}))
+    async with shown as server, streaming(driver(server.url, model)) as (received, task):
+        await received.until(lambda: bool(received.of("later")), "the refusal")
+        assert server._server is not None
+        number = await server._server.register_namespace("urn:loaded-later")
+        node = ua.NodeId("later", number)  # type: ignore[arg-type]
+        await server._server.nodes.objects.add_variable(node, "later", ua.Variant(9, ua.VariantType.Int32))
+        await received.until(lambda: received.of("later")[-1].value == 9, "later = 9")
+        assert not task.done()
+    assert received.of("later")[0].reason is Reason.ILLEGAL_ADDRESS
+    assert [r.quality for r in received.of("good")] == [Quality.GOOD], "nobody else was disturbed"
+
+
+async def test_a_server_that_takes_few_nodes_in_one_request_is_asked_for_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    create = InternalSession.create_monitored_items
+
+    async def create_few(self: InternalSession, params: Any) -> Any:
+        asked.append(len(params.ItemsToCreate))
+        if asked[-1] > 7:
+            raise BadTooManyOperations
+        return await create(self, params)
+
+    monkeypatch.setattr(InternalSession, "create_monitored_items", create_few)
+    model = profile({f"t{n}": {} for n in range(20)})
+    async with OpcuaServer(model) as server:
+        assert server._server is not None
+        for number in (
+            ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
+            ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
+        ):
+            limit = server._server.get_node(ua.NodeId(ua.Int32(number)))
+            await limit.write_value(ua.Variant(7, ua.VariantType.UInt32))
+        async with streaming(driver(server.url, model)) as (received, _):
+            await received.until(lambda: len({r.path for r in received.readings}) == 20, "every tag")
+            assert {r.quality for r in received.readings} == {Quality.GOOD}
+        assert asked == [7, 7, 6]
+
+
+async def test_tags_that_are_sampled_rarely_do_not_hide_that_the_server_is_silent() -> None:
+    model = profile({"rare": {"sampling": 3600}})
+    async with (
+        OpcuaServer(model) as server,
+        streaming(driver(server.url, model, watchdog=1)) as (received, task),
+    ):
+        await received.until(lambda: bool(received.readings), "the first value")
+        server.silent = True
+        await asyncio.wait([task], timeout=30)
+        assert task.done()
+        assert isinstance(task.exception(), DeviceLost)
+
+
+async def test_whole_numbers_are_exact_or_said_to_be_outside_the_range() -> None:
+    wide = {"address": "ns=1;s=wide", "sampling": 0.05}
+    shown = profile({"wide": wide | {"type": "uint64"}, "low": {"type": "int64"}})
+    model = profile(
+        {"wide": wide | {"type": "uint64"}, "narrow": wide | {"type": "int32"}, "low": {"type": "int64"}}
+    )
+    async with OpcuaServer(shown) as server:
+        server.update({"wide": 2**64 - 1, "low": -(2**63)})
+        reader = driver(server.url, model)
+        async with reader:
+            wide_one, narrow, low = await reader.read(["wide", "narrow", "low"])
+    assert (wide_one.value, low.value) == (2**64 - 1, -(2**63))
+    assert (narrow.value, narrow.quality, narrow.reason) == (None, Quality.BAD, Reason.OUT_OF_RANGE)
+    assert "a int32 holds -2147483648 to 2147483647" in reader.problems["narrow"]
 
 
 async def test_a_quiet_server_is_alive_as_long_as_it_says_so() -> None:
