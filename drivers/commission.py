@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,7 +55,8 @@ def find_profile(name: str) -> Path:
     if name.removesuffix(".yaml") in known:
         return known[name.removesuffix(".yaml")]
     hint = nearest(name, known)
-    raise _fail(f'no profile file or name "{name}"' + (f" — did you mean {hint}?" if hint else ""))
+    tail = f"did you mean {hint}?" if hint else f"there are {', '.join(known)}, or any file"
+    raise _fail(f'no profile file or name "{name}" — {tail}')
 
 
 def _profile(name: str) -> AnyProfile:
@@ -88,20 +89,69 @@ def list_drivers(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A driver, e.g. modbus.")], as_json: AsJson = False
+    name: Annotated[str, typer.Argument(help="A driver, e.g. modbus, or a profile, e.g. example/press.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Show a driver: its options with their defaults, and an address as an example."""
-    kind = _driver(name)
-    schema = kind.config.model_json_schema()
-    if as_json:
-        typer.echo(json.dumps({"name": kind.name, "example": kind.example, "options": schema}, indent=2))
+    """Show a driver (address, options, keys of its profiles), or a profile to start your own from.
+
+    With --json a driver comes with the JSON Schema of its profiles, for editors.
+    """
+    if name not in driver_names() and name.removesuffix(".yaml") in find_profiles(PROFILES):
+        typer.echo(find_profile(name).read_text(encoding="utf-8"), nl=False)
         return
-    typer.echo(f"{kind.name}  {kind.summary}\naddress  {kind.example}\noptions")
-    rows = []
-    for option, about in schema.get("properties", {}).items():
-        default = "required" if option in schema.get("required", ()) else json.dumps(about.get("default"))
-        rows.append((f"  {option}", default, about.get("description", "")))
-    typer.echo(_columns(rows) if rows else "  none")
+    kind = _driver(name)
+    options, profile = kind.config.model_json_schema(), kind.profile.model_json_schema()
+    if as_json:
+        shown = {"name": kind.name, "example": kind.example, "options": options, "profile": profile}
+        typer.echo(json.dumps(shown, indent=2))
+        return
+    typer.echo(f"{kind.name}  {kind.summary}\naddress  {kind.example}\noptions of a device (site.yaml)")
+    typer.echo(_columns(_keys(options, options)) or "  none")
+    typer.echo("keys of a profile")
+    typer.echo(_columns(_keys(profile, profile)))
+
+
+def _keys(part: dict[str, Any], schema: dict[str, Any], under: str = "") -> Iterator[tuple[str, str, str]]:
+    """Every key below a part of a JSON Schema: name, default, and what it holds."""
+    for name, about in part.get("properties", {}).items():
+        default = "required" if name in part.get("required", ()) else json.dumps(about.get("default"))
+        inner, dots = _inner(about, schema)
+        if inner is not None:
+            yield (
+                f"  {under}{name}",
+                "required" if default == "required" else "",
+                about.get("description", ""),
+            )
+            yield from _keys(inner, schema, f"{under}{name}.{dots}")
+            continue
+        words = [about.get("description", ""), _allowed(about, schema)]
+        yield f"  {under}{name}", default, ": ".join(word for word in words if word)
+
+
+def _inner(about: dict[str, Any], schema: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
+    """The mapping that a key holds, and what stands for its free names, if any."""
+    for way in (about, *about.get("anyOf", ())):
+        found = _resolved(way, schema)
+        if "properties" in found:
+            return found, ""
+        more = [found.get("additionalProperties"), *found.get("patternProperties", {}).values()]
+        for value in more:
+            if isinstance(value, dict) and "properties" in _resolved(value, schema):
+                return _resolved(value, schema), "*."
+    return None, ""
+
+
+def _allowed(about: dict[str, Any], schema: dict[str, Any]) -> str:
+    for way in (about, *about.get("anyOf", ())):
+        if found := _resolved(way, schema).get("enum"):
+            return ", ".join(map(str, found))
+    return ""
+
+
+def _resolved(part: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    reference = part.get("$ref", "").rpartition("/")[2]
+    found: dict[str, Any] = schema.get("$defs", {}).get(reference, part)
+    return found
 
 
 def _driver(name: str) -> DriverType:
@@ -118,6 +168,8 @@ def check(
 ) -> None:
     """Check profiles: every mistake at once, with its place and what would be right."""
     paths = [found for file in files for found in (sorted(file.rglob("*.yaml")) if file.is_dir() else [file])]
+    if not paths:
+        raise _fail(f"no file named *.yaml below {', '.join(map(str, files))}")
     problems: list[Problem] = []
     tags = 0
     for path in paths:
@@ -138,7 +190,7 @@ def check(
         if problems:
             typer.echo(str(DocumentError(problems)))
         typer.echo(f"{_count(len(problems), 'error')}, {_count(tags, 'tag')} checked")
-    if problems or not paths:
+    if problems:
         raise typer.Exit(1)
 
 
@@ -159,7 +211,9 @@ def simulate(
     try:
         asyncio.run(_serve(loaded, host, port))
     except OSError as error:
-        raise _fail(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        raise _fail(
+            f"cannot listen on {host}:{port}: {error.strerror or error} — try another --port"
+        ) from None
     except KeyboardInterrupt:
         typer.echo("stopped")
 
@@ -187,6 +241,9 @@ def read_once(
     try:
         driver = _driver(loaded.protocol).create(url, loaded, options)
         readings = asyncio.run(_read(driver))
+    except DocumentError as error:
+        wrong = "\n".join(f"--option {problem.text}" for problem in error.problems)
+        raise _fail(f"{wrong}\nwhat there is: onelot driver show {loaded.protocol}") from None
     except (ValueError, DriverError) as error:
         raise _fail(str(error)) from None
     if as_json:

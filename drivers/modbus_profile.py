@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from drivers.profile import Part, Profile, Tag, WordOrder
-from protocols.documents import Finding, Findings, nearest
+from drivers.profile import Part, Profile, Tag, WordOrder, mapping
+from protocols.documents import Finding, nearest
 from protocols.values import DataType
 
 
@@ -38,7 +38,7 @@ class Address(NamedTuple):
 _PREFIX = {"0": Table.COIL, "1": Table.DISCRETE, "3": Table.INPUT, "4": Table.HOLDING}
 _FORMS = "write holding:100, input:7, coil:3, discrete:2 (from 0) or 40001, 30001, 10001, 00001 (from 1)"
 
-_REGISTERS = {
+_REGISTERS: dict[str, int] = {
     DataType.BOOL: 1,
     DataType.INT16: 1,
     DataType.UINT16: 1,
@@ -49,6 +49,13 @@ _REGISTERS = {
     DataType.UINT64: 4,
     DataType.FLOAT64: 4,
 }
+
+
+def _registers(kind: Any, length: Any) -> int:
+    """How many registers a type takes; 1 for what is no type, said where it stands."""
+    if kind == DataType.STRING:
+        return (length + 1) // 2 if isinstance(length, int) else 1
+    return _REGISTERS.get(kind, 1) if isinstance(kind, str) else 1
 
 
 def parse_address(text: str) -> Address:
@@ -99,9 +106,7 @@ class ModbusTag(Tag):
     @property
     def registers(self) -> int:
         """How many registers (or, in a table of bits, bits) the value takes."""
-        if self.type is DataType.STRING:
-            return ((self.length or 1) + 1) // 2
-        return _REGISTERS[self.type]
+        return _registers(self.type, self.length)
 
     def _findings(self) -> Iterator[Finding]:
         yield from super()._findings()
@@ -137,17 +142,14 @@ class ModbusProfile(Profile[ModbusTag]):
 
     modbus: ModbusDefaults = ModbusDefaults()
 
-    @model_validator(mode="after")
-    def _fits_requests(self) -> ModbusProfile:
-        most = self.modbus.max_registers
-        findings = [
-            Finding(("tags", name), f"{tag.registers} registers are more than max_registers {most}")
-            for name, tag in self.tags.items()
-            if tag.registers > most
-        ]
-        if findings:
-            raise Findings(findings)
-        return self
+    @classmethod
+    def cross_check(cls, data: Any) -> Iterator[Finding]:
+        yield from super().cross_check(data)
+        most = mapping(mapping(data).get("modbus")).get("max_registers", 125)
+        for name, tag in mapping(mapping(data).get("tags")).items():
+            size = _registers(mapping(tag).get("type"), mapping(tag).get("length"))
+            if isinstance(most, int) and size > most > 0:
+                yield Finding(("tags", name), f"{size} registers are more than max_registers {most}")
 
     def word_order(self, tag: ModbusTag) -> WordOrder:
         """The order that holds for a tag."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from drivers.profile import Part, Profile, Tag
-from protocols.documents import Finding, Findings
+from drivers.profile import Part, Profile, Tag, mapping
+from protocols.documents import Finding
 
 _FORM = re.compile(r"(?:nsu=(?P<uri>.+);|ns=(?P<index>\d{1,5});)?(?P<kind>[isg])=(?P<id>.+)", re.DOTALL)
 _FORMS = "write nsu=urn:acme:press;s=State, ns=1;s=State or i=2258"
@@ -76,17 +77,19 @@ class OpcuaProfile(Profile[OpcuaTag]):
 
     opcua: OpcuaDefaults = OpcuaDefaults()
 
-    @model_validator(mode="after")
-    def _namespaces_exist(self) -> OpcuaProfile:
-        count = len(self.opcua.namespaces)
-        findings = [
-            Finding(("tags", name, "address"), f"ns={tag.node.number}, but opcua.namespaces has only {count}")
-            for name, tag in self.tags.items()
-            if count and tag.node.uri is None and tag.node.number > count
-        ]
-        if findings:
-            raise Findings(findings)
-        return self
+    @classmethod
+    def cross_check(cls, data: Any) -> Iterator[Finding]:
+        yield from super().cross_check(data)
+        namespaces = mapping(mapping(data).get("opcua")).get("namespaces")
+        count = len(namespaces) if isinstance(namespaces, list | tuple) else 0
+        for name, tag in mapping(mapping(data).get("tags")).items():
+            try:
+                node = parse_node(str(mapping(tag).get("address")))
+            except ValueError:
+                continue  # said where the address stands
+            if count and node.uri is None and node.number > count:
+                message = f"ns={node.number}, but opcua.namespaces has only {count}"
+                yield Finding(("tags", name, "address"), message)
 
     def place(self, tag: OpcuaTag) -> NodeAddress:
         """A tag's node; ``ns=1`` becomes the first of the profile's namespaces where it lists any."""

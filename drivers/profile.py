@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from drivers.scaling import FLOATS
 from protocols.documents import Finding, Findings, nearest, not_one_of, quoted
 from protocols.states import ItemState, OperationMode
 from protocols.values import DataType, Value
@@ -78,7 +79,7 @@ class WordOrder(StrEnum):
 class Part(BaseModel):
     """Anything in a profile: unknown keys are errors, nothing changes once it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FirmwareRange(Part):
@@ -145,6 +146,10 @@ class WriteRule(Part):
         return None
 
 
+_NO_NUMBERS = (DataType.BOOL, DataType.STRING)
+_ONCE = (Role.STATE, Role.PART_COUNT)
+"""Roles that one tag of a machine has: two would contradict each other."""
+
 TagName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+([./-][A-Za-z0-9_]+)*$", max_length=128)]
 """The name of a tag below its device: words joined by ``/``, ``.`` or ``-``."""
 
@@ -193,6 +198,18 @@ class Tag(Part):
             yield Finding(("length",), f"only a string has a length, not a {self.type}")
         if self.deadband and self.deadband_percent:
             yield Finding(("deadband_percent",), "either deadband or deadband_percent, not both")
+        if self.type in _NO_NUMBERS:
+            bands = {"deadband": self.deadband, "deadband_percent": self.deadband_percent}
+            for name in (name for name, band in bands.items() if band):
+                yield Finding((name,), f"a {self.type} has no deadband: every change is sent")
+        if self.enum is not None and (self.scaled or self.type in (DataType.STRING, *FLOATS)):
+            kind = "scaled value" if self.scaled else self.type
+            yield Finding(("enum",), f"words stand for whole numbers or bools, not for a {kind}")
+        if self.role is Role.STATE and self.value_type in FLOATS:
+            why = "remove scale and offset" if self.scaled else "use a whole number, a bool or text"
+            yield Finding(("role",), f"a {self.value_type} cannot be looked up in states — {why}")
+        if self.role in (Role.PART_COUNT, Role.SCRAP_COUNT) and self.type in _NO_NUMBERS:
+            yield Finding(("role",), f"a {self.role} is a number, not a {self.type}")
 
     @property
     def scaled(self) -> bool:
@@ -245,29 +262,41 @@ class Profile(Part, Generic[T]):
     @classmethod
     def cross_check(cls, data: Any) -> Iterator[Finding]:
         """What does not belong together in a profile's plain data, whose parts may be wrong themselves."""
-        tags = {str(name): _mapping(tag) for name, tag in _mapping(_mapping(data).get("tags")).items()}
-        for name, rule in _mapping(_mapping(data).get("writes")).items():
+        tags = {str(name): mapping(tag) for name, tag in mapping(mapping(data).get("tags")).items()}
+        for name, rule in mapping(mapping(data).get("writes")).items():
             if name not in tags:
                 yield Finding(("writes", name), _no_tag(name, tags))
             elif tags[name].get("access", Access.READ) == Access.READ:
                 yield Finding(("writes", name), f'tag "{name}" has access read — set access: read-write')
-            needed = _mapping(_mapping(rule).get("precondition")).get("tag")
+            needed = mapping(mapping(rule).get("precondition")).get("tag")
             where = ("writes", name, "precondition", "tag")
             if needed is not None and needed not in tags:
                 yield Finding(where, _no_tag(needed, tags))
             elif needed is not None and tags[needed].get("access") == Access.WRITE:
                 yield Finding(where, f'tag "{needed}" cannot be read')
-        yield from cls._check_states(_mapping(_mapping(data).get("states")), tags)
+            yield from _unfit(("writes", name), mapping(rule), tags)
+        yield from _doubles(tags)
+        yield from cls._check_states(mapping(mapping(data).get("states")), tags)
 
     @staticmethod
     def _check_states(states: Mapping[Any, Any], tags: Mapping[str, Mapping[Any, Any]]) -> Iterator[Finding]:
         state = next((tag for tag in tags.values() if tag.get("role") == Role.STATE), None)
         if states and state is None:
             yield Finding(("states",), "no tag has the role state, so no value can be looked up here")
-        words = {str(word) for word in _mapping((state or {}).get("enum")).values()}
+        if state is None:
+            return
+        words = {str(word) for word in mapping(state.get("enum")).values()}
+        is_text = state.get("type") == DataType.STRING
         for raw in states:
             if isinstance(raw, str) and words and raw not in words:
                 yield Finding(("states", raw), not_one_of(raw, sorted(words)))
+            elif isinstance(raw, str) and not (words or is_text):
+                message = (
+                    f'"{raw}" is no word of it: give the tag with role state an enum, or write its number'
+                )
+                yield Finding(("states", raw), message)
+            elif is_text and not isinstance(raw, str):
+                yield Finding(("states", raw), "the state is a string: put its text in quotes")
 
     def tag_with(self, role: Role) -> str | None:
         """The name of the first tag with a role."""
@@ -282,8 +311,54 @@ class Profile(Part, Generic[T]):
         return found
 
 
-def _mapping(value: Any) -> Mapping[Any, Any]:
+def mapping(value: Any) -> Mapping[Any, Any]:
+    """A value of plain data where a mapping belongs; an empty one when it is none."""
     return value if isinstance(value, Mapping) else {}
+
+
+def _unfit(
+    where: tuple[str, str], rule: Mapping[Any, Any], tags: Mapping[str, Mapping[Any, Any]]
+) -> Iterator[Finding]:
+    """Limits and values of a write that its tag, or the tag it depends on, can never have."""
+    kind = tags.get(where[1], {}).get("type")
+    low, high = rule.get("min"), rule.get("max")
+    limits = {"min": low, "max": high}
+    for name in (n for n, limit in limits.items() if limit is not None and kind in _NO_NUMBERS):
+        yield Finding((*where, name), f"only a number has limits, not a {kind}")
+    if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+        yield Finding((*where, "max"), f"{high:g} is below min {low:g}: nothing could be written")
+    allowed = rule.get("allowed")
+    for number, value in enumerate(allowed if isinstance(allowed, list | tuple) else ()):
+        if not _could_be(value, kind):
+            yield Finding((*where, "allowed", number), f"{quoted(value)} is never a {kind}")
+    needed = mapping(rule.get("precondition"))
+    kind = tags.get(str(needed.get("tag")), {}).get("type")
+    if "equals" in needed and not _could_be(needed["equals"], kind):
+        where_equals = (*where, "precondition", "equals")
+        yield Finding(where_equals, f"{quoted(needed['equals'])} is never a {kind}: it would never be met")
+
+
+def _could_be(value: Any, kind: Any) -> bool:
+    """Whether a value could be one of a type; yes when the type itself is wrong."""
+    if kind not in set(DataType) or not isinstance(value, bool | int | float | str):
+        return True
+    if kind == DataType.BOOL:
+        return isinstance(value, bool)
+    if kind == DataType.STRING:
+        return isinstance(value, str)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _doubles(tags: Mapping[str, Mapping[Any, Any]]) -> Iterator[Finding]:
+    """A second tag with a role that a machine has once."""
+    owners: dict[Any, str] = {}
+    for name, tag in tags.items():
+        role = tag.get("role")
+        if role in _ONCE and role in owners:
+            message = f'the tag "{owners[role]}" has the role {role} already, and a machine has one'
+            yield Finding(("tags", name, "role"), message)
+        elif role in _ONCE:
+            owners[role] = name
 
 
 def _no_tag(name: object, tags: Mapping[str, Any]) -> str:

@@ -23,9 +23,16 @@ def check_profile(document: Document) -> AnyProfile:
     known = driver_names()
     data = document.data if isinstance(document.data, dict) else {}
     protocol = data.get("protocol")
-    if protocol is None or protocol in known:
-        return document.validate(driver_type(protocol).profile if protocol is not None else Profile[Tag])
-    problems = [document.problem(("protocol",), f"protocol: {not_one_of(protocol, known)}")]
+    if protocol is None:
+        return document.validate(Profile[Tag])
+    if protocol in known:
+        try:
+            kind = driver_type(protocol)
+        except (ImportError, AttributeError, TypeError) as error:
+            why = f"the driver {protocol} cannot be loaded — mend or remove its package ({error})"
+            raise DocumentError([document.problem(("protocol",), why)]) from error
+        return document.validate(kind.profile)
+    problems = [document.problem(("protocol",), not_one_of(protocol, known))]
     try:
         document.validate(Profile[Tag])
     except DocumentError as error:

@@ -6,7 +6,8 @@ and the site. Relative paths are relative to the file they stand in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -131,17 +132,52 @@ def load_setup(path: Path) -> Setup:
         DocumentError: with every mistake, each with file, line, column, value and what is allowed.
     """
     document = read(path)
-    config = _absolute(document.validate(EdgeConfig), path.resolve().parent)
-    site_document = read(config.site)
-    site = site_document.validate(Site)
-    known = [edge.id for edge in site.edges]
-    if config.edge not in known:
-        problem = document.problem(("edge",), f"{not_one_of(config.edge, known)} (edges of {config.site})")
-        raise DocumentError([problem])
-    edge = site.edge(config.edge)
-    machines, sources = _machines(config, site_document, site, edge)
-    _check_files(document, config)
-    return Setup(config, site, edge, machines, {"edge": path, "site": config.site, **sources})
+    folder = path.resolve().parent
+    problems: list[Problem] = []
+    config = site_document = site = None
+    with _noting(problems):
+        config = _absolute(document.validate(EdgeConfig), folder)
+    with _noting(problems):
+        site_document = _site(document, folder)
+        site = site_document.validate(Site) if site_document is not None else None
+    machines: tuple[Machine, ...] = ()
+    sources: dict[str, Path] = {}
+    if config is not None:
+        with _noting(problems):
+            _check_files(document, config)
+    if config is not None and site is not None and site_document is not None:
+        with _noting(problems):
+            known = [edge.id for edge in site.edges]
+            if config.edge not in known:
+                message = f"{not_one_of(config.edge, known)} (edges of {config.site})"
+                raise DocumentError([document.problem(("edge",), message)])
+            if config.profiles.is_dir():
+                machines, sources = _machines(config, site_document, site, site.edge(config.edge))
+    if problems or config is None or site is None:
+        raise DocumentError(list(dict.fromkeys(problems)))
+    sources |= {"edge": path, "site": config.site}
+    return Setup(config, site, site.edge(config.edge), machines, sources)
+
+
+@contextlib.contextmanager
+def _noting(problems: list[Problem]) -> Iterator[None]:
+    """What is wrong in one file is no reason to keep silent about the next."""
+    try:
+        yield
+    except DocumentError as error:
+        problems += error.problems
+
+
+def _site(document: Document, folder: Path) -> Document | None:
+    """The site that ``edge.yaml`` names, whatever else is wrong there; None when it names none."""
+    data = document.data if isinstance(document.data, dict) else {}
+    named = data.get("site")
+    if not isinstance(named, str):
+        return None
+    path = (folder / Path(named).expanduser()).resolve()
+    if not path.is_file():
+        raise DocumentError([document.problem(("site",), f"there is no file {path}")])
+    return read(path)
 
 
 def _absolute(config: EdgeConfig, folder: Path) -> EdgeConfig:
@@ -206,7 +242,7 @@ def _try_driver(document: Document, where: tuple[Any, ...], device: Device, prof
 
 
 def _check_files(document: Document, config: EdgeConfig) -> None:
-    """Secrets and certificates must be there before anything starts."""
+    """Profiles, secrets and certificates must be there before anything starts."""
     broker = config.broker
     named: dict[tuple[str, ...], Path | None] = {("broker", "password_file"): broker.password_file}
     if broker.tls is not None:
@@ -216,5 +252,7 @@ def _check_files(document: Document, config: EdgeConfig) -> None:
         for where, path in named.items()
         if path is not None and not path.is_file()
     ]
+    if not config.profiles.is_dir():
+        problems.append(document.problem(("profiles",), f"there is no folder {config.profiles}"))
     if problems:
         raise DocumentError(problems)

@@ -55,8 +55,8 @@ class Problem:
 
     @property
     def place(self) -> str:
-        """``file:line:col``, as editors and terminals open it."""
-        return f"{self.file}:{self.line}:{self.col}"
+        """``file:line:col``, as editors and terminals open it; the name alone for what stands in no file."""
+        return f"{self.file}:{self.line}:{self.col}" if self.line else self.file
 
     @property
     def text(self) -> str:
@@ -137,7 +137,10 @@ def _yaml_word(value: object) -> str:
 
 
 class Document:
-    """A parsed document: its plain ``data`` and, for every value, the place it was written."""
+    """A parsed document: its plain ``data`` and, for every value, the place it was written.
+
+    Data without a ``root`` was written in no file (options on a command line): it has no places.
+    """
 
     def __init__(self, name: str, data: Any, root: Node | None) -> None:
         self.name = name
@@ -146,6 +149,8 @@ class Document:
 
     def problem(self, location: Location, message: str, *, at_key: bool = False) -> Problem:
         """A problem at a location in the data; ``at_key`` points at the key rather than its value."""
+        if self._root is None:
+            return Problem(self.name, 0, 0, ".".join(str(part) for part in location), message)
         node, reached = self._find(location, at_key=at_key)
         line, col = (node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else (1, 1)
         path = ".".join(str(part) for part in reached)
@@ -443,8 +448,8 @@ def parse(text: str, name: str) -> Document:
         raise DocumentError([Problem(name, line, col, "", f"not YAML: {words}")]) from None
     except (YAMLError, RecursionError, ValueError) as error:
         raise DocumentError([Problem(name, 1, 1, "", f"not YAML: {error or type(error).__name__}")]) from None
-    if root is None:
-        return Document(name, {}, None)
+    if root is None:  # nothing in it, or comments only
+        root = yaml.compose("{}")
     builder = _Builder(name)
     data = builder.build(root)
     if builder.problems:

@@ -7,13 +7,19 @@ and product families are separate files with schemas of their own.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from protocols.documents import Finding, Findings, Location, nearest
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 """Ids that appear in topics, paths and scans."""
+
+Seconds = Annotated[int, Field(ge=0)]
 
 
 class _Part(BaseModel):
@@ -30,7 +36,7 @@ class Workcell(_Part):
     kind: Name
     run: Literal["single", "nest", "batch"] = "single"
     capacity: int = Field(default=1, ge=1, le=1000, description="operations one run may cover")
-    changeover: dict[str, int] = Field(
+    changeover: dict[str, Seconds] = Field(
         default_factory=dict,
         description="seconds of changeover when a setup attribute differs from the run before",
     )
@@ -84,9 +90,13 @@ class Shift(_Part):
     @field_validator("start", "end")
     @classmethod
     def _is_time(cls, text: str) -> str:
-        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
-            raise ValueError(f'"{text}" is not a time of day: write HH:MM, e.g. 06:00')
-        return text
+        return _time_of_day(text)
+
+
+def _time_of_day(text: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+        raise ValueError(f'"{text}" is not a time of day: write HH:MM, e.g. 06:00')
+    return text
 
 
 class Calendar(_Part):
@@ -95,12 +105,31 @@ class Calendar(_Part):
     shifts: tuple[Shift, ...] = ()
     """No shifts means round the clock."""
 
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (OSError, ValueError, LookupError):
+            known = available_timezones()
+            if not known:  # a PC without the database of zones: whoever needs the zone will say so
+                return name
+            hint = nearest(name, sorted(known))
+            tail = f"did you mean {hint}?" if hint else "write an IANA name, e.g. Europe/Berlin"
+            raise ValueError(f'"{name}" is not a time zone — {tail}') from None
+        return name
+
+    @field_validator("day_starts")
+    @classmethod
+    def _is_time(cls, text: str) -> str:
+        return _time_of_day(text)
+
 
 class Transport(_Part):
     """Seconds an AGV needs between workcells; ``default`` where no pair is given."""
 
     default: int = Field(default=0, ge=0)
-    seconds: dict[str, int] = Field(default_factory=dict, description='"from>to": seconds')
+    seconds: dict[str, Seconds] = Field(default_factory=dict, description='"from>to": seconds')
 
 
 class Site(_Part):
@@ -140,30 +169,110 @@ class Site(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Site:
-        problems: list[str] = []
-        cells = [cell.id for area in self.areas for line in area.lines for cell in line.workcells]
-        problems += [
-            f'workcell "{cell}" is declared twice' for cell in sorted(set(cells)) if cells.count(cell) > 1
-        ]
-        known = set(cells)
-        served: dict[str, str] = {}
-        devices: set[str] = set()
-        for edge in self.edges:
-            for cell in edge.workcells:
-                if cell not in known:
-                    problems.append(f'edge "{edge.id}" serves workcell "{cell}", which no line has')
-                elif cell in served:
-                    problems.append(f'workcell "{cell}" is served by "{served[cell]}" and "{edge.id}"')
-                served[cell] = edge.id
-            for device in edge.devices:
-                if device.id in devices:
-                    problems.append(f'device "{device.id}" is declared twice')
-                devices.add(device.id)
-                problems += [
-                    f'device "{device.id}" stands at workcell "{cell}", which no line has'
-                    for cell in device.workcells
-                    if cell not in known
-                ]
-        if problems:
-            raise ValueError("; ".join(problems))
+        findings = list(self.cross_check(self.model_dump()))
+        if findings:
+            raise Findings(findings)
         return self
+
+    @classmethod
+    def cross_check(cls, data: Any) -> Iterator[Finding]:
+        """What does not belong together in a site's plain data, whose parts may be wrong themselves."""
+        site = _mapping(data)
+        yield from _uuids(site)
+        places = list(_places(site))
+        for kind in ("area", "line", "workcell"):
+            yield from _twice(kind, [(at, part) for of, at, part in places if of == kind])
+        cells = [str(part.get("id")) for kind, _, part in places if kind == "workcell"]
+        edges = list(_items(site, "edges"))
+        yield from _twice("edge", edges)
+        yield from _twice("device", [found for at, edge in edges for found in _items(edge, "devices", at)])
+        served: dict[str, object] = {}
+        for at, edge in edges:
+            for number, cell in _listed(edge.get("workcells")):
+                where = (*at, "workcells", number)
+                if cell not in cells:
+                    yield Finding(where, f'edge "{edge.get("id")}" serves {_no_cell(cell, cells)}')
+                elif cell in served:
+                    both = f'"{served[cell]}" and "{edge.get("id")}"'
+                    yield Finding(where, f'workcell "{cell}" is served by {both}')
+                served[cell] = edge.get("id")
+            for place, device in _items(edge, "devices", at):
+                for number, cell in _listed(device.get("workcells")):
+                    if cell not in cells:
+                        message = f'device "{device.get("id")}" stands at {_no_cell(cell, cells)}'
+                        yield Finding((*place, "workcells", number), message)
+        for way in _mapping(_mapping(site.get("transport")).get("seconds")):
+            ends = str(way).split(">")
+            if len(ends) != 2:
+                yield Finding(("transport", "seconds", way), f'"{way}" is no way: write from>to')
+                continue
+            for cell in ends:
+                if cell not in cells:
+                    yield Finding(("transport", "seconds", way), f"the way ends at {_no_cell(cell, cells)}")
+
+
+_Plain = Mapping[Any, Any]
+
+
+def _mapping(value: Any) -> _Plain:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: Any) -> Iterator[tuple[int, str]]:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        yield from ((number, str(item)) for number, item in enumerate(value))
+
+
+def _items(part: _Plain, key: str, at: Location = ()) -> Iterator[tuple[Location, _Plain]]:
+    """The mappings listed under a key, each with its location."""
+    found = part.get(key)
+    if isinstance(found, Sequence):
+        yield from (((*at, key, n), item) for n, item in enumerate(found) if isinstance(item, Mapping))
+
+
+def _places(site: _Plain) -> Iterator[tuple[str, Location, _Plain]]:
+    """Areas, lines and workcells, in plant order."""
+    for at, area in _items(site, "areas"):
+        yield "area", at, area
+        for below, line in _items(area, "lines", at):
+            yield "line", below, line
+            for place, cell in _items(line, "workcells", below):
+                yield "workcell", place, cell
+
+
+def _twice(kind: str, parts: Sequence[tuple[Location, _Plain]]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for at, part in parts:
+        name = part.get("id")
+        if isinstance(name, str) and name in seen:
+            yield Finding((*at, "id"), f'{kind} "{name}" is declared twice')
+        seen.add(str(name))
+
+
+def _uuids(site: _Plain) -> Iterator[Finding]:
+    """Places copied with their uuid would be one place to everything that counts. Devices of one machine may
+    share its asset."""
+    owners: dict[str, str] = {}
+    marked: list[tuple[Location, str, Any]] = [(("uuid",), "the site", site.get("uuid"))]
+    marked += [((*at, "uuid"), f'{kind} "{p.get("id")}"', p.get("uuid")) for kind, at, p in _places(site)]
+    assets = [
+        ((*place, "asset"), f'device "{device.get("id")}"', device.get("asset"))
+        for at, edge in _items(site, "edges")
+        for place, device in _items(edge, "devices", at)
+    ]
+    for at, owner, uuid in marked:
+        key = str(uuid).lower()
+        if uuid is not None and key in owners:
+            yield Finding(at, f"the uuid of {owner} is that of {owners[key]}: give it one of its own")
+        owners.setdefault(key, owner)
+    for at, owner, uuid in assets:
+        if uuid is not None and str(uuid).lower() in owners:
+            message = (
+                f"the asset of {owner} is the uuid of {owners[str(uuid).lower()]}: give it one of its own"
+            )
+            yield Finding(at, message)
+
+
+def _no_cell(cell: str, cells: Sequence[str]) -> str:
+    hint = nearest(cell, cells)
+    return f'workcell "{cell}", which no line has' + (f" — did you mean {hint}?" if hint else "")

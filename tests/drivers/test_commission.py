@@ -143,3 +143,40 @@ def test_read_says_what_to_do_next_when_it_cannot() -> None:
     assert "did you mean virtual/laser?" in unknown.output
     option = run("read", "modbus://x", "--profile", MODBUS, "--option", "tiemout=1")
     assert "did you mean timeout?" in option.output
+
+
+def test_a_wrong_option_is_named_without_a_place_that_is_none() -> None:
+    result = run("read", "modbus://127.0.0.1:1", "--profile", MODBUS, "--option", "lost_after=x")
+    assert result.exit_code == 1
+    assert '--option lost_after: "x" is not a whole number' in result.output
+    assert "onelot driver show modbus" in result.output
+    assert ":1:1" not in result.output
+
+
+def test_show_prints_a_profile_to_start_from(tmp_path: Path) -> None:
+    copy = tmp_path / "press.yaml"
+    copy.write_text(run("show", "example/press").output, "utf-8")
+    assert run("check", str(copy)).exit_code == 0
+
+
+def test_show_lists_every_key_of_a_profile() -> None:
+    shown = run("show", "modbus").output
+    for key in ("tags.*.word_order", "writes.*.precondition.equals", "states.*.item_state", "modbus.max_gap"):
+        assert key in shown
+    schema = json.loads(run("show", "opcua", "--json").output)["profile"]
+    assert "OpcuaTag" in schema["$defs"]
+
+
+def test_check_of_a_folder_without_profiles_says_so(tmp_path: Path) -> None:
+    result = run("check", str(tmp_path))
+    assert result.exit_code == 1
+    assert "no file named *.yaml below" in result.output
+
+
+def test_a_port_that_is_taken_is_said_once() -> None:
+    with simulated(MODBUS) as address:
+        port = address.rpartition(":")[2].partition("?")[0]
+        result = run("simulate", MODBUS, "--port", port)
+    assert result.exit_code == 1
+    assert result.output.count("cannot listen on") == 1
+    assert "try another --port" in result.output

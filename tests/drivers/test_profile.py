@@ -219,6 +219,66 @@ def test_profiles_are_found_by_name(tmp_path: Path) -> None:
     assert load_profile(file) == load(PRESS)
 
 
+@pytest.mark.parametrize(
+    ("tag", "message"),
+    [
+        (
+            '{address: "holding:20", type: uint16, role: state}',
+            'x.role: the tag "state" has the role state already',
+        ),
+        ('{address: "holding:20", type: float32, scale: .inf}', "x.scale: inf is not a finite number"),
+        ('{address: "holding:20", type: float32, offset: .nan}', "x.offset: nan is not a finite number"),
+        ("{address: coil:1, type: bool, deadband: 2}", "x.deadband: a bool has no deadband"),
+        ('{address: "holding:20", type: float32, enum: {1: a}}', "x.enum: words stand for whole numbers"),
+        ('{address: "holding:20", type: int16, scale: 2, enum: {1: a}}', "not for a scaled value"),
+        ("{address: coil:1, type: bool, role: part_count}", "x.role: a part_count is a number, not a bool"),
+    ],
+)
+def test_a_tag_that_makes_no_sense(tag: str, message: str) -> None:
+    (found,) = problems(PRESS.replace("states:", f"  x: {tag}\nstates:"))
+    assert message in found
+    assert found.startswith("press.yaml:9:")
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("{min: 10, max: 5}", "target.max: 5 is below min 10"),
+        ("{allowed: [1, fast]}", 'target.allowed.1: "fast" is never a float32'),
+        (
+            "{precondition: {tag: state, equals: true}}",
+            "equals: true is never a uint16: it would never be met",
+        ),
+    ],
+)
+def test_a_write_rule_that_could_never_hold(rule: str, message: str) -> None:
+    text = PRESS[: PRESS.index("  target: {min")] + f"  target: {rule}\n"
+    (found,) = problems(text)
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    ("state", "states", "message"),
+    [
+        (
+            "type: uint16, role: state",
+            "idle: {item_state: executing}",
+            "give the tag with role state an enum",
+        ),
+        (
+            "type: float32, role: state",
+            "1: {item_state: executing}",
+            "a float32 cannot be looked up in states",
+        ),
+        ("type: string, length: 4, role: state", "1: {item_state: executing}", "put its text in quotes"),
+    ],
+)
+def test_states_that_could_never_be_looked_up(state: str, states: str, message: str) -> None:
+    head = "vendor: A\nmodel: B\nprotocol: modbus\n"
+    (found,) = problems(f"{head}tags:\n  s: {{address: 40001, {state}}}\nstates:\n  {states}\n")
+    assert message in found
+
+
 def test_every_profile_that_comes_with_the_product_is_right() -> None:
     found = find_profiles(Path(__file__).parents[2] / "firmware_configs" / "profiles")
     assert found

@@ -69,3 +69,20 @@ def test_a_broken_package_is_named_and_hides_no_other(tmp_path: Path) -> None:
     assert "No module named 'no_such_module'" in rows["gone"]["summary"]
     assert "is no DriverType" in rows["wrong"]["summary"]
     assert {"modbus", "opcua", "echo"} <= set(rows)
+
+
+def test_a_profile_of_a_driver_that_cannot_be_loaded_is_a_mistake_at_its_place(tmp_path: Path) -> None:
+    install(tmp_path, gone="no_such_module:X")
+    profile = tmp_path / "gone.yaml"
+    profile.write_text("vendor: A\nmodel: B\nprotocol: gone\ntags: {}\n")
+    result = subprocess.run(
+        [sys.executable, "-c", "from drivers.commission import app; app()", "check", str(profile)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert result.returncode == 1
+    assert "gone.yaml:3:11  protocol: the driver gone cannot be loaded" in result.stdout
+    assert "Traceback" not in result.stderr

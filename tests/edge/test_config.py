@@ -150,4 +150,41 @@ def test_a_mistake_in_a_profile_is_placed_in_the_profile(tmp_path: Path) -> None
 def test_a_site_that_is_missing_is_named(tmp_path: Path) -> None:
     path = write(tmp_path)
     (tmp_path / "site.yaml").unlink()
-    assert problem(path).startswith("site.yaml:1:1  cannot be read: No such file")
+    assert problem(path) == "edge.yaml:2:7  site: there is no file site.yaml"
+
+
+def test_a_folder_of_profiles_that_is_missing_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, edge=EDGE.replace("profiles: profiles", "profiles: profile"))
+    assert problem(path) == "edge.yaml:3:11  profiles: there is no folder profile"
+
+
+def test_mistakes_of_all_files_come_at_once(tmp_path: Path) -> None:
+    edge = EDGE.replace("broker: {host", "broker: {hots") + "api: {prot: 1}\n"
+    site = SITE.replace("workcells: [press-1]\n    dev", "workcells: [pres-1]\n    dev").replace(
+        "title: Hall", ""
+    )
+    with pytest.raises(DocumentError) as caught:
+        load_setup(write(tmp_path, edge=edge, site=site))
+    found = str(caught.value).replace(f"{tmp_path}/", "")
+    assert [line.split()[0] for line in found.splitlines()] == [
+        "edge.yaml:5:10",
+        "edge.yaml:6:7",
+        "site.yaml:5:5",
+        "site.yaml:16:17",
+    ]
+
+
+def test_a_profile_and_another_device_s_address_come_at_once(tmp_path: Path) -> None:
+    more = SITE[SITE.index("      - id: press-1\n        asset") :]
+    more = more.replace("id: press-1", "id: press-2").replace("modbus://127.0.0.1:1502", "modbus://")
+    with pytest.raises(DocumentError) as caught:
+        load_setup(
+            write(
+                tmp_path,
+                edge=EDGE.replace("host: broker.local", "password_file: secret"),
+                site=SITE + more,
+                profile=PROFILE.replace("uint16", "uint17"),
+            )
+        )
+    places = [f"{Path(p.file).name}:{p.line}" for p in caught.value.problems]
+    assert places == ["edge.yaml:5", "press.yaml:5"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
 from pydantic import ValidationError
 
+from protocols import documents
+from protocols.documents import DocumentError
 from protocols.site import Site
 
 ROOT = UUID("12345678-1234-5678-1234-567812345678")
@@ -158,3 +161,53 @@ def test_weekday_zero_is_refused() -> None:
     shifts = [{"name": "early", "days": [0], "start": "06:00", "end": "14:00"}]
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         Site.model_validate(SITE | {"calendar": {"shifts": shifts}})
+
+
+def test_a_time_zone_that_is_none_names_the_nearest() -> None:
+    with pytest.raises(
+        ValidationError, match=r'"Europe/Berln" is not a time zone — did you mean Europe/Berlin'
+    ):
+        Site.model_validate(SITE | {"calendar": {"timezone": "Europe/Berln"}})
+    with pytest.raises(ValidationError, match="write an IANA name"):
+        Site.model_validate(SITE | {"calendar": {"timezone": "../../etc/passwd"}})
+
+
+def test_each_contradiction_stands_at_its_place_with_the_nearest_name() -> None:
+    site = copy.deepcopy(SITE)
+    site["edges"][1]["workcells"] += ["lasr-1"]
+    site["edges"][0]["devices"][0]["workcells"] = ["brake1"]
+    site["edges"][1]["id"] = "machining"
+    site["transport"] = {"seconds": {"laser-1>asm1": 5, "laser-1": 5}}
+    site["areas"][0]["lines"][0]["workcells"][0]["capacity"] = 0
+    text = json.dumps(site, indent=1, default=str)
+    with pytest.raises(DocumentError) as caught:
+        documents.parse(text, "site.yaml").validate(Site)
+    found = {problem.path: problem.message for problem in caught.value.problems}
+    lines = text.splitlines()
+    assert all(problem.line > 1 for problem in caught.value.problems)
+    assert "did you mean laser-1?" in found["edges.1.workcells.1"]
+    assert "did you mean brake-1?" in found["edges.0.devices.0.workcells.0"]
+    assert found["edges.1.id"] == 'edge "machining" is declared twice'
+    assert "did you mean asm-1?" in found["transport.seconds.laser-1>asm1"]
+    assert "write from>to" in found["transport.seconds.laser-1"]
+    assert "must be at least 1" in found["areas.0.lines.0.workcells.0.capacity"]
+    (wrong,) = [p for p in caught.value.problems if p.path == "edges.1.workcells.1"]
+    assert "lasr-1" in lines[wrong.line - 1]
+
+
+def test_a_place_copied_with_its_uuid_is_told() -> None:
+    site = copy.deepcopy(SITE)
+    cells = site["areas"][0]["lines"][0]["workcells"]
+    cells.append({**cells[0], "id": "laser-9"})
+    with pytest.raises(ValidationError, match='the uuid of workcell "laser-9" is that of workcell "laser-1"'):
+        Site.model_validate(site)
+
+
+def test_two_devices_may_belong_to_one_machine() -> None:
+    site = copy.deepcopy(SITE)
+    first, second = site["edges"][0]["devices"][:2]
+    second["asset"] = first["asset"]
+    Site.model_validate(site)
+    second["asset"] = site["areas"][0]["uuid"]
+    with pytest.raises(ValidationError, match='the asset of device "meter-1" is the uuid of area'):
+        Site.model_validate(site)
