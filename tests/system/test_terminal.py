@@ -106,12 +106,12 @@ async def test_an_operation_completed_at_a_terminal_is_on_the_page_and_in_the_ap
                 screen.press("F2")
                 await screen.shows("done 1")
                 await site.cloud.kill()
-                screen.press("F2")
+                screen.press("Down", "F2")  # the same key twice at once would be a glove's double press
                 await screen.shows("done 2")
                 await screen.shows("cloud stopped", "waiting")
                 screen.press("F4")
                 await screen.shows("F1 back")
-                screen.press("Tab", "F4")  # F4 twice at once would be a glove's double press
+                screen.press("Tab", "F4")
                 await screen.shows("✓ run completed", "No work in the queue")
             site.cloud.start()
             await site.ready()
