@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 _HELP: dict[tuple[str, ...], str] = {}
 QUICK = ("driver list", "driver show", "driver check")
-"""Commands that end by themselves and need nothing: they are run as they stand."""
+"""Commands that end by themselves: they are run as they stand, in a folder with the integrator's files."""
 
 
 def commands() -> list[tuple[str, str]]:
@@ -34,11 +34,21 @@ def commands() -> list[tuple[str, str]]:
     return found
 
 
-def onelot(*arguments: str) -> subprocess.CompletedProcess[str]:
+def onelot(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run the front door."""
     return subprocess.run(
-        [sys.executable, "-m", "onelot", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "onelot", *arguments], cwd=cwd, capture_output=True, text=True, timeout=60
     )
+
+
+def lay_out(folder: Path) -> None:
+    """The folder of an integrator who has followed the pages this far."""
+    page = (ROOT / "docs" / "integrator.md").read_text("utf-8")
+    files = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", page, re.DOTALL))
+    files["press.yaml"] = (ROOT / "firmware_configs/profiles/example/press.yaml").read_text("utf-8")
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
 
 
 def help_of(*names: str) -> str:
@@ -66,8 +76,9 @@ def test_every_command_and_option_of_the_documents_exists(page: str, line: str) 
 @pytest.mark.parametrize(
     ("page", "line"), [c for c in commands() if c[1].removeprefix("onelot ").startswith(QUICK)]
 )
-def test_quick_commands_of_the_documents_run(page: str, line: str) -> None:
-    answer = onelot(*shlex.split(line)[1:])
+def test_quick_commands_of_the_documents_run(page: str, line: str, tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    answer = onelot(*shlex.split(line.partition(" > ")[0], comments=True)[1:], cwd=tmp_path)
 
     assert answer.returncode == 0, f"{page}: {line}\n{answer.stdout}{answer.stderr}"
     assert answer.stdout.strip()
