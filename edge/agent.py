@@ -19,10 +19,10 @@ from edge.api import create_app, listen, serve
 from edge.collector import Collector, sweep_all
 from edge.config import Setup
 from edge.metrics import EdgeMetrics, resident_bytes
-from edge.outbox import Outbox
+from edge.outbox.outbox import Outbox
+from edge.outbox.store import OutboxFullError
 from edge.recorder import Recorder
-from edge.stations import Stations
-from edge.store import OutboxFullError
+from edge.station.stations import Stations
 from edge.uplink import LinkStatus, Uplink
 from protocols.states import Event
 

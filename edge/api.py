@@ -25,9 +25,9 @@ import msgspec
 from fastapi import Body, Depends, FastAPI, Response, WebSocket, WebSocketDisconnect
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from edge.commands import AnyCommand
 from edge.problems import MAX_BODY, BoundedBody, Problem, install
-from edge.stations import Stations, UnknownStationError
+from edge.station.commands import AnyCommand
+from edge.station.stations import Stations, UnknownStationError
 
 RATE, BURST = 50.0, 100.0
 """Requests a second that one edge answers, and how many at once."""

@@ -16,14 +16,14 @@ from edge.agent import Agent
 from edge.api import token_of
 from edge.collector import Collector, definitions
 from edge.config import Machine, Setup
-from edge.journal import WORKCELL
 from edge.machine import MachineWatch, open_stops
-from edge.numbering import keep_catalogue, kept_catalogue, number_tags
-from edge.outbox import Outbox, append_states
+from edge.outbox.numbering import keep_catalogue, kept_catalogue, number_tags
+from edge.outbox.outbox import Outbox, append_states
+from edge.outbox.store import Store
 from edge.pipe import MqttPipe, PipeEvent
 from edge.recorder import Recorder, last_time, stored_stops
-from edge.stations import Stations, places
-from edge.store import Store
+from edge.station.journal import WORKCELL
+from edge.station.stations import Stations, places
 from edge.uplink import Handlers, Running, Uplink, topics
 from edge.witness import Witness
 from protocols.catalogue import Catalogue

@@ -15,9 +15,9 @@ import msgspec
 import structlog
 import websockets
 
-from edge.commands import Command
-from edge.refusals import Parameter, Refusal
-from edge.station_view import Receipt, StationSummary, StationView
+from edge.station.commands import Command
+from edge.station.refusals import Parameter, Refusal
+from edge.station.station_view import Receipt, StationSummary, StationView
 
 T = TypeVar("T")
 

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from drivers.profile import AnyProfile
 from drivers.profile_files import find_profiles, load_profile
-from edge.bounds import OutboxBounds
-from edge.store import StoreLimits
+from edge.outbox.bounds import OutboxBounds
+from edge.outbox.store import StoreLimits
 from protocols.documents import Document, DocumentError, Finding, Findings, Problem, not_one_of, read
 from protocols.lanes import EDGE_ID
 from protocols.site import Device, Edge, Site

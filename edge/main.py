@@ -47,7 +47,7 @@ def command(
 
 def run(setup: Setup, witness: str = "") -> int:
     """Run until SIGINT or SIGTERM; the exit code: 0, or 1 after an error that is shown."""
-    from edge.store import StoreError
+    from edge.outbox.store import StoreError
 
     try:
         asyncio.run(_until_signal(setup, witness))

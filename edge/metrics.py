@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector as Source
 
-from edge.outbox import Outbox
+from edge.outbox.outbox import Outbox
 from edge.recorder import Recorder
 from edge.uplink import Uplink
 

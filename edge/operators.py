@@ -15,8 +15,8 @@ import structlog
 import typer
 
 from edge.client import EdgeClient, EdgeRefusedError, EdgeUnreachableError, checked
-from edge.refusals import Refusal
-from edge.station_view import StationView
+from edge.station.refusals import Refusal
+from edge.station.station_view import StationView
 from edge.virtual_operator import Carry, Do, Push, VirtualOperator, Wait
 
 if TYPE_CHECKING:

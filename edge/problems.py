@@ -12,8 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge.refusals import Refusal
-from edge.stations import UnknownStationError
+from edge.station.refusals import Refusal
+from edge.station.stations import UnknownStationError
 
 MAX_BODY = 64 * 1024
 """Bytes of the largest request."""

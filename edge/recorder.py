@@ -17,9 +17,9 @@ from operator import sub
 
 import structlog
 
-from edge import sealing
-from edge.outbox import Outbox, append_samples, append_states
-from edge.store import OutboxFullError
+from edge.outbox import sealing
+from edge.outbox.outbox import Outbox, append_samples, append_states
+from edge.outbox.store import OutboxFullError
 from protocols.lanes import Lane
 from protocols.states import Dropped, Event, StopClosed, StopOpened
 from protocols.telemetry import Flag, SampleColumns

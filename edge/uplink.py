@@ -15,9 +15,9 @@ from typing import TypeVar
 
 import structlog
 
-from edge.outbox import Outbox, Sealed, append_states
+from edge.outbox.outbox import Outbox, Sealed, append_states
+from edge.outbox.store import OutboxFullError
 from edge.pipe import Arrived, Connected, Disconnected, MqttPipe, PipeEvent
-from edge.store import OutboxFullError
 from protocols import actions, jobs, session
 from protocols.actions import Action
 from protocols.jobs import JobList, ReleaseRequest

@@ -14,10 +14,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from edge import commands as asked
-from edge.instructions import CHECKED
-from edge.refusals import Refusal
-from edge.station_view import PartView, RunView, Shape, StationView
+from edge.station import commands as asked
+from edge.station.instructions import CHECKED
+from edge.station.refusals import Refusal
+from edge.station.station_view import PartView, RunView, Shape, StationView
 from protocols.jobs import JobOperation, Step, StepKind
 from protocols.lifecycles import RunState
 

@@ -11,7 +11,7 @@ import sqlite3
 
 import structlog
 
-from edge import sealing
+from edge.outbox import sealing
 from protocols import actions
 from protocols.lanes import Lane
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len
 
-from edge.refusals import in_language, sentence
-from edge.station_view import Shape
+from edge.station.refusals import in_language, sentence
+from edge.station.station_view import Shape
 from edge.terminal.painting import NARROW, Ink, Line, Span, fit, fitted, rule, sides, width_of, wrap
 from edge.terminal.session import Outcome, Session
 from edge.terminal.words import SHAPES, age, clock

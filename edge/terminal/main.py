@@ -31,7 +31,7 @@ def command(
 ) -> None:
     """Open the operator's terminal at a station. Ctrl-Q leaves it."""
     from edge.client import EdgeClient, checked
-    from edge.commands import is_pseudonym
+    from edge.station.commands import is_pseudonym
     from edge.terminal.app import TerminalApp
     from edge.terminal.screens.work import WorkPage
     from edge.terminal.session import Session

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edge.quantities import measured
-from edge.refusals import Refusal
-from edge.station_view import OperationView, PartView
+from edge.station.quantities import measured
+from edge.station.refusals import Refusal
+from edge.station.station_view import OperationView, PartView
 from edge.terminal.session import Session
 from protocols.jobs import StepKind
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edge.client import EdgeClient, EdgeRefusedError, EdgeUnreachableError
-from edge.refusals import Refusal
+from edge.station.refusals import Refusal
 from edge.terminal.session import Session
 
 RETRY_SECONDS = 0.5

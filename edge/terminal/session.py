@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from edge.commands import Book, Command, DoStep
-from edge.instructions import judged
-from edge.refusals import Parameter, Refusal
-from edge.station_view import OperationView, PartView, RunView, StationView
+from edge.station.commands import Book, Command, DoStep
+from edge.station.instructions import judged
+from edge.station.refusals import Parameter, Refusal
+from edge.station.station_view import OperationView, PartView, RunView, StationView
 from edge.terminal.painting import Line
 from edge.terminal.words import say
 from protocols.values import MICROSECONDS

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from rich.cells import cell_len
 
-from edge.instructions import CHECKED
-from edge.quantities import shown
-from edge.refusals import in_language
-from edge.station_view import PartView
+from edge.station.instructions import CHECKED
+from edge.station.quantities import shown
+from edge.station.refusals import in_language
+from edge.station.station_view import PartView
 from edge.terminal.painting import Ink, Line, Span, fit, wrap
 from edge.terminal.session import Session
 from edge.terminal.words import unit_word

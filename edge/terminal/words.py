@@ -1,4 +1,7 @@
-"""Every word the terminal shows, in English and Chinese. Refusals have their own table in `edge.refusals`."""
+"""Every word the terminal shows, in English and Chinese.
+
+Refusals have their own table in `edge.station.refusals`.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from edge.quantities import PIECE
-from edge.refusals import STATE_WORDS, Parameter, in_language
-from edge.station_view import Shape
+from edge.station.quantities import PIECE
+from edge.station.refusals import STATE_WORDS, Parameter, in_language
+from edge.station.station_view import Shape
 from protocols.jobs import Text
 from protocols.values import MICROSECONDS
 

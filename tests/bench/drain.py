@@ -18,7 +18,7 @@ from typing import Any
 
 from edge.bootstrap import built
 from edge.config import load_setup
-from edge.outbox import append_samples
+from edge.outbox.outbox import append_samples
 from protocols.telemetry import SampleColumns
 from tests.bench.figures import Figure, Size, missing
 from tests.bench.moving import PERIOD, moving, write_profile

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy
 
-from edge.outbox import Outbox, append_samples
-from edge.store import Store
+from edge.outbox.outbox import Outbox, append_samples
+from edge.outbox.store import Store
 from protocols import telemetry
 from protocols.clock import Clock
 from protocols.telemetry import SampleColumns

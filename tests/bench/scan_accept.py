@@ -16,8 +16,8 @@ from collections.abc import Coroutine
 from decimal import Decimal
 from pathlib import Path
 
-from edge import commands as asked
 from edge.client import EdgeClient
+from edge.station import commands as asked
 from tests.edge.edges import Edge, edge_api, edge_with_stations
 from tests.edge.workcells import STEPS, job_list, operation
 

@@ -16,8 +16,8 @@ from textual._compositor import CompositorUpdate
 from textual.screen import Screen
 
 from edge.terminal.app import TerminalApp
+from tests.edge.terminal.terminals import Terminal
 from tests.edge.workcells import STEPS, T0, operation
-from tests.terminal.terminals import Terminal
 
 KEYS = ("2", "5", ".", "1", "backspace", "down", "up", "f12", "f1", "down", "escape", "f12")
 """Typing, moving, a whole new screen, another language: from a few cells to all of them."""

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.outbox import Outbox, OutboxBounds, append_actions, append_samples
-from edge.store import Store, StoreLimits
+from edge.outbox.outbox import Outbox, OutboxBounds, append_actions, append_samples
+from edge.outbox.store import Store, StoreLimits
 from protocols import states, telemetry
 from protocols.actions import Action, ShiftNote
 from protocols.clock import Clock

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from edge.api import create_app, listen, serve
 from edge.client import EdgeClient
-from edge.journal import WORKCELL
-from edge.outbox import Outbox
-from edge.station_view import LinkView
-from edge.stations import Stations
-from edge.store import Store, StoreLimits
-from edge.workcell import Place
+from edge.outbox.outbox import Outbox
+from edge.outbox.store import Store, StoreLimits
+from edge.station.journal import WORKCELL
+from edge.station.station_view import LinkView
+from edge.station.stations import Stations
+from edge.station.workcell import Place
 from protocols import actions, states
 from protocols.clock import Clock
 from protocols.lanes import Lane

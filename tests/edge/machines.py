@@ -13,10 +13,10 @@ from drivers.profile import AnyProfile
 from drivers.registry import driver_type
 from edge.collector import Collector, definitions
 from edge.machine import MachineWatch
-from edge.numbering import number_tags
-from edge.outbox import Outbox
+from edge.outbox.numbering import number_tags
+from edge.outbox.outbox import Outbox
+from edge.outbox.store import Store, StoreLimits
 from edge.recorder import Recorder
-from edge.store import Store, StoreLimits
 from protocols import states, telemetry
 from protocols.clock import Clock
 from protocols.lanes import Lane

@@ -11,11 +11,11 @@ import httpx
 import pytest
 import websockets
 
-from edge import commands as asked
 from edge.api import Bucket, listen, token_of
 from edge.client import EdgeClient, EdgeRefusedError, EdgeUnreachableError
-from edge.refusals import Refusal
-from edge.station_view import Receipt, StationView
+from edge.station import commands as asked
+from edge.station.refusals import Refusal
+from edge.station.station_view import Receipt, StationView
 from protocols.jobs import Text
 from tests.edge.edges import TOKEN, edge_api, edge_with_stations
 from tests.edge.workcells import job_list, operation, predecessor

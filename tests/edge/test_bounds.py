@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge import bounds
-from edge.outbox import OutboxBounds
-from edge.store import OutboxFullError
+from edge.outbox import bounds
+from edge.outbox.outbox import OutboxBounds
+from edge.outbox.store import OutboxFullError
 from protocols import telemetry
 from protocols.actions import Action, ShiftNote
 from protocols.lanes import Lane

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.numbering import number_tags
-from edge.store import Store
+from edge.outbox.numbering import number_tags
+from edge.outbox.store import Store
 from protocols.catalogue import TagDefinition
 from protocols.values import DataType
 

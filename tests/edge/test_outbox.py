@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge import sealing
-from edge.outbox import Outbox, Sealed, append_actions, append_states
+from edge.outbox import sealing
+from edge.outbox.outbox import Outbox, Sealed, append_actions, append_states
 from protocols import actions, states, telemetry
 from protocols.actions import Action, ShiftNote
 from protocols.catalogue import TagDefinition, catalogue

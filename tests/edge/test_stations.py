@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from edge import commands as asked
-from edge.refusals import Refusal
-from edge.stations import UnknownStationError
-from edge.store import StoreLimits
+from edge.outbox.store import StoreLimits
+from edge.station import commands as asked
+from edge.station.refusals import Refusal
+from edge.station.stations import UnknownStationError
 from protocols import actions as did
 from protocols import states
 from protocols.jobs import ReleaseRequest

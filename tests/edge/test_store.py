@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database, Migrations
 
-from edge.store import OutboxFullError, SchemaTooNewError, Store, StoreError, StoreLimits
+from edge.outbox.store import OutboxFullError, SchemaTooNewError, Store, StoreError, StoreLimits
 
 NOTES = Migrations("notes")
 
@@ -217,7 +217,7 @@ WRITER = """
 import asyncio, sys
 from pathlib import Path
 from sqlite_utils import Migrations
-from edge.store import Store, StoreLimits
+from edge.outbox.store import Store, StoreLimits
 NOTES = Migrations("notes")
 @NOTES(name="0001_note")
 def _note(db):

@@ -13,9 +13,9 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.config import Broker, Tls
-from edge.outbox import Outbox, OutboxBounds, append_actions, append_samples
+from edge.outbox.outbox import Outbox, OutboxBounds, append_actions, append_samples
+from edge.outbox.store import Store, StoreLimits
 from edge.pipe import MqttPipe, PipeEvent, _Attempt
-from edge.store import Store, StoreLimits
 from edge.uplink import Handlers, Running, Uplink, topics
 from protocols import actions, jobs, session, telemetry
 from protocols.actions import Action, ShiftNote

@@ -11,14 +11,14 @@ import msgspec
 import pytest
 import typer
 
-from edge import commands as asked
-from edge.lease import receive
 from edge.operators import Presence, command, work
-from edge.refusals import Refusal
-from edge.station_view import LinkView, StationView, view
-from edge.unassigned import Machine
+from edge.station import commands as asked
+from edge.station.lease import receive
+from edge.station.refusals import Refusal
+from edge.station.station_view import LinkView, StationView, view
+from edge.station.unassigned import Machine
+from edge.station.workcell import Place, Surroundings, Workcell, decide, perform
 from edge.virtual_operator import Button, Carry, Deed, Do, Push, VirtualOperator, Wait
-from edge.workcell import Place, Surroundings, Workcell, decide, perform
 from protocols import actions as did
 from protocols.lifecycles import OperationState
 from protocols.states import ItemState, OperationMode

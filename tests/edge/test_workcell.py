@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge import commands as asked
-from edge.lease import answer, receive
-from edge.refusals import REFUSALS, Refusal, sentence
-from edge.unassigned import Machine, judge
-from edge.undo import UNDO_SECONDS
-from edge.work import Stop, Unassigned, Work
-from edge.workcell import Surroundings, Workcell, decide, perform
+from edge.station import commands as asked
+from edge.station.lease import answer, receive
+from edge.station.refusals import REFUSALS, Refusal, sentence
+from edge.station.unassigned import Machine, judge
+from edge.station.undo import UNDO_SECONDS
+from edge.station.work import Stop, Unassigned, Work
+from edge.station.workcell import Surroundings, Workcell, decide, perform
 from protocols import actions as did
 from protocols.jobs import ReleaseRequest
 from protocols.lifecycle import IllegalTransitionError

@@ -9,11 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from edge import commands as asked
-from edge.lease import answer, receive
-from edge.refusals import Refusal
-from edge.work import ACTIVE, Work
-from edge.workcell import Workcell, decide, perform
+from edge.station import commands as asked
+from edge.station.lease import answer, receive
+from edge.station.refusals import Refusal
+from edge.station.work import ACTIVE, Work
+from edge.station.workcell import Workcell, decide, perform
 from protocols import actions as did
 from protocols.jobs import JobList, ReleaseRequest
 from protocols.lifecycle import IllegalTransitionError

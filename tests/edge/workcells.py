@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from edge.lease import receive
-from edge.workcell import Place, Surroundings, Workcell
+from edge.station.lease import receive
+from edge.station.workcell import Place, Surroundings, Workcell
 from protocols.jobs import JobList, JobOperation, Predecessor, Step, StepKind, Text
 
 T0 = 1_700_000_000_000_000

@@ -12,8 +12,8 @@ import pytest
 
 from edge.bootstrap import built
 from edge.client import EdgeClient
-from edge.commands import WriteShiftNote
 from edge.config import load_setup
+from edge.station.commands import WriteShiftNote
 from protocols import actions
 from protocols.clock import Clock
 from protocols.values import Quality

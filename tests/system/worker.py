@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from edge.client import EdgeClient, EdgeRefusedError, EdgeUnreachableError
-from edge.commands import Book, Booking, Command, CompleteRun, OpenRun, WriteShiftNote
-from edge.refusals import Refusal
-from edge.station_view import Receipt, StationView
+from edge.station.commands import Book, Booking, Command, CompleteRun, OpenRun, WriteShiftNote
+from edge.station.refusals import Refusal
+from edge.station.station_view import Receipt, StationView
 from protocols.lifecycles import RunState
 
 RUN_PIECES = 20

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge.refusals import Refusal
+from edge.station.refusals import Refusal
 from edge.terminal import scanning
 from edge.terminal.painting import Ink, Line, Span, fit
 from edge.terminal.session import Key, Session

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from edge import commands as asked
-from edge.quantities import measured, shown
-from edge.refusals import Refusal, in_language
-from edge.station_view import RunView
+from edge.station import commands as asked
+from edge.station.quantities import measured, shown
+from edge.station.refusals import Refusal, in_language
+from edge.station.station_view import RunView
 from edge.terminal import scanning
 from edge.terminal.painting import NARROW, Ink, Line, Span, fit, sides, width_of
 from edge.terminal.session import Key, Session

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from edge import commands as asked
-from edge.refusals import Refusal, sentence
-from edge.station_view import OperationView, RunView
+from edge.station import commands as asked
+from edge.station.refusals import Refusal, sentence
+from edge.station.station_view import OperationView, RunView
 from edge.terminal.painting import Ink, Line, Span, wrap
 from edge.terminal.session import Key, Session
 

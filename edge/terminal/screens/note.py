@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edge import commands as asked
+from edge.station import commands as asked
 from edge.terminal import scanning
 from edge.terminal.painting import Ink, Line, Span, wrap
 from edge.terminal.session import Key, Session

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge import commands as asked
-from edge.quantities import shown
-from edge.refusals import Refusal, in_language
-from edge.station_view import OperationView, RunView
+from edge.station import commands as asked
+from edge.station.quantities import shown
+from edge.station.refusals import Refusal, in_language
+from edge.station.station_view import OperationView, RunView
 from edge.terminal import scanning
 from edge.terminal.painting import NARROW, Ink, Line, Span, fit, sides, wrap
 from edge.terminal.screens.confirm import start

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge import commands as asked
-from edge.refusals import in_language
+from edge.station import commands as asked
+from edge.station.refusals import in_language
 from edge.terminal.painting import Ink, Line, Span
 from edge.terminal.screens.choice import Choice, choosing
 from edge.terminal.session import Key, Session

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge import commands as asked
-from edge.refusals import in_language
+from edge.station import commands as asked
+from edge.station.refusals import in_language
+from edge.station.work import Stop
 from edge.terminal import scanning
 from edge.terminal.painting import Ink, Line, Span, wrap
 from edge.terminal.screens.choice import Choice, choosing
 from edge.terminal.session import Key, Session
 from edge.terminal.words import age, moment
-from edge.work import Stop
 
 
 @dataclass(slots=True)

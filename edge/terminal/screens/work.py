@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from edge import commands as asked
-from edge.refusals import Refusal
+from edge.station import commands as asked
+from edge.station.refusals import Refusal
 from edge.terminal import scanning
 from edge.terminal.frame import is_big
 from edge.terminal.painting import Line

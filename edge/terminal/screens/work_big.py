@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from edge.quantities import shown
-from edge.refusals import in_language
-from edge.station_view import OperationView
+from edge.station.quantities import shown
+from edge.station.refusals import in_language
+from edge.station.station_view import OperationView
 from edge.terminal.painting import Ink, Line, Span, sides, width_of, wrap, wrap_listed
 from edge.terminal.screens.work_wide import alerts, variant, what_now
 from edge.terminal.session import Session

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edge.quantities import shown
-from edge.refusals import in_language
-from edge.station_view import OperationView, PartView, RunView
+from edge.station.quantities import shown
+from edge.station.refusals import in_language
+from edge.station.station_view import OperationView, PartView, RunView
 from edge.terminal.painting import Ink, Line, Span, box, fit, sides, wrap, wrap_listed
 from edge.terminal.session import Session
 from edge.terminal.steps import progress_bar, rows

@@ -1,0 +1,185 @@
+"""Tiny shops are enumerated: the proved optimum of the model is the best of all plans there are."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+
+import pytest
+from msgspec.structs import replace
+
+from cloud.dispatching.construct import construct
+from cloud.dispatching.problem import Alternative, Machine, Operation, Problem, State, Weights
+from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, evaluate, violations
+from cloud.dispatching.whole_shop import improve
+from tests.cloud.dispatching.random_shop import random_shop
+
+
+def tiny(seed: int) -> Problem:
+    """At most six decisions; nothing frozen in the future, and no wish to stay near a published plan."""
+    rng = random.Random(seed)
+    problem = random_shop(
+        rng,
+        operations=rng.randint(2, 5),
+        machines=rng.randint(1, 3),
+        steps=3,
+        windows=2,
+        decided=0.4,
+        maintenance=rng.randint(0, 1),
+        load=rng.choice((1.0, 6.0)),
+        second=1,
+    )
+    operations = tuple(
+        replace(o, state=State.FREE, machine=None, start=None)
+        if o.state is State.FIXED and o.start is not None and o.start > 0
+        else o
+        for o in problem.operations
+    )
+    published = {o.id: problem.published[o.id] for o in operations if o.id in problem.published}
+    return replace(
+        problem, operations=operations, published=published, weights=replace(Weights(), deviation=0)
+    )
+
+
+class Enumeration:
+    """Every order of decisions, every choice of machine, everything as early as may be."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.machines = {m.id: m for m in problem.machines}
+        runs = {name: run for run in problem.runs for name in run.operations}
+        operations = {o.id: o for o in problem.operations}
+        self.units: list[tuple[str | None, list[Operation], tuple[Alternative, ...], dict[str, str]]] = []
+        for run in problem.runs:
+            self.units.append((run.id, [operations[n] for n in run.operations], run.alternatives, run.setup))
+        for o in problem.operations:
+            if o.id not in runs:
+                self.units.append((None, [o], o.alternatives, o.setup))
+        self.open = [unit for unit in self.units if unit[1][0].state is not State.FIXED]
+        self.facts = [unit for unit in self.units if unit[1][0].state is State.FIXED]
+        self.travel = problem.travel()
+
+    def best(self) -> int:
+        totals = (
+            evaluate(self.problem, assignments, services).total
+            for assignments, services in self.plans()
+            if not violations(
+                self.problem,
+                Schedule(
+                    assignments=assignments,
+                    services=services,
+                    objective=evaluate(self.problem, assignments, services),
+                ),
+            )
+        )
+        return min(totals)
+
+    def plans(self) -> Iterator[tuple[dict[str, Assignment], dict[str, Service]]]:
+        tasks = self.problem.maintenance
+        for done in itertools.product((False, True), repeat=len(tasks)):
+            wanted = [task for task, yes in zip(tasks, done, strict=True) if yes]
+            for order in itertools.permutations(
+                [*range(len(self.open)), *(-1 - i for i in range(len(wanted)))]
+            ):
+                for choice in itertools.product(*(range(len(unit[2])) for unit in self.open)):
+                    plan = self.plan(
+                        order, choice, [(t.id, t.machine, t.seconds, t.earliest) for t in wanted]
+                    )
+                    if plan is not None:
+                        yield plan
+
+    def plan(
+        self, order: tuple[int, ...], choice: tuple[int, ...], tasks: list[tuple[str, str, int, int]]
+    ) -> tuple[dict[str, Assignment], dict[str, Service]] | None:
+        assignments: dict[str, Assignment] = {}
+        services: dict[str, Service] = {}
+        free = dict.fromkeys(self.machines, 0)
+        state = {name: machine.setup for name, machine in self.machines.items()}
+        for run, members, _, setup in sorted(
+            self.facts, key=lambda unit: (unit[1][0].start or 0, unit[1][0].id)
+        ):
+            machine, start = members[0].machine or "", members[0].start or 0
+            end = max(self.problem.end_of_fixed(o) for o in members)
+            alternative = members[0].alternative(machine)
+            for o in members:
+                assignments[o.id] = Assignment(
+                    machine=machine,
+                    start=start,
+                    end=end,
+                    setup_seconds=min(alternative.setup_seconds, end - start) if alternative else 0,
+                    run=run,
+                )
+            free[machine], state[machine] = max(free[machine], end), setup
+        for at in order:
+            if at < 0:
+                name, machine, seconds, earliest = tasks[-1 - at]
+                start = self.gap(machine, max(earliest, free[machine]), 0, seconds)
+                services[name] = Service(machine=machine, start=start, end=start + seconds)
+                free[machine] = start + seconds
+                continue
+            run, members, alternatives, setup = self.open[at]
+            chosen = alternatives[choice[at]]
+            release = 0
+            for o in members:
+                release = max(release, o.earliest, o.start or 0)
+                for name in o.predecessors:
+                    if name not in assignments:
+                        return None
+                    before = assignments[name]
+                    travel = self.travel.get((before.machine, chosen.machine), 0)
+                    release = max(release, before.end + o.lags.get(name, 0) + travel)
+            machine = chosen.machine
+            change = self.machines[machine].changeover(state[machine], setup)
+            seconds = chosen.setup_seconds + chosen.run_seconds
+            begin = self.gap(machine, max(free[machine], release - change), change, seconds)
+            for o in members:
+                assignments[o.id] = Assignment(
+                    machine=machine,
+                    start=begin + change,
+                    end=begin + change + seconds,
+                    setup_seconds=chosen.setup_seconds,
+                    changeover_seconds=change,
+                    run=run,
+                )
+            free[machine], state[machine] = begin + change + seconds, setup
+        return assignments, services
+
+    def gap(self, machine: str, begin: int, change: int, seconds: int) -> int:
+        windows = [(w.start, w.end) for w in self.machines[machine].unavailable]
+        while any(begin < end and start < begin + change + seconds for start, end in windows):
+            begin += 1
+        return begin
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_proved_optimum_is_the_best_of_all_plans(seed: int) -> None:
+    problem = tiny(seed)
+    enumeration = Enumeration(problem)
+    plan = improve(problem, construct(problem), 20.0, workers=1, deterministic=True)
+    assert plan.status is Status.OPTIMAL
+    assert plan.objective.total == enumeration.best()
+
+
+def test_the_enumeration_knows_a_shop_by_heart() -> None:
+    """Two jobs on one machine, 3 s and 5 s, due at once: the short one first costs 3 + 8 s of tardiness."""
+    machine = Machine(id="M")
+    operations = tuple(
+        Operation(
+            id=name,
+            order_id="O",
+            job_id=name,
+            due=0,
+            alternatives=(Alternative(machine="M", run_seconds=seconds),),
+        )
+        for name, seconds in (("long", 5), ("short", 3))
+    )
+    problem = Problem(
+        origin=0,
+        now=0,
+        machines=(machine,),
+        operations=operations,
+        weights=Weights(tardiness=1, makespan=0),
+    )
+    assert Enumeration(problem).best() == 11
+    assert improve(problem, construct(problem), 1.0, workers=1, deterministic=True).objective.total == 11

@@ -1,0 +1,124 @@
+"""The chain of what an operation waits for."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloud.dispatching.construct import construct
+from cloud.dispatching.explanation import Cause, explain
+from cloud.dispatching.problem import (
+    Alternative,
+    Changeover,
+    Machine,
+    Maintenance,
+    Operation,
+    Problem,
+    State,
+    Transport,
+    Window,
+)
+from cloud.dispatching.schedule import Assignment, Schedule, Service
+from tests.cloud.dispatching.random_shop import random_shop
+
+
+def step(name: str, at: str, **fields: object) -> Operation:
+    values: dict[str, object] = {
+        "id": name,
+        "order_id": "O",
+        "job_id": name,
+        "alternatives": (Alternative(machine=at, run_seconds=10),),
+    }
+    return Operation(**(values | fields))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def problem() -> Problem:
+    return Problem(
+        origin=0,
+        now=0,
+        machines=(
+            Machine(id="BRAKE", unavailable=(Window(start=100, end=150, reason="night"),)),
+            Machine(id="BOOTH", changeovers=(Changeover(attribute="colour", seconds=7),)),
+        ),
+        operations=(
+            step("running", "BRAKE", state=State.FIXED, machine="BRAKE", start=-5, remaining=20),
+            step("bend", "BRAKE"),
+            step("paint", "BOOTH", predecessors=("bend",), lags={"bend": 2}, setup={"colour": "red"}),
+            step("tomorrow", "BRAKE"),
+            step("later", "BRAKE", earliest=400),
+            step("held", "BRAKE", state=State.LEASED, machine="BRAKE", start=500),
+            step("serviced", "BOOTH", setup={"colour": "red"}),
+            step("lazy", "BRAKE"),
+        ),
+        maintenance=(Maintenance(id="filter", machine="BOOTH", seconds=30, finish_before=900),),
+        transports=(Transport(origin="BRAKE", destination="BOOTH", seconds=3),),
+    )
+
+
+@pytest.fixture
+def plan() -> Schedule:
+    return Schedule(
+        assignments={
+            "running": Assignment(machine="BRAKE", start=-5, end=20),
+            "bend": Assignment(machine="BRAKE", start=20, end=30),
+            "paint": Assignment(machine="BOOTH", start=35, end=45, changeover_seconds=7),
+            "tomorrow": Assignment(machine="BRAKE", start=150, end=160),
+            "later": Assignment(machine="BRAKE", start=400, end=410),
+            "held": Assignment(machine="BRAKE", start=500, end=510),
+            "serviced": Assignment(machine="BOOTH", start=130, end=140),
+            "lazy": Assignment(machine="BRAKE", start=600, end=610),
+        },
+        services={"filter": Service(machine="BOOTH", start=100, end=130)},
+    )
+
+
+def test_the_chain_leads_back_to_work_in_progress(problem: Problem, plan: Schedule) -> None:
+    explanation = explain(problem, plan, "paint")
+    assert [(link.operation, link.cause, link.other, link.until) for link in explanation.links] == [
+        ("paint", Cause.PREDECESSOR, "bend", 35),
+        ("bend", Cause.MACHINE, "running", 20),
+        ("running", Cause.FIXED, "", -5),
+    ]
+    assert explanation.text == (
+        "paint waits for bend and 5 s of transport or waiting time after it; "
+        "bend waits for BRAKE, because running runs there; running is fixed on BRAKE"
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "cause", "text"),
+    [
+        ("tomorrow", Cause.UNAVAILABLE, "tomorrow waits for BRAKE, because it is unavailable: night"),
+        ("later", Cause.EARLIEST, "later may not start earlier"),
+        ("held", Cause.LEASE, "held is held by its workstation from then on"),
+        ("serviced", Cause.MAINTENANCE, "serviced waits for BOOTH, because of maintenance filter"),
+        ("lazy", Cause.KEPT, "lazy could start earlier (by 90 s); the plan leaves it where it is"),
+    ],
+)
+def test_what_holds_it_back(
+    problem: Problem, plan: Schedule, operation: str, cause: Cause, text: str
+) -> None:
+    first = explain(problem, plan, operation).links[0]
+    assert first.cause is cause
+    assert first.text == text
+
+
+def test_an_unknown_operation_is_not_explained(problem: Problem, plan: Schedule) -> None:
+    with pytest.raises(KeyError, match="polish"):
+        explain(problem, plan, "polish")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 25))
+def test_every_operation_of_a_constructed_plan_has_an_explanation(seed: int, operations: int) -> None:
+    problem = random_shop(random.Random(seed), operations=operations)
+    plan = construct(problem)
+    for name, assignment in plan.assignments.items():
+        links = explain(problem, plan, name).links
+        assert links[0].until == assignment.start
+        # Only the last link has nothing behind it.
+        assert all(link.cause in (Cause.PREDECESSOR, Cause.MACHINE) for link in links[:-1])
