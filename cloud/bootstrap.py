@@ -47,6 +47,7 @@ from cloud.orders.articles import import_products, load_products
 from cloud.orders.create import OrderDesk
 from cloud.orders.effects import OrderEffects
 from cloud.publisher import Publisher
+from cloud.recall import Recall
 from cloud.store.database import Database
 from cloud.store.lock import sole_user
 from cloud.store.schema import migrate
@@ -113,6 +114,7 @@ class Service:
         """Run until cancelled; raises OSError (address taken), FolderInUseError, NewerSchemaError."""
         with _listening(self.config.http) as sockets, self.opened() as context:
             app, feed = await asyncio.to_thread(_page, context)
+            recall = Recall(context.database, context.history, context.live, context.clock)
             # Libraries and page are here to stay. Looking through all that, the garbage collector would halt
             # every thread for a tenth of a second now and then.
             gc.collect()
@@ -120,6 +122,7 @@ class Service:
             async with asyncio.TaskGroup() as tasks:
                 for name, part in {
                     "live values": self.live.run(self.hub),
+                    "values from before": recall.run(self.hub),
                     "maintenance": self.maintenance.run(),
                     "publisher": self.publisher.run(),
                     "dispatching": self.dispatching.run(),

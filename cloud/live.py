@@ -24,13 +24,13 @@ class LiveValue(NamedTuple):
 
 
 class LiveValues:
-    """Newest value by tag id. Lives on the event loop; starts empty after a restart of the service."""
+    """Newest value by tag id. Lives on the event loop; starts empty: :mod:`cloud.recall` fills it."""
 
     def __init__(self) -> None:
         self._values: dict[int, LiveValue] = {}
 
     def get(self, tag: int) -> LiveValue | None:
-        """The newest value, or None when none came since the service started."""
+        """The newest value, or None when none is known."""
         return self._values.get(tag)
 
     def take(self, event: SamplesLedgered) -> None:
@@ -42,6 +42,12 @@ class LiveValues:
             known = values.get(tag)
             if known is None or ts >= known.ts:
                 values[tag] = LiveValue(ts, value, _QUALITIES[quality])
+
+    def put(self, tag: int, value: LiveValue) -> None:
+        """Apply one value; an older one never replaces a newer one."""
+        known = self._values.get(tag)
+        if known is None or value.ts >= known.ts:
+            self._values[tag] = value
 
     async def run(self, hub: Hub) -> None:
         """Follow the hub until cancelled."""

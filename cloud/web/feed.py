@@ -18,14 +18,12 @@ from cloud.hub import (
     Lagged,
     OrdersChanged,
     PlanPublished,
-    SamplesLedgered,
     StatesLedgered,
 )
 from cloud.ledger import reading
 from cloud.web.board import Board, read_board, read_running
 from cloud.web.record import Record
 from cloud.web.shown import Shown, draw
-from protocols.values import MICROSECONDS, Quality
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +33,6 @@ AT_LEAST = 2.0
 """Seconds after which a board is renewed though nothing was heard: ages and lateness move by themselves."""
 UNWATCHED = 10.0
 """Seconds without a viewer after which a board is worked out only so often."""
-RECALLED = 24 * 3600 * MICROSECONDS
-"""µs back in which the last part count is looked for after a start."""
 RUNNING_EVERY = 15.0
 """Seconds between two sums over all machine states of today."""
 
@@ -100,25 +96,6 @@ class Feed:
                     continue
                 stale_tags |= any(isinstance(event, EdgeChanged | Lagged) for event in heard)
 
-    async def _recall_counts(self, tags: list[reading.Tag]) -> None:
-        """Part counts that the service has not heard since it started, from the history: a counter that
-        stands still is not sent again.
-        """
-        live, end = self.context.live, self.context.clock.now()
-        for tag in tags:
-            if tag.role == "part_count" and live.get(tag.id) is None:
-                series = await asyncio.to_thread(self.context.history.read, tag.id, end - RECALLED, end)
-                rows = [row for row in range(len(series)) if not series.qualities.get(row)][-1:]
-                live.take(
-                    SamplesLedgered(
-                        tag.edge,
-                        [tag.id] * len(rows),
-                        [series.times[row] for row in rows],
-                        [series.values[row] for row in rows],
-                        [Quality.GOOD] * len(rows),
-                    )
-                )
-
     async def _watched(self) -> None:
         """Return at once while somebody looks, else now and then: the trends of the figures go on."""
         if time.monotonic() - self._asked <= UNWATCHED:
@@ -144,7 +121,7 @@ class Feed:
 
     async def _renew_tags(self) -> bool:
         try:
-            await self._recall_counts(await self.known_tags())
+            await self.known_tags()
         except Exception:
             log.exception("page.tags_failed")
             return False
