@@ -70,6 +70,8 @@ class _Attempt:
         self.version = version
         self.greeted = False
         """A CONNACK came: the broker speaks this version."""
+        self.unsupported = False
+        """The broker said that it does not."""
         self.up = threading.Event()
         self.over = threading.Event()
         self.reason = ""
@@ -118,8 +120,8 @@ class _Attempt:
         self.client.on_message = self.client.on_disconnect = None
 
     def _on_connect(self, client: Client, _: object, __: object, reason: Any, ___: object) -> None:
-        unsupported = str(reason) == "Unsupported protocol version"
-        self.greeted = not unsupported
+        self.unsupported = str(reason) == "Unsupported protocol version"
+        self.greeted = not self.unsupported
         if reason.is_failure:
             self.reason = f"the broker refuses: {reason}"
             self.over.set()
@@ -208,7 +210,9 @@ class MqttPipe:
                     elif not attempt.greeted:
                         turn += 1  # it may know another version only
                     attempt.close()
-                reason = attempt.reason or "no answer to the greeting"
+                older = attempt.unsupported and attempt.version is not versions[-1]
+                # An older broker: the next version is tried, nothing is wrong yet.
+                reason = said if older else attempt.reason or "no answer to the greeting"
             except Exception as error:  # noqa: BLE001 - no file left to open, say: nobody else would connect
                 reason = f"{type(error).__name__}: {error}"
             self._current = None

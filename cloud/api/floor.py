@@ -128,9 +128,14 @@ async def machine_states(
     device: Annotated[str, Path(max_length=128)],
     start: Annotated[int, Query(ge=0, le=2**62)] = 0,
     end: Annotated[int, Query(ge=0, le=2**62)] = 2**62,
+    limit: Limit = 500,
 ) -> Reply:
-    """States of a machine between two times (µs UTC)."""
-    return Reply(await context.database.query(lambda tx: reading.machine_states(tx, device, start, end)))
+    """States of a machine between two times (µs UTC), ascending; the earliest ``limit``."""
+
+    def read(tx: Connection) -> list[reading.MachineStateRow]:
+        return reading.machine_states(tx, device, start, end, limit)
+
+    return Reply(await context.database.query(read))
 
 
 @router.get("/stops", responses=answers(list[reading.Stop]))

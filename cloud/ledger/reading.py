@@ -202,13 +202,17 @@ def machines(reader: Connection) -> list[Machine]:
     ]
 
 
-def machine_states(reader: Connection, device: str, start: int, end: int) -> list[MachineStateRow]:
-    """States of a machine between two times, ascending, begun by the one that was valid at ``start``."""
+def machine_states(
+    reader: Connection, device: str, start: int, end: int, limit: int | None = None
+) -> list[MachineStateRow]:
+    """States of a machine between two times, ascending, begun by the one that was valid at ``start``; the
+    earliest ``limit``.
+    """
     at = tables.machine_state.c
     columns = select(at.ts, at.item_state, at.mode, at.detail).where(at.device == device)
     before = reader.execute(columns.where(at.ts <= start).order_by(at.ts.desc()).limit(1)).all()
-    inside = reader.execute(columns.where(at.ts > start, at.ts < end).order_by(at.ts)).all()
-    return [MachineStateRow(*row) for row in (*before, *inside)]
+    inside = reader.execute(columns.where(at.ts > start, at.ts < end).order_by(at.ts).limit(limit)).all()
+    return [MachineStateRow(*row) for row in (*before, *inside)][:limit]
 
 
 def stops(reader: Connection, since: int = 0, *, open_only: bool = False, limit: int = 500) -> list[Stop]:

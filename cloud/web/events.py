@@ -123,6 +123,8 @@ def _step(_: Site, event: act.StepDone) -> str:
 
 
 def _reason(site: Site, event: act.StopReasoned) -> str:
+    if not event.reason:
+        return "reason of the stop taken back"
     note = f" · {event.note}" if event.note else ""
     return f"reason of the stop: {english(site.stop_reasons, event.reason)}{note}"
 

@@ -229,11 +229,13 @@ def test_machines_keep_what_is_newest_and_record_the_rest(database: Database, le
     with database.read() as reader:
         (machine,) = reading.machines(reader)
         passed = reading.machine_states(reader, "laser", NOW + 3, NOW + 10)
+        first = reading.machine_states(reader, "laser", NOW + 3, NOW + 10, limit=1)
         stops = reading.stops(reader)
         still = reading.stops(reader, open_only=True)
     assert (machine.connected, machine.connected_since, machine.last_read) == (True, NOW + 5, NOW + 4)
     assert (machine.item_state, machine.state_since, machine.alarms) == ("executing", NOW + 5, ("gas low",))
     assert [(row.ts, row.detail) for row in passed] == [(NOW + 1, "late"), (NOW + 5, "")]
+    assert first == passed[:1]
     assert [(stop.id, stop.closed) for stop in stops] == [("s2", None), ("s1", NOW + 4)]
     assert [stop.id for stop in still] == ["s2"]
 
