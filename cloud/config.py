@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from cloud.dispatching.settings import DispatchSettings
 from cloud.mqtt import Address, Tls
 from protocols import documents
+from protocols.broker import Broker
 from protocols.documents import Document, DocumentError, Finding, Findings
 from protocols.site import Site
 
@@ -22,34 +23,6 @@ P = TypeVar("P", bound=BaseModel)
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TlsConfig(_Part):
-    """TLS to the broker; PEM files. Without ``ca`` the system's authorities count."""
-
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-
-    @model_validator(mode="after")
-    def _pair(self) -> TlsConfig:
-        if (self.cert is None) != (self.key is None):
-            missing, given = ("key", "cert") if self.key is None else ("cert", "key")
-            raise Findings([Finding((given,), f"a client certificate needs both: add {missing}")])
-        return self
-
-
-class BrokerConfig(_Part):
-    """The MQTT broker. ``port`` is 8883 with TLS and 1883 without, unless given, as at the edges;
-    ``version`` auto tries MQTT 5 first, then 3.1.1.
-    """
-
-    host: str = "127.0.0.1"
-    port: int | None = Field(default=None, ge=1, le=65535)
-    username: str = ""
-    password_file: Path | None = Field(default=None, description="file whose first line is the password")
-    tls: TlsConfig | None = None
-    version: Literal["auto", "5", "3.1.1"] = "auto"
 
 
 class HttpConfig(_Part):
@@ -97,7 +70,7 @@ class CloudConfig(_Part):
     site: Path
     data: Path = Path("data")
     database: str = Field(default="", description="postgresql+psycopg://… ; empty: SQLite below data")
-    broker: BrokerConfig = BrokerConfig()
+    broker: Broker = Broker()
     http: HttpConfig = HttpConfig()
     history: HistoryConfig = HistoryConfig()
     retention: RetentionConfig = RetentionConfig()
@@ -133,15 +106,10 @@ class CloudConfig(_Part):
     def broker_address(self) -> Address:
         """Where the broker is, with the password read from its file; raises OSError when that is missing."""
         broker, tls = self.broker, self.broker.tls
-        password = ""
-        if broker.password_file is not None:
-            password = (broker.password_file.read_text("utf-8").splitlines() or [""])[0]
-        port = broker.port if broker.port is not None else 8883 if tls is not None else 1883
         return Address(
-            broker.host,
-            port,
+            *broker.address,
             broker.username,
-            password,
+            broker.password,
             Tls(tls.ca, tls.cert, tls.key) if tls is not None else None,
             broker.version,
         )
@@ -194,6 +162,6 @@ def _absolute(config: P, base: Path) -> P:
         value = getattr(config, name)
         if isinstance(value, Path):
             changed[name] = base / value.expanduser()
-        elif isinstance(value, _Part):
+        elif isinstance(value, BaseModel):
             changed[name] = _absolute(value, base)
     return config.model_copy(update=changed)

@@ -10,15 +10,16 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from drivers.profile import AnyProfile
 from drivers.profile_files import find_profiles, load_profile
 from edge.outbox.bounds import OutboxBounds
 from edge.outbox.store import StoreLimits
-from protocols.documents import Document, DocumentError, Finding, Findings, Problem, not_one_of, read
+from protocols.broker import Broker, Tls
+from protocols.documents import Document, DocumentError, Problem, not_one_of, read
 from protocols.lanes import EDGE_ID
 from protocols.site import Device, Edge, Site
 
@@ -28,44 +29,6 @@ MIB = 1 << 20
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Tls(_Part):
-    """Files in PEM. Without ``ca`` the system's trusted authorities count; ``cert`` and ``key`` are ours."""
-
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-
-    @model_validator(mode="after")
-    def _pair(self) -> Tls:
-        if (self.cert is None) != (self.key is None):
-            missing, given = ("key", "cert") if self.key is None else ("cert", "key")
-            raise Findings([Finding((given,), f"a client certificate needs both: add {missing}")])
-        return self
-
-
-class Broker(_Part):
-    """The MQTT broker. ``port`` is 8883 with TLS and 1883 without, unless given."""
-
-    host: str = "127.0.0.1"
-    port: Port | None = None
-    username: str = ""
-    password_file: Path | None = Field(default=None, description="file whose first line is the password")
-    tls: Tls | None = None
-    version: Literal["auto", "5", "3.1.1"] = Field(default="auto", description="of MQTT")
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port."""
-        return self.host, self.port if self.port is not None else 8883 if self.tls is not None else 1883
-
-    @property
-    def password(self) -> str:
-        """The password; "" without a file. Raises OSError when the file cannot be read."""
-        if self.password_file is None:
-            return ""
-        return (self.password_file.read_text(encoding="utf-8").splitlines() or [""])[0]
 
 
 class Api(_Part):

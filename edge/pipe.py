@@ -20,7 +20,7 @@ import structlog
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
-from edge.config import Broker, Tls
+from protocols.broker import Broker, Tls
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cloud.config import load_config, load_site
-from edge.config import Broker
+from protocols.broker import Broker
 from protocols.documents import DocumentError, load
 
 DEMO = Path(__file__).parents[2] / "firmware_configs" / "sites" / "demo" / "site.yaml"

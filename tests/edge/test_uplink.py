@@ -12,13 +12,13 @@ import structlog
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.config import Broker, Tls
 from edge.outbox.outbox import Outbox, OutboxBounds, append_actions, append_samples
 from edge.outbox.store import Store, StoreLimits
 from edge.pipe import MqttPipe, PipeEvent, _Attempt
 from edge.uplink import Handlers, Running, Uplink, topics
 from protocols import actions, jobs, session, telemetry
 from protocols.actions import Action, ShiftNote
+from protocols.broker import Broker, Tls
 from protocols.clock import Clock
 from protocols.jobs import JobList, ReleaseRequest
 from protocols.lanes import Down, Lane, up
