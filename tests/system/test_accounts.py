@@ -16,7 +16,10 @@ pytestmark = [pytest.mark.system, pytest.mark.needs("mosquitto"), pytest.mark.ti
 
 CHOSEN = """CREATE TEMP TABLE chosen AS
     SELECT * FROM batch WHERE id IN
-    (SELECT min(id) FROM batch WHERE id > (SELECT max(id) / 2 FROM batch) GROUP BY lane)"""
+    (SELECT id FROM
+        (SELECT id, row_number() OVER story AS place, count(*) OVER (PARTITION BY lane) AS length
+         FROM batch WINDOW story AS (PARTITION BY lane ORDER BY id))
+     WHERE place = (length + 1) / 2)"""
 """One batch of each lane, from the middle of the story."""
 
 TWICE = """INSERT INTO batch (edge, stream, lane, seq, digest, count, historical, decodable, received, blob)
