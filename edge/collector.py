@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT = 30.0
 IDENTIFY_TIMEOUT = 5.0
-RETRY_FIRST, RETRY_SOON, RETRY_MOST = 0.5, 4.0, 30.0
+RETRY_FIRST, RETRY_SOON, RETRY_MOST = 0.5, 2.0, 30.0
 """Seconds between attempts: doubling up to ``RETRY_SOON``; ``RETRY_MOST`` once it is lost for long."""
 LOST_FOR_LONG = 600.0
 SETTLED = 10.0
