@@ -43,19 +43,19 @@ class Recall:
             while True:
                 for pause in (0.0, *PAUSES):
                     await asyncio.sleep(pause)
-                    if not await self.look():
+                    if await self.look() == 0:
                         break
                 await events.get_all()
 
-    async def look(self) -> int:
-        """Fill in what the history knows; returns how many tags are still without a value."""
-        tags = await self.database.query(reading.tags)
-        unknown = [tag for tag in tags if self.live.get(tag.id) is None]
+    async def look(self) -> int | None:
+        """Fill in what the history knows; how many tags are still without a value, None if nobody can say."""
         try:
+            tags = await self.database.query(reading.tags)
+            unknown = [tag for tag in tags if self.live.get(tag.id) is None]
             found = await asyncio.to_thread(self._newest, unknown)
-        except Exception as error:  # noqa: BLE001 - whatever the server says: it is shown a minute later
-            _log.warning("recall.failed", error=str(error).splitlines()[0])
-            return len(unknown)
+        except Exception as error:  # noqa: BLE001 - whatever a server says: it is shown a minute later
+            _log.warning("recall.failed", error=str(error).splitlines()[0] if str(error) else repr(error))
+            return None
         for tag, value in found:
             self.live.put(tag, value)
         return len(unknown) - len(found)

@@ -61,3 +61,26 @@ async def test_what_stands_still_is_shown_from_the_history_and_nothing_older(
     assert live.get(ids["press/parts"]) == LiveValue(hours, 41, Quality.GOOD)
     assert live.get(ids["press/broken"]) == LiveValue(recent, None, Quality.BAD)
     assert live.get(ids["press/live"]) == LiveValue(now, 2.0, Quality.GOOD)
+
+
+async def test_a_history_that_cannot_be_read_stops_nobody(database: Database, tmp_path: Path) -> None:
+    clock = Clock()
+
+    def announce(tx: Connection) -> None:
+        tags.announce(tx, "north", KNOWN.content_hash(), KNOWN, clock.now())
+
+    await database.run(announce)
+    with closing(SqliteHistory(tmp_path / "history")) as history:
+        history.write({1: Series([clock.now()], [20.0])})
+        for file in (tmp_path / "history").glob("*.db*"):
+            file.write_bytes(b"this is no database" * 100)
+
+        assert await Recall(database, history, LiveValues(), clock).look() is None
+
+
+async def test_a_database_that_is_away_stops_nobody(tmp_path: Path) -> None:
+    with (
+        closing(SqliteHistory(tmp_path / "history")) as history,
+        Database(f"sqlite:///{tmp_path / 'empty.db'}") as without_tables,
+    ):
+        assert await Recall(without_tables, history, LiveValues(), Clock()).look() is None
