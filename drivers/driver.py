@@ -14,17 +14,17 @@ import importlib
 import math
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
 from drivers.profile import AnyProfile, Tag
 from protocols.documents import Document, nearest
-from protocols.values import Quality, Reading, Value
+from protocols.values import DataType, Quality, Reading, Value
 
 Deliver = Callable[[list[Reading]], None]
 """Takes readings as they arrive, in order. Called synchronously; the list must not be changed."""
@@ -133,11 +133,97 @@ class Identifies(Protocol):
     async def identify(self) -> Identity: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing below an address of a machine, as browsing finds it; ``address`` is what a profile takes."""
+
+    address: str
+    name: str
+    kind: Literal["folder", "variable", "method"]
+    type: DataType | None = None
+    """None when it is no variable, or one of a type that no tag can have (``detail`` names it)."""
+    writable: bool = False
+    has_children: bool = False
+    detail: str = ""
+
+
 @runtime_checkable
 class Browses(Protocol):
-    """Lists what is below an address of the machine."""
+    """Lists what is directly below an address of the machine; its root when empty."""
 
-    async def browse(self, address: str = "") -> list[str]: ...
+    async def browse(self, address: str = "") -> list[Found]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A condition of the machine as it is now. ``id`` is the same from its rise to its end.
+
+    ``severity`` is 1 to 1000 as in OPC 10000-5, 6.4.2; ``time`` is the machine's own, µs UTC.
+    """
+
+    id: str
+    source: str
+    text: str
+    severity: int
+    active: bool
+    acknowledged: bool
+    time: int | None = None
+
+
+@runtime_checkable
+class Notifies(Protocol):
+    """Tells of alarms and conditions until cancelled: first all that stand, then each change."""
+
+    async def events(self, deliver: Callable[[list[Alarm]], None]) -> None: ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """Gives what the machine itself recorded of its tags from ``start`` to ``end`` (µs UTC), oldest first,
+    in lists of bounded size. Every reading carries its ``source_time``; tags without a record give none."""
+
+    def history(self, paths: Sequence[str], start: int, end: int) -> AsyncIterator[list[Reading]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A person at a station who wants this one thing to happen now, and a second one where two are needed.
+
+    Both are pseudonyms. Only a station makes one; page, API and planner cannot.
+    """
+
+    actor: str
+    station: str
+    second: str = ""
+
+
+@runtime_checkable
+class Calls(Protocol):
+    """Calls a method that the profile allows, by its name there."""
+
+    async def call(
+        self, method: str, arguments: Mapping[str, Value], confirmation: Confirmation | None = None
+    ) -> Mapping[str, Value]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file at the machine: its name below the program folder, bytes, and when it was written (µs UTC)."""
+
+    name: str
+    size: int
+    modified: int | None = None
+
+
+@runtime_checkable
+class Files(Protocol):
+    """Lists, reads and writes NC programs and recipes at the machine."""
+
+    async def list_files(self) -> list[FileEntry]: ...
+
+    async def get_file(self, name: str) -> bytes: ...
+
+    async def put_file(self, name: str, content: bytes) -> None: ...
 
 
 class Driver(ABC, Generic[C]):
