@@ -22,7 +22,7 @@ from drivers.opcua_profile import OpcuaProfile, OpcuaTag
 from drivers.opcua_values import VARIANTS, raw_value
 from drivers.profile import AnyProfile
 from drivers.scaling import scaler
-from drivers.simulator import ProfileServer, zero
+from drivers.simulator import SLOW_S, Fault, ProfileServer, zero
 from protocols.values import Reason, Value
 
 # A simulator without security warns about that at every start.
@@ -75,15 +75,27 @@ class LightServer(InternalServer):
 
 
 class _Valve:
-    """A transport that swallows what a silent server would have sent."""
+    """A transport that swallows, delays or cuts off what its server sends, as its fault says."""
 
     def __init__(self, transport: asyncio.Transport, owner: ProfileServer) -> None:
         self._transport = transport
         self._owner = owner
+        self._free_at = 0.0
 
     def write(self, data: bytes) -> None:
-        if not self._owner.silent:
+        loop, fault = asyncio.get_running_loop(), self._owner.fault
+        if fault is Fault.SILENT:
+            return
+        if fault is Fault.DISCONNECT:
+            self._transport.abort()
+            return
+        due = loop.time() + (SLOW_S if fault is Fault.SLOW else 0.0)
+        if due <= loop.time() > self._free_at:
             self._transport.write(data)
+            return
+        # Never before what was delayed already; equal times would not keep their order.
+        self._free_at = max(due, self._free_at + 1e-4)
+        loop.call_at(self._free_at, self._transport.write, data)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -220,7 +232,8 @@ class OpcuaServer(ProfileServer):
         if self._is_standard(name):
             return
         self._values[name] = value
-        self._queue(name, ua.DataValue(variant, SourceTimestamp=datetime.now(UTC)))  # type: ignore[arg-type]
+        if self.fault is not Fault.ILLEGAL:
+            self._queue(name, ua.DataValue(variant, SourceTimestamp=datetime.now(UTC)))  # type: ignore[arg-type]
 
     def get(self, name: str) -> Value:
         return self._values[name]
@@ -228,6 +241,15 @@ class OpcuaServer(ProfileServer):
     def fail(self, name: str, reason: Reason = Reason.SENSOR_FAILURE) -> None:
         status = ua.StatusCode(ua.UInt32(_FAILURES.get(reason, StatusCodes.BadSensorFailure)))
         self._queue(name, ua.DataValue(StatusCode=status, SourceTimestamp=datetime.now(UTC)))  # type: ignore[arg-type]
+
+    def fault_changed(self, was: Fault | None) -> None:
+        if self.fault is Fault.ILLEGAL:
+            for name in self._nodes:
+                if not self._is_standard(name):
+                    self.fail(name, Reason.ILLEGAL_ADDRESS)
+        elif was is Fault.ILLEGAL:
+            for name, value in self._values.items():
+                self.set(name, value)
 
     def nodes_held(self) -> int:
         """Nodes in memory for this server alone, beside the standard ones that all share."""

@@ -13,12 +13,30 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
 from drivers.profile import AnyProfile, Role, Tag
 from drivers.scaling import FLOATS, whole_range
 from protocols.values import DataType, Reason, Value
+
+SLOW_S = 2.0
+"""Seconds by which a slow server delays every answer: longer than most devices are waited for."""
+
+
+class Fault(StrEnum):
+    """How a server misbehaves when it is told to."""
+
+    SILENT = "silent"
+    """It accepts connections and requests, but answers nothing, like a device whose program hangs."""
+    ILLEGAL = "illegal"
+    """It answers every read of a tag with its protocol's *no such address*."""
+    SLOW = "slow"
+    """It answers, but :data:`SLOW_S` late."""
+    DISCONNECT = "disconnect"
+    """It closes every connection, new ones too, instead of answering."""
+
 
 OnWrite = Callable[[str, Value], None]
 """Told the tag and the value (in the tag's unit) when a client has written."""
@@ -37,9 +55,31 @@ class ProfileServer(ABC):
         self.profile = profile
         self.host = host
         self.port = port
-        self.silent = False
-        """Accept connections and requests, but answer nothing, like a device whose program hangs."""
+        self._fault: Fault | None = None
         self.on_write: OnWrite | None = None
+
+    @property
+    def fault(self) -> Fault | None:
+        """How it misbehaves at the moment; None when it does not."""
+        return self._fault
+
+    @fault.setter
+    def fault(self, fault: Fault | None) -> None:
+        was, self._fault = self._fault, fault
+        if was is not fault:
+            self.fault_changed(was)
+
+    def fault_changed(self, was: Fault | None) -> None:  # noqa: B027 - optional
+        """Called after :attr:`fault` has changed, for servers that must do something at that moment."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether it answers nothing at the moment: :attr:`fault` is ``SILENT``."""
+        return self._fault is Fault.SILENT
+
+    @silent.setter
+    def silent(self, silent: bool) -> None:
+        self.fault = Fault.SILENT if silent else None
 
     @property
     @abstractmethod
