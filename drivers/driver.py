@@ -20,7 +20,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from drivers.profile import AnyProfile, Tag
 from protocols.documents import Document, nearest
@@ -108,6 +108,19 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    max_sessions: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="connections this machine takes at once, where that is not what its kind does",
+    )
+    demote_after: int | None = Field(
+        default=None,
+        ge=1,
+        le=30,
+        description="failed attempts after which a silent machine is tried less often; unset: ten minutes",
+    )
+
 
 C = TypeVar("C", bound=Options)
 
@@ -172,7 +185,8 @@ class Alarm:
 
 @runtime_checkable
 class Notifies(Protocol):
-    """Tells of alarms and conditions until cancelled: first all that stand, then each change."""
+    """Tells of alarms and conditions until cancelled. The first list holds all that stand, be it empty: what
+    stood before and is not in it has ended meanwhile. Each change comes after it."""
 
     async def events(self, deliver: Callable[[list[Alarm]], None]) -> None: ...
 
@@ -240,7 +254,7 @@ class Driver(ABC, Generic[C]):
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     max_sessions: ClassVar[int] = 1
-    """Connections a machine of this kind takes at once; 1 means break before make."""
+    """Connections a machine of this kind takes at once; 1 means break before make. See :attr:`sessions`."""
 
     def __init__(self, address: str, profile: AnyProfile, config: C) -> None:
         self.address = address
@@ -248,6 +262,12 @@ class Driver(ABC, Generic[C]):
         self.config = config
         self.problems: dict[str, str] = {}
         """Why a tag has no good value at the moment, in the machine's own words; by tag name."""
+
+    @property
+    def sessions(self) -> int:
+        """Connections this machine takes at once: as the device's options say, else its profile, else its
+        kind."""
+        return self.config.max_sessions or self.profile.max_sessions or self.max_sessions
 
     @abstractmethod
     async def connect(self) -> None:

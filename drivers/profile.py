@@ -244,6 +244,12 @@ class Profile(Part, Generic[T]):
     description: str = ""
     source: str = Field(default="", description="where the map comes from: manual, edition, page")
     protocol: str
+    max_sessions: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="connections the machine takes at once; unset: as its kind does",
+    )
     firmware: FirmwareRange = FirmwareRange()
     identification: Identification = Identification()
     tags: dict[TagName, T] = Field(min_length=1)

@@ -16,11 +16,12 @@ import msgspec
 import structlog
 
 from edge.api import create_app, listen, serve
-from edge.collector import Collector, sweep_all
 from edge.config import Setup
+from edge.devices import Devices
 from edge.metrics import EdgeMetrics, resident_bytes
 from edge.outbox.outbox import Outbox
 from edge.outbox.store import OutboxFullError
+from edge.reconfigure import ConfigHealth, Reconfiguration
 from edge.recorder import Recorder
 from edge.station.stations import Stations
 from edge.uplink import LinkStatus, Uplink
@@ -38,13 +39,17 @@ SHOWN_PROBLEMS = 50
 
 
 class DeviceHealth(msgspec.Struct, frozen=True):
-    """``last_read`` in µs UTC; ``detail`` says why it is not connected; ``problems`` by tag."""
+    """``last_read`` in µs UTC; ``detail`` says why it is not connected; ``problems`` by tag.
+
+    ``tried_every``: seconds between two attempts to reach a device that has been silent for long; else 0.
+    """
 
     id: str
     connected: bool
     last_read: int
     detail: str
     problems: dict[str, str]
+    tried_every: float
 
 
 class SampleHealth(msgspec.Struct, frozen=True):
@@ -87,6 +92,7 @@ class Health(msgspec.Struct, frozen=True):
     devices: list[DeviceHealth]
     samples: SampleHealth
     actions: ActionHealth
+    config: ConfigHealth
     jobs_version: int
     clock_uncertain: bool
     started: int
@@ -102,7 +108,8 @@ class Agent:
     recorder: Recorder
     uplink: Uplink
     stations: Stations
-    collectors: list[Collector]
+    devices: Devices
+    reconfiguration: Reconfiguration
     token: str
     started: int
     events: asyncio.Queue[list[Event]] = field(default_factory=lambda: asyncio.Queue(WAITING_EVENTS))
@@ -110,7 +117,7 @@ class Agent:
     metrics: EdgeMetrics = field(init=False)
 
     def __post_init__(self) -> None:
-        self.metrics = EdgeMetrics(self.outbox, self.recorder, self.uplink, self.collectors)
+        self.metrics = EdgeMetrics(self.outbox, self.recorder, self.uplink, self.devices)
 
     async def run(self, on_ready: Callable[[int], None] = lambda _port: None) -> None:
         """Run until cancelled. ``on_ready`` is told the API's port once everything has started.
@@ -121,7 +128,13 @@ class Agent:
         api = self.setup.config.api
         listener = listen(api.host, api.port)
         port: int = listener.getsockname()[1]
-        app = create_app(self.stations, token=self.token, health=self.health, metrics=self.metrics.text)
+        app = create_app(
+            self.stations,
+            token=self.token,
+            health=self.health,
+            metrics=self.metrics.text,
+            reload=self.reconfiguration.reload,
+        )
         async with asyncio.TaskGroup() as base:
             base.create_task(self.uplink.run(), name="uplink")
             base.create_task(self._keep_bounds(), name="bounds")
@@ -130,11 +143,8 @@ class Agent:
             base.create_task(serve(app, listener), name="api")
             try:
                 async with self.recorder.running(), asyncio.TaskGroup() as machines:
-                    for collector in self.collectors:
-                        machines.create_task(collector.run(), name=f"device-{collector.device.id}")
-                    machines.create_task(sweep_all(self.collectors, self.recorder), name="sweep")
-                    on_ready(port)
-                    await asyncio.Event().wait()
+                    machines.create_task(self.devices.run(lambda: on_ready(port)), name="devices")
+                    machines.create_task(self.reconfiguration.run(), name="configuration")
             finally:
                 with contextlib.suppress(OutboxFullError):
                     await self.outbox.seal()
@@ -171,7 +181,7 @@ class Agent:
         status: LinkStatus = self.uplink.status
         waiting = [lane for lane in stats.lanes.values() if lane.batches]
         health = Health(
-            ok=status.cloud and all(collector.connected for collector in self.collectors),
+            ok=status.cloud and all(collector.connected for collector in self.devices),
             edge=self.setup.edge.id,
             stream=self.outbox.stream.hex(),
             link=LinkHealth(
@@ -193,11 +203,13 @@ class Agent:
                     collector.last_read,
                     collector.detail,
                     dict(itertools.islice(collector.problems.items(), SHOWN_PROBLEMS)),
+                    collector.tried_every,
                 )
-                for collector in self.collectors
+                for collector in self.devices
             ],
             samples=SampleHealth(stats.committed, stats.acked, stats.dropped, stats.queued),
             actions=ActionHealth(stats.accepted, stats.delivered, stats.queued_actions),
+            config=self.reconfiguration.health,
             jobs_version=self.stations.jobs_version,
             clock_uncertain=self.outbox.clock.uncertain,
             started=self.started,

@@ -86,15 +86,20 @@ async def _no_health() -> Mapping[str, object]:
     return {}
 
 
+async def _no_reload() -> object:
+    return {}
+
+
 def create_app(
     stations: Stations,
     *,
     token: str,
     health: Callable[[], Awaitable[Mapping[str, object]]] = _no_health,
     metrics: Callable[[], bytes] = bytes,
+    reload: Callable[[], Awaitable[object]] = _no_reload,
     bucket: Bucket | None = None,
 ) -> FastAPI:
-    """The API over an edge's stations. ``health`` and ``metrics`` are the agent's."""
+    """The API over an edge's stations. ``health``, ``metrics`` and ``reload`` are the agent's."""
     limit = bucket or Bucket()
     sockets = Sockets()
 
@@ -137,6 +142,14 @@ def create_app(
     @app.websocket("/v1/stations/{station}/live")
     async def live(websocket: WebSocket, station: str, role: str = "viewer") -> None:
         await _live(websocket, stations, station, role, token, sockets)
+
+    @app.post(
+        "/v1/reload",
+        dependencies=guarded,
+        summary="Take up the configuration as its files are now; health tells how it went",
+    )
+    async def take_up() -> Response:
+        return _json(await reload())
 
     @app.get("/health", summary="Whether the edge is well, in numbers")
     async def get_health() -> Response:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -14,17 +13,21 @@ from drivers.driver import Driver
 from drivers.registry import driver_type
 from edge.agent import Agent
 from edge.api import token_of
-from edge.collector import Collector, definitions
+from edge.catalogues import Catalogues
+from edge.collector import Collector
 from edge.config import Machine, Setup
+from edge.devices import Devices
 from edge.machine import MachineWatch, open_stops
-from edge.outbox.numbering import keep_catalogue, kept_catalogue, number_tags
+from edge.outbox.numbering import kept_catalogue
 from edge.outbox.outbox import Outbox, append_states
 from edge.outbox.store import Store
 from edge.pipe import MqttPipe, PipeEvent
+from edge.reconfigure import Reconfiguration
 from edge.recorder import Recorder, last_time, stored_stops
 from edge.station.journal import WORKCELL
 from edge.station.stations import Stations, places
 from edge.uplink import Handlers, Running, Uplink, topics
+from edge.watching import hashes
 from edge.witness import Witness
 from protocols.catalogue import Catalogue
 from protocols.clock import Clock
@@ -61,9 +64,11 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             store.after_commit(told)
         outbox = Outbox(store, clock, config.outbox.bounds)
         await outbox.open()
-        configs = {name: _content_hash(path.read_bytes()) for name, path in setup.sources.items()}
-        catalogue, stops = await _announce(setup, store, clock, configs)
-        recorder = Recorder(outbox, catalogue.content_hash())
+        configs = hashes(setup)
+        catalogues = Catalogues(setup.edge.id, store, clock)
+        catalogue = await catalogues.announce(setup.machines, b"", [ConfigApplied(clock.now(), configs)])
+        stops = await store.read(stored_stops)
+        recorder = Recorder(outbox, catalogue)
         stations = Stations(
             places(setup.site, setup.edge.id),
             store,
@@ -72,37 +77,44 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             devices={machine.device.id: machine.device.workcells for machine in setup.machines},
             new_id=new_id,
         )
-        uplink = _uplink(setup, outbox, stations, Running(configs, catalogue.content_hash()))
+        uplink = _uplink(setup, outbox, stations, Running(configs, catalogue))
         await stations.open()
-        collectors = [
-            _collector(setup, machine, recorder, clock, catalogue, stations, stops)
-            for machine in setup.machines
-        ]
+
+        def make(setup: Setup, machine: Machine, numbers: Catalogue) -> Collector:
+            return _collector(setup, machine, recorder, clock, numbers, stations, stops)
+
+        def applied(configs: dict[str, str], catalogue: bytes) -> None:
+            uplink.running = Running(configs, catalogue)
+
+        devices = Devices(recorder)
+        for machine in setup.machines:
+            devices.show(make(setup, machine, await catalogues.numbered(machine)))
+        stops = []  # what was open before this start belongs to what is read from the start
+        reconfiguration = Reconfiguration(
+            setup.sources["edge"],
+            setup,
+            configs,
+            devices,
+            recorder,
+            catalogues,
+            clock,
+            make,
+            on_applied=applied,
+            on_devices=stations.devices_changed,
+        )
         agent = Agent(
-            setup, outbox, recorder, uplink, stations, collectors, token_of(config.data), clock.now()
+            setup,
+            outbox,
+            recorder,
+            uplink,
+            stations,
+            devices,
+            reconfiguration,
+            token_of(config.data),
+            clock.now(),
         )
         recorder.on_events = agent.hear
         yield agent
-
-
-def _content_hash(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-async def _announce(
-    setup: Setup, store: Store, clock: Clock, configs: dict[str, str]
-) -> tuple[Catalogue, list[tuple[str, str, str, int]]]:
-    """Number the tags, and tell the cloud of them and of what runs, ahead of any sample."""
-    tags = [tag for machine in setup.machines for tag in definitions(machine.device, machine.profile)]
-    now = clock.now()
-
-    def work(db: sqlite3.Connection) -> tuple[Catalogue, list[tuple[str, str, str, int]]]:
-        catalogue = number_tags(db, setup.edge.id, tags)
-        content_hash = keep_catalogue(db, catalogue, now)
-        append_states(db, [CatalogueAnnounced(content_hash, catalogue), ConfigApplied(now, configs)])
-        return catalogue, stored_stops(db)
-
-    return await store.run(work)
 
 
 def _uplink(setup: Setup, outbox: Outbox, stations: Stations, running: Running) -> Uplink:

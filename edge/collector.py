@@ -18,98 +18,30 @@ from typing import Any
 import structlog
 
 from drivers.driver import Capability, Driver, DriverError, Identity
-from drivers.profile import AnyProfile, Tag
-from drivers.scaling import FLOATS, whole_range
+from drivers.profile import AnyProfile
 from edge import identity
-from edge.machine import WATCHED, MachineWatch
-from edge.recorder import MAX_WAITING, Recorder
-from protocols.catalogue import Catalogue, TagDefinition
+from edge.machine import MachineWatch
+from edge.recorder import MAX_WAITING, Takes, Unheard
+from edge.retry import Retry
+from edge.tags import TagState, fitted, is_within
+from protocols.catalogue import Catalogue
 from protocols.clock import Clock
 from protocols.site import Device
 from protocols.states import DeviceHeartbeat, Notice
 from protocols.telemetry import Flag
-from protocols.values import MICROSECONDS, DataType, Quality, Reading, Reason, Value
+from protocols.values import MICROSECONDS, Quality, Reading, Reason, Value
 
 log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT = 30.0
 IDENTIFY_TIMEOUT = 5.0
-RETRY_FIRST, RETRY_SOON, RETRY_MOST = 0.5, 2.0, 30.0
-"""Seconds between attempts: doubling up to ``RETRY_SOON``; ``RETRY_MOST`` once it is lost for long."""
-LOST_FOR_LONG = 600.0
-SETTLED = 10.0
-"""Seconds a connection must hold before the next loss starts with the shortest wait again."""
-HEARTBEAT = 10.0
-SWEEP = 1.0
 AHEAD = 86_400 * MICROSECONDS
 """µs that the time of a trusted device may be ahead of ours."""
-MAX_TEXT = 1024
-"""Characters of a text value that are kept."""
 
 _UNCERTAIN, _BAD = int(Quality.UNCERTAIN), int(Quality.BAD)
 _FLAG = int(Reason.CLOCK_UNCERTAIN)
 _NO_ANSWER = (Reason.NOT_CONNECTED, Reason.TIMEOUT)
 """Reasons of bad readings that do not show that the device is there."""
-_KINDS: dict[DataType, type] = {DataType.BOOL: bool, DataType.STRING: str, **dict.fromkeys(FLOATS, float)}
-"""Class of a type's values; of all others it is int."""
-
-
-class _TagState:
-    """What is remembered of one tag. ``value``/``reason`` as last sent; a bad tag has no value."""
-
-    __slots__ = (
-        "band",
-        "due",
-        "high",
-        "is_bad",
-        "kind",
-        "latest",
-        "low",
-        "max_interval",
-        "name",
-        "number",
-        "percent",
-        "reason",
-        "ts",
-        "value",
-        "watched",
-    )
-
-    def __init__(self, name: str, tag: Tag, number: int) -> None:
-        self.name = name
-        self.number = number
-        self.band = tag.deadband
-        self.percent = tag.deadband_percent / 100
-        self.max_interval = int(tag.max_interval * MICROSECONDS)
-        self.watched = tag.role in WATCHED
-        self.kind = _KINDS.get(tag.value_type, int)
-        self.low, self.high = whole_range(tag.value_type) if self.kind is int else (0, 0)
-        self.value: Value = None
-        self.latest: Value = None
-        """The good value as last read; within the deadband it may differ from the one sent."""
-        self.is_bad = False
-        self.reason = -1
-        """Reason of the last bad or uncertain sample, 0 after a good one, -1 before the first."""
-        self.ts = 0
-        self.due = 0
-        """When a good value is sent again though it has not changed, µs UTC."""
-
-
-def definitions(device: Device, profile: AnyProfile) -> list[TagDefinition]:
-    """Catalogue entries of a device's readable tags, not numbered yet. Paths are ``device/tag``."""
-    return [
-        TagDefinition(
-            number=0,
-            path=f"{device.id}/{name}",
-            type=tag.value_type,
-            unit=tag.unit,
-            role=str(tag.role) if tag.role is not None else "",
-            device=device.id,
-            max_interval=tag.max_interval,
-        )
-        for name, tag in profile.tags.items()
-        if tag.readable
-    ]
 
 
 @dataclass(slots=True)
@@ -122,12 +54,16 @@ class Collector:
     device: Device
     profile: AnyProfile
     make_driver: Callable[[], Driver[Any]]
-    recorder: Recorder
+    recorder: Takes
     clock: Clock
     catalogue: Catalogue
     machine: MachineWatch
     on_count: Callable[[str, int], None] = lambda _device, _count: None
     jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)
+    on_trial: bool = False
+    """Whether nothing is told of it: it only shows whether a changed configuration works, or did its part."""
+    opening: str = "edge started"
+    """Why there is a gap before the first reading: said once, when it first runs."""
     connected: bool = field(default=False, init=False)
     last_read: int = field(default=0, init=False)
     """µs UTC of the last confirmed read."""
@@ -136,9 +72,11 @@ class Collector:
     readings: int = field(default=0, init=False)
     """Readings delivered by the driver, for the metrics."""
     losses: int = field(default=0, init=False)
+    tried_every: float = field(default=0.0, init=False)
+    """Seconds between two attempts to reach it while it is demoted; 0 while it is not."""
     problems: Mapping[str, str] = field(default_factory=dict, init=False)
     """Why tags have no good value, in the machine's own words."""
-    _tags: dict[str, _TagState] = field(default_factory=dict, init=False)
+    _tags: dict[str, TagState] = field(default_factory=dict, init=False)
     _driver: Driver[Any] | None = field(default=None, init=False)
     """The driver that is connected, whether or not the machine has answered it yet."""
     _subscribed: bool = field(default=False, init=False)
@@ -155,17 +93,20 @@ class Collector:
         numbers = {tag.path: tag.number for tag in self.catalogue.tags}
         for name, tag in self.profile.tags.items():
             if tag.readable:
-                self._tags[name] = _TagState(name, tag, numbers[f"{self.device.id}/{name}"])
+                self._tags[name] = TagState(name, tag, numbers[f"{self.device.id}/{name}"])
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
         loop = asyncio.get_running_loop()
-        # Whatever was read before this start: from here on there is a gap until the first reading.
-        self.recorder.report([self._heartbeat(self.clock.now(), "edge started")])
-        wait, lost_since = RETRY_FIRST, loop.time()
+        if self.opening:
+            # Whatever was read before this start: from here on there is a gap until the first reading.
+            self.recorder.report([self._heartbeat(self.clock.now(), self.opening)])
+            self.opening = ""
+        retry = Retry(loop.time())
         while True:
             try:
                 driver = self.make_driver()
+                retry.demote_after = driver.config.demote_after
                 self.problems = driver.problems
                 async with contextlib.AsyncExitStack() as stack:
                     async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -184,13 +125,21 @@ class Collector:
                     log.exception("device.driver_failed", device=self.device.id)
                 self._defect = cause
             came_at = self._went(cause)
-            if came_at is not None:
-                if loop.time() - came_at >= SETTLED:
-                    wait = RETRY_FIRST
-                lost_since = loop.time()
+            now = loop.time()
+            wait = retry.failed(now, None if came_at is None else now - came_at)
+            self.tried_every = wait if retry.is_demoted(now) else 0.0
             await asyncio.sleep(wait * self.jitter())
-            most = RETRY_SOON if loop.time() - lost_since < LOST_FOR_LONG else RETRY_MOST
-            wait = min(2 * wait, most)
+
+    @property
+    def driver(self) -> Driver[Any] | None:
+        """The connected driver, for whoever writes to the machine or asks it something; None without one."""
+        return self._driver if self.connected else None
+
+    @property
+    def reads_well(self) -> bool:
+        """Whether at least one tag has a value that is not bad."""
+        tags = self._tags.values()
+        return self.connected and (not tags or any(tag.reason >= 0 and not tag.is_bad for tag in tags))
 
     def heartbeat(self) -> DeviceHeartbeat:
         """Connection and last confirmed read, now."""
@@ -209,7 +158,7 @@ class Collector:
         if not self.connected:
             self._hear(readings)
         seen = False
-        watched: list[tuple[_TagState, Value, int, str]] = []
+        watched: list[tuple[TagState, Value, int, str]] = []
         receive = self.device.clock == "receive"
         uncertain = self.clock.uncertain
         for name, value, quality, reason, source in readings:
@@ -217,24 +166,24 @@ class Collector:
             if not quality:
                 seen = True
                 if tag.reason == 0 and (
-                    value == tag.value or ((tag.band or tag.percent) and _is_within(tag, value))
+                    value == tag.value or ((tag.band or tag.percent) and is_within(tag, value))
                 ):
                     if now < tag.due:
                         tag.latest = value
                         continue
                 elif (kind := tag.kind) is float:
                     if value.__class__ is not float or not isfinite(value):
-                        value, quality, reason = _fitted(tag, value)
+                        value, quality, reason = fitted(tag, value)
                 elif kind is int:
                     if value.__class__ is not int or not tag.low <= value <= tag.high:
-                        value, quality, reason = _fitted(tag, value)
+                        value, quality, reason = fitted(tag, value)
                 elif kind is str or value.__class__ is not bool:
-                    value, quality, reason = _fitted(tag, value)
+                    value, quality, reason = fitted(tag, value)
             elif quality != _BAD:
                 seen = True
-                value, fitted, why = _fitted(tag, value)
-                if fitted:
-                    quality, reason = fitted, why
+                value, found, why = fitted(tag, value)
+                if found:
+                    quality, reason = found, why
             if quality:
                 if quality == _BAD:
                     value = None
@@ -302,11 +251,11 @@ class Collector:
             self._offset += (delay - self._offset) // 1000
         return source + self._offset
 
-    def _watch(self, changes: list[tuple[_TagState, Value, int, str]]) -> None:
+    def _watch(self, changes: list[tuple[TagState, Value, int, str]]) -> None:
         parts = self.machine.parts
         for tag, value, ts, trouble in changes:
             self.recorder.report(self.machine.value(tag.name, value, ts, trouble))
-        if self.machine.parts is not None and self.machine.parts != parts:
+        if self.machine.parts is not None and self.machine.parts != parts and not self.on_trial:
             self.on_count(self.device.id, self.machine.parts)
 
     # --- coming and going -----------------------------------------------------------------------------
@@ -333,7 +282,7 @@ class Collector:
         self.recorder.report([*self.machine.connection(connected=True, ts=now), self._heartbeat(now, "")])
         if self._said_lost:
             log.info("device.back", device=self.device.id, address=self.device.url)
-        else:
+        elif not self.on_trial:
             log.info("device.connected", device=self.device.id, address=self.device.url)
         self._said_lost = False
 
@@ -379,59 +328,58 @@ class Collector:
             self.recorder.report(
                 [*self.machine.connection(connected=False, ts=now), self._heartbeat(now, cause)]
             )
-        if not self._said_lost:
+        if not (self._said_lost or self.on_trial):
             log.warning("device.lost", device=self.device.id, address=self.device.url, cause=cause)
-        self._said_lost = True
+        self._said_lost = not self.on_trial
         return came_at
+
+    # --- a changed configuration ----------------------------------------------------------------------
+
+    def leave(self, cause: str) -> None:
+        """It is not read any more: what it showed last is not true from now on."""
+        was_connected, self._said_lost = self.connected, True
+        self._went(cause)
+        if not was_connected:
+            self.recorder.report([self.heartbeat()])
+
+    def retire(self, cause: str) -> None:
+        """It leaves for good: what stood or was alarmed has ended."""
+        self.leave(cause)
+        self.recorder.report(self.machine.retire(self.clock.now()))
+
+    def hand_over(self, successor: Collector) -> None:
+        """From now on nobody hears it; tags that the successor does not go on with have ended."""
+        going_on = {tag.number for tag in successor._tags.values()}
+        gone = [tag.name for tag in self._tags.values() if not tag.is_bad and tag.number not in going_on]
+        if gone and self.last_read:
+            self.deliver([Reading(name, None, Quality.BAD, Reason.NOT_CONNECTED) for name in gone])
+        self.recorder, self.on_trial = Unheard(), True
+
+    def join(self, recorder: Takes, before: Collector | None) -> None:
+        """From now on it is the one that is recorded, in place of ``before``, which has handed over.
+
+        Tags that mean what they meant go on where they were; what was read on trial is recorded.
+        """
+        heard = [tag.reading() for tag in self._tags.values() if tag.reason >= 0]
+        was_on_trial, self.recorder, self.on_trial = self.on_trial, recorder, False
+        old = {} if before is None else {tag.number: tag for tag in before._tags.values()}
+        for tag in self._tags.values():
+            tag.resume(old.get(tag.number))
+        now = self.clock.now()
+        if before is not None:
+            self.opening, self._said_lost = "", before._said_lost and not self.connected
+            self.readings += before.readings
+            self.losses += before.losses
+            self.last_read = max(self.last_read, before.last_read)
+            recorder.report(self.machine.resume(before.machine, now))
+        if not was_on_trial:
+            return
+        recorder.report([*self.machine.connection(connected=self.connected, ts=now), self.heartbeat()])
+        self.deliver(heard)
+        # A state may mean something else now, though the machine's own word is the same.
+        watched = [tag for tag in self._tags.values() if tag.watched and tag.reason >= 0]
+        self._watch([(tag, tag.value, now, tag.trouble) for tag in watched])
+        log.info("device.changed", device=self.device.id, address=self.device.url)
 
     def _heartbeat(self, now: int, detail: str) -> DeviceHeartbeat:
         return DeviceHeartbeat(now, self.device.id, self.connected, self.last_read, detail)
-
-
-def _fitted(tag: _TagState, value: Any) -> tuple[Value, Quality, Reason]:
-    """A value as its tag's type holds it, or why it does not: a driver may be somebody else's."""
-    kind = tag.kind
-    if kind is str and isinstance(value, str):
-        if not value.isascii():  # half of a surrogate pair is no text on the wire
-            value = value.encode("utf-8", "replace").decode()
-        if len(value) > MAX_TEXT:
-            return value[:MAX_TEXT], Quality.UNCERTAIN, Reason.OUT_OF_RANGE
-        return value, Quality.GOOD, Reason.NONE
-    if kind is bool and isinstance(value, bool):
-        return value, Quality.GOOD, Reason.NONE
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is float and number:
-        try:
-            value = float(value)
-        except OverflowError:
-            return None, Quality.BAD, Reason.OUT_OF_RANGE
-        if isfinite(value):
-            return value, Quality.GOOD, Reason.NONE
-        return None, Quality.BAD, Reason.SENSOR_FAILURE
-    if kind is int and number and isinstance(value, int):
-        if tag.low <= value <= tag.high:
-            return int(value), Quality.GOOD, Reason.NONE
-        return None, Quality.BAD, Reason.OUT_OF_RANGE
-    return None, Quality.BAD, Reason.TYPE_MISMATCH
-
-
-def _is_within(tag: _TagState, value: Any) -> bool:
-    """Whether a number is so near to the last one sent that it need not be."""
-    before = tag.value
-    if before is None or value.__class__ is bool or value.__class__ is str or before.__class__ is str:
-        return False
-    band = tag.band or abs(before) * tag.percent  # type: ignore[arg-type]
-    return bool(abs(value - before) <= band)
-
-
-async def sweep_all(collectors: list[Collector], recorder: Recorder) -> None:
-    """Sweep every device each second, and send all heartbeats together every ten."""
-    loop = asyncio.get_running_loop()
-    due = loop.time() + HEARTBEAT
-    while True:
-        await asyncio.sleep(SWEEP)
-        for collector in collectors:
-            collector.sweep()
-        if loop.time() >= due:
-            due = loop.time() + HEARTBEAT
-            recorder.report([collector.heartbeat() for collector in collectors])

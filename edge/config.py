@@ -56,6 +56,18 @@ class Outbox(_Part):
         return OutboxBounds(int(self.max_bytes * 0.7), self.max_age_hours * 3600)
 
 
+class Changes(_Part):
+    """How this configuration, its site and its profiles are taken up when they change while the edge runs."""
+
+    watch: bool = Field(default=True, description="false: only when asked to (POST /v1/reload, SIGHUP)")
+    probation: float = Field(
+        default=20.0,
+        ge=1,
+        le=600,
+        description="seconds in which a changed device must give a good value, or be rolled back",
+    )
+
+
 class EdgeConfig(_Part):
     """The root of ``edge.yaml``."""
 
@@ -66,6 +78,7 @@ class EdgeConfig(_Part):
     broker: Broker = Broker()
     api: Api = Api()
     outbox: Outbox = Outbox()
+    changes: Changes = Changes()
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,38 @@ class MachineWatch:
             events.append(StopOpened(stop.since, stop.stop, self.device, workcell, self.seen.hint))
         return events
 
+    def resume(self, before: MachineWatch, now: int) -> list[Event]:
+        """Go on where another watch of the same device was: its profile or its places changed at ``now``.
+
+        A stop at a place it no longer works for ends; so does an alarm of a tag it no longer has.
+        """
+        self.stops.clear()
+        self._alarms.clear()
+        self.seen, self.parts, self.connected = before.seen, before.parts, before.connected
+        events: list[Event] = []
+        for workcell, stop in before.stops.items():
+            if workcell in self.workcells:
+                self.stops[workcell] = stop
+            else:
+                events.append(StopClosed(now, stop.stop))
+        for tag, (alarm, text) in before._alarms.items():
+            known = self.profile.tags.get(tag)
+            if known is not None and known.role is Role.ALARM:
+                self._alarms[tag] = (alarm, text)
+            else:
+                events.append(AlarmChanged(now, self.device, alarm, False, text))
+        return events
+
+    def retire(self, now: int) -> list[Event]:
+        """The device is none of this edge any more: what stood or was alarmed ends at ``now``."""
+        events: list[Event] = [StopClosed(now, stop.stop) for stop in self.stops.values()]
+        events += [
+            AlarmChanged(now, self.device, alarm, False, text) for alarm, text in self._alarms.values()
+        ]
+        self.stops.clear()
+        self._alarms.clear()
+        return events
+
     # --- state ----------------------------------------------------------------------------------------
 
     def _state(self, tag: str, value: Value, ts: int, trouble: str) -> list[Event]:

@@ -82,6 +82,8 @@ async def _until_signal(setup: Setup, witness: str) -> None:
         gc.freeze()  # what is here now stays: the collector need not look at it again
 
     async with built(setup, witness=witness) as agent:
+        if hasattr(signal, "SIGHUP"):  # not on Windows
+            loop.add_signal_handler(signal.SIGHUP, agent.reconfiguration.ask)
         working = asyncio.ensure_future(agent.run(ready))
         waiting = asyncio.ensure_future(stop.wait())
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ class EdgeMetrics(Source):
     """The figures of one edge as Prometheus metrics; :meth:`text` is the exposition."""
 
     def __init__(
-        self, outbox: Outbox, recorder: Recorder, uplink: Uplink, collectors: Sequence[Collector]
+        self, outbox: Outbox, recorder: Recorder, uplink: Uplink, collectors: Iterable[Collector]
     ) -> None:
         self._outbox, self._recorder, self._uplink = outbox, recorder, uplink
         self._collectors = collectors

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.station.refusals import Refusal
 from edge.station.stations import UnknownStationError
+from protocols.documents import DocumentError
 
 MAX_BODY = 64 * 1024
 """Bytes of the largest request."""
@@ -53,6 +54,13 @@ def install(app: FastAPI) -> None:
         ]
         text = "; ".join(f"{entry['at'] or 'body'}: {entry['problem']}" for entry in found)
         return _response(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", text, {"problems": found})
+
+    @app.exception_handler(DocumentError)
+    async def document(request: Request, error: DocumentError) -> Response:
+        problems = [str(problem) for problem in error.problems]
+        return _response(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "config-invalid", str(error), {"problems": problems}
+        )
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from operator import sub
+from typing import Protocol
 
 import structlog
 
@@ -44,38 +45,120 @@ LAST_TIME = "clock.last"
 
 
 class Rows:
-    """Samples that wait: parallel lists in order of arrival. The collectors append to them directly."""
+    """Samples that wait: parallel lists in order of arrival. The collectors append to them directly.
 
-    __slots__ = ("flags", "tags", "times", "values")
+    ``catalogue`` is the hash of the catalogue that explains their tags.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("catalogue", "flags", "tags", "times", "values")
+
+    def __init__(self, catalogue: bytes) -> None:
+        self.catalogue = catalogue
         self.tags: list[int] = []
         self.times: list[int] = []
         self.values: list[Value] = []
         self.flags: list[Flag] = []
 
-    def columns(self, catalogue: bytes) -> SampleColumns:
+    def columns(self) -> SampleColumns:
         """As columns."""
         times = self.times
         steps = [0, *map(sub, times[1:], times)]
-        return SampleColumns(catalogue, times[0], self.tags, steps, self.values, self.flags)
+        return SampleColumns(self.catalogue, times[0], self.tags, steps, self.values, self.flags)
+
+
+class Takes(Protocol):
+    """Whatever takes what a collector reports: the recorder; nobody while it is on trial."""
+
+    rows: Rows
+
+    def touch(self) -> None: ...
+
+    def report(self, events: list[Event]) -> None: ...
+
+    def spill(self) -> None: ...
+
+
+class Unheard:
+    """Takes what a collector on trial reports, and forgets it; ``something`` is set when there was any."""
+
+    def __init__(self) -> None:
+        self.rows = Rows(b"")
+        self.something = asyncio.Event()
+
+    def touch(self) -> None:
+        self.rows = Rows(b"")
+        self.something.set()
+
+    def report(self, events: list[Event]) -> None:
+        self.something.set()
+
+    def spill(self) -> None:
+        """Nothing waits here."""
+
+
+@dataclass(slots=True)
+class _Lost:
+    """Samples given up of one catalogue: how many of each tag, and from when to when (µs UTC)."""
+
+    first: int
+    last: int
+    counts: Counter[int] = field(default_factory=Counter)
+
+    def add(self, rows: Rows) -> None:
+        self.first, self.last = min(self.first, *rows.times), max(self.last, *rows.times)
+        self.counts.update(rows.tags)
+
+    def joined(self, other: _Lost | None) -> _Lost:
+        """Both together."""
+        if other is None:
+            return self
+        first, last = min(self.first, other.first), max(self.last, other.last)
+        return _Lost(first, last, self.counts + other.counts)
+
+    def tombstone(self, catalogue: bytes) -> Dropped:
+        return Dropped(
+            stream=b"",
+            lane=Lane.TELEMETRY,
+            first=-1,
+            last=-1,
+            from_ts=self.first,
+            to_ts=self.last,
+            samples=self.counts.total(),
+            counts=dict(self.counts),
+            catalogue=catalogue,
+            reason="dropped: no room to record it",
+        )
 
 
 @dataclass(slots=True)
 class Recorder:
-    """Commits what the devices of an edge report. ``on_events`` hears events once they are on disk."""
+    """Commits what the devices of an edge report. ``on_events`` hears events once they are on disk.
+
+    ``catalogue`` is the hash of the catalogue that explains what is appended now; see :meth:`switch`.
+    """
 
     outbox: Outbox
     catalogue: bytes
     on_events: Callable[[list[Event]], None] = lambda _events: None
-    rows: Rows = field(default_factory=Rows, init=False)
+    rows: Rows = field(init=False)
     commits: int = field(default=0, init=False)
     _events: list[Event] = field(default_factory=list, init=False)
     _dirty: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _ending: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    _lost: Counter[int] = field(default_factory=Counter, init=False)
-    _lost_between: tuple[int, int] = field(default=(0, 0), init=False)
+    _closed: list[Rows] = field(default_factory=list, init=False)
+    """What waits of catalogues before the one that is in force."""
+    _lost: dict[bytes, _Lost] = field(default_factory=dict, init=False)
     _said_full: float = field(default=-SAY_AGAIN, init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = Rows(self.catalogue)
+
+    def switch(self, catalogue: bytes) -> None:
+        """What is appended from now on is explained by another catalogue (its hash), announced already."""
+        if catalogue != self.catalogue:
+            if self.rows.tags:
+                self._closed.append(self.rows)
+            self.catalogue, self.rows = catalogue, Rows(catalogue)
 
     def touch(self) -> None:
         """Something was appended."""
@@ -125,45 +208,49 @@ class Recorder:
     async def flush(self) -> bool:
         """Commit what waits now; False when there was no room: states wait on, samples are given up."""
         self._dirty.clear()
-        rows, self.rows = self.rows, Rows()
+        waiting = [rows for rows in (*self._closed, self.rows) if rows.tags]
+        self._closed, self.rows = [], Rows(self.catalogue)
         events, self._events = self._events, []
-        lost, self._lost = self._lost, Counter()
-        if not (rows.tags or events or lost):
+        lost, self._lost = self._lost, {}
+        if not (waiting or events or lost):
             return True
-        if await self._commit(rows, events, lost) or (
-            await self._relieved() and await self._commit(rows, events, lost)
+        if await self._commit(waiting, events, lost) or (
+            await self._relieved() and await self._commit(waiting, events, lost)
         ):
             self.commits += 1
             if events:
                 self.on_events(events)
             return True
         self._events = (events + self._events)[-MAX_EVENTS:]
-        self._lost += lost
-        self._lose(rows)
+        for catalogue, each in lost.items():
+            self._lost[catalogue] = each.joined(self._lost.get(catalogue))
+        for rows in waiting:
+            self._lose(rows)
         return False
 
     def spill(self) -> None:
         """Give up what waits when it is too much: the disk has not answered for long."""
         if len(self.rows.tags) > MAX_WAITING:
-            rows, self.rows = self.rows, Rows()
+            rows, self.rows = self.rows, Rows(self.catalogue)
             log.error("recorder.disk_does_not_answer", samples=len(rows.tags), limit=MAX_WAITING)
             self._lose(rows)
 
-    async def _commit(self, rows: Rows, events: list[Event], lost: Counter[int]) -> bool:
+    async def _commit(self, waiting: list[Rows], events: list[Event], lost: dict[bytes, _Lost]) -> bool:
         live = self.outbox.live
         now = self.outbox.clock.now()
-        tombstone = self._tombstone(lost)
+        tombstones: list[Event] = [each.tombstone(catalogue) for catalogue, each in lost.items()]
+        given_up = sum(each.counts.total() for each in lost.values())
 
         def work(db: sqlite3.Connection) -> None:
             if events:
                 append_states(db, events)
                 _keep_stops(db, events)
-            if lost:
-                append_states(db, [tombstone])
-                sealing.add(db, sealing.COMMITTED, tombstone.samples)
-                sealing.add(db, sealing.DROPPED, tombstone.samples)
-            if rows.tags:
-                append_samples(db, rows.columns(self.catalogue), sealed=live)
+            if tombstones:
+                append_states(db, tombstones)
+                sealing.add(db, sealing.COMMITTED, given_up)
+                sealing.add(db, sealing.DROPPED, given_up)
+            for rows in waiting:
+                append_samples(db, rows.columns(), sealed=live)
             db.execute(
                 "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name)"
                 " DO UPDATE SET value = max(value, excluded.value)",
@@ -187,27 +274,9 @@ class Recorder:
             return False
 
     def _lose(self, rows: Rows) -> None:
-        if not rows.tags:
-            return
-        first, last = min(rows.times), max(rows.times)
-        if self._lost:
-            first, last = min(first, self._lost_between[0]), max(last, self._lost_between[1])
-        self._lost_between = (first, last)
-        self._lost.update(rows.tags)
-
-    def _tombstone(self, lost: Counter[int]) -> Dropped:
-        return Dropped(
-            stream=b"",
-            lane=Lane.TELEMETRY,
-            first=-1,
-            last=-1,
-            from_ts=self._lost_between[0],
-            to_ts=self._lost_between[1],
-            samples=lost.total(),
-            counts=dict(lost),
-            catalogue=self.catalogue,
-            reason="dropped: no room to record it",
-        )
+        if rows.tags:
+            known = self._lost.setdefault(rows.catalogue, _Lost(rows.times[0], rows.times[0]))
+            known.add(rows)
 
 
 def _keep_stops(db: sqlite3.Connection, events: list[Event]) -> None:

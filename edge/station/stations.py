@@ -110,8 +110,18 @@ class Stations:
         for cell in cells:
             self._cells[cell.place.id] = cell
             self._events[cell.place.id] = asyncio.Event()
-            device = next((d for d, stations in self.devices.items() if cell.place.id in stations), "")
-            self._machines[cell.place.id] = Machine(device=device, since=now)
+            self._machines[cell.place.id] = self._machine_of(cell.place.id)
+
+    def devices_changed(self, devices: Mapping[str, Sequence[str]]) -> None:
+        """Other devices work for the stations from now on; one that stays keeps what is known of it."""
+        self.devices = devices
+        for station, machine in self._machines.items():
+            if station not in devices.get(machine.device, ()):
+                self._machines[station] = self._machine_of(station)
+
+    def _machine_of(self, station: str) -> Machine:
+        device = next((d for d, stations in self.devices.items() if station in stations), "")
+        return Machine(device=device, since=self.clock.now())
 
     async def run(self) -> None:
         """Watch for machine activity that nobody booked, until cancelled."""

@@ -28,7 +28,7 @@ from drivers.profile_files import load_profile
 from tests.bench.figures import Figure, Size, median, missing
 from tests.bench.moving import PERIOD, Moving, moving, write_profile
 from tests.bench.site import lacking, per_reading, site
-from tests.edge.machines import collecting, device
+from tests.edge.machines import collecting, device, recorder_of
 
 TAGS = 500
 TARGET = 1.5
@@ -140,12 +140,12 @@ async def _ours(machine: Moving, folder: Path, seconds: float) -> float:
     at = device(machine.url, options={"security": "none"})
     async with (
         collecting(folder, load_profile(machine.profile), at) as collector,
-        collector.recorder.running(),
+        recorder_of(collector).running(),
     ):
         task = asyncio.create_task(collector.run())
         await asyncio.sleep(WARM_S)
         _settle()
-        outbox = collector.recorder.outbox
+        outbox = recorder_of(collector).outbox
         before, began = (await outbox.stats()).committed, time.process_time()
         await asyncio.sleep(seconds)
         used = time.process_time() - began

@@ -11,12 +11,13 @@ from drivers.modbus_profile import ModbusProfile
 from drivers.opcua_profile import OpcuaProfile
 from drivers.profile import AnyProfile
 from drivers.registry import driver_type
-from edge.collector import Collector, definitions
+from edge.collector import Collector
 from edge.machine import MachineWatch
 from edge.outbox.numbering import number_tags
 from edge.outbox.outbox import Outbox
 from edge.outbox.store import Store, StoreLimits
 from edge.recorder import Recorder
+from edge.tags import definitions
 from protocols import states, telemetry
 from protocols.clock import Clock
 from protocols.lanes import Lane
@@ -149,10 +150,16 @@ async def collecting(
         yield Collector(at, profile, made, recorder, clock, catalogue, watch, jitter=lambda: 0.4)
 
 
+def recorder_of(collector: Collector) -> Recorder:
+    """The recorder of a collector that is not on trial."""
+    assert isinstance(collector.recorder, Recorder)
+    return collector.recorder
+
+
 async def recorded(collector: Collector) -> list[tuple[str, Sample]]:
     """Everything on disk, as (tag, sample), after a flush."""
-    await collector.recorder.flush()
-    outbox = collector.recorder.outbox
+    await recorder_of(collector).flush()
+    outbox = recorder_of(collector).outbox
     await outbox.seal()
     names = {tag.number: tag.path.partition("/")[2] for tag in collector.catalogue.tags}
     found: list[tuple[str, Sample]] = []
@@ -166,8 +173,8 @@ async def recorded(collector: Collector) -> list[tuple[str, Sample]]:
 
 async def reported(collector: Collector) -> list[Event]:
     """Every event on disk, after a flush."""
-    await collector.recorder.flush()
-    outbox = collector.recorder.outbox
+    await recorder_of(collector).flush()
+    outbox = recorder_of(collector).outbox
     found: list[Event] = []
     for sealed in await outbox.pending():
         if sealed.key.lane is Lane.STATES:

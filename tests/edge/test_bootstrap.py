@@ -143,6 +143,7 @@ async def test_the_edge_tells_what_it_is_and_what_its_machine_does(
                     "last_read": health["devices"][0]["last_read"],
                     "detail": "",
                     "problems": {},
+                    "tried_every": 0.0,
                 }
                 samples = health["samples"]
                 assert samples["committed"] == samples["acked"] + samples["dropped"] + samples["queued"]

@@ -22,7 +22,7 @@ from drivers.registry import driver_type
 from edge.collector import Collector
 from protocols.states import DeviceHeartbeat, Dropped, MachineStateChanged, Notice
 from protocols.values import Quality, Reading, Reason
-from tests.edge.machines import Ticks, collecting, device, lathe, press, recorded, reported
+from tests.edge.machines import Ticks, collecting, device, lathe, press, recorded, recorder_of, reported
 from tests.servers import free_port
 
 
@@ -265,7 +265,7 @@ async def tell(folder: Path, script: list[tuple[str, Any, float]]) -> None:
             else:
                 collector.deliver(good(**{name: value}))
         found = await recorded(collector)
-        stats = await collector.recorder.outbox.stats()
+        stats = await recorder_of(collector).outbox.stats()
     assert stats.committed == stats.queued == len(found)
     for name in ("load", "parts"):
         story = [sample for tag, sample in found if tag == name]
@@ -286,7 +286,7 @@ async def tell(folder: Path, script: list[tuple[str, Any, float]]) -> None:
 
 @contextlib.asynccontextmanager
 async def running(collector: Collector) -> AsyncIterator[None]:
-    async with collector.recorder.running():
+    async with recorder_of(collector).running():
         task = asyncio.create_task(collector.run())
         try:
             yield
@@ -451,7 +451,7 @@ async def test_samples_that_find_no_room_are_counted_and_explained(tmp_path: Pat
     async with collecting(
         tmp_path, profile, device(), ticks.clock(), max_bytes=1 << 20, reserve=0
     ) as collector:
-        outbox = collector.recorder.outbox
+        outbox = recorder_of(collector).outbox
         ballast = "CREATE TABLE ballast (data BLOB)"
         await outbox.store.run(lambda db: db.execute(ballast).rowcount)
         with contextlib.suppress(Exception):
@@ -464,13 +464,13 @@ async def test_samples_that_find_no_room_are_counted_and_explained(tmp_path: Pat
             if n == 40:
                 await outbox.store.run(lambda db: db.execute("DELETE FROM ballast").rowcount)
             ticks.pass_(1)
-            rows = collector.recorder.rows
+            rows = recorder_of(collector).rows
             for sample in range(200):
                 rows.tags.append(1)
                 rows.times.append(ticks.wall + sample)
                 rows.values.append(hash((n, sample)) / 7)
             made += 200
-            refused += not await collector.recorder.flush()
+            refused += not await recorder_of(collector).flush()
         assert refused
         found = await recorded(collector)
         stats = await outbox.stats()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from protocols.states import DeviceHeartbeat, Event
 from protocols.values import Reading
-from tests.edge.machines import T0, collecting, device, press, recorded, reported
+from tests.edge.machines import T0, collecting, device, press, recorded, recorder_of, reported
 
 
 async def until(met: Callable[[], bool]) -> None:
@@ -20,7 +20,7 @@ async def until(met: Callable[[], bool]) -> None:
 
 async def test_a_commit_that_waits_for_the_disk_survives_an_orderly_stop(tmp_path: Path) -> None:
     async with collecting(tmp_path, press(), device()) as collector, asyncio.timeout(30):
-        recorder = collector.recorder
+        recorder = recorder_of(collector)
         heard: list[Event] = []
         recorder.on_events = heard.extend
         disk = threading.Event()
