@@ -1,4 +1,4 @@
-"""The running edge takes a changed configuration: checked, tried, swapped, rolled back; nobody else notices."""
+"""The running edge takes a changed configuration: checked, tried, swapped, rolled back; others see nothing."""
 
 import asyncio
 import contextlib
