@@ -1,4 +1,4 @@
-"""The running edge takes a changed configuration: checked, tried, swapped, rolled back; others see nothing."""
+"""The running edge takes a changed configuration: checked, tried, swapped, rolled back, felt by no other."""
 
 import asyncio
 import contextlib
