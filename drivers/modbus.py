@@ -24,6 +24,7 @@ from drivers.driver import (
     WriteUnknown,
 )
 from drivers.modbus_codec import BlockDecoder, Coding, decode_bits, encode
+from drivers.modbus_meaning import Meaning
 from drivers.modbus_planning import Knowledge, Limits, Request, Span, locate, plan
 from drivers.modbus_profile import ModbusProfile, ModbusTag, Table
 from drivers.profile import AnyProfile, Tag
@@ -188,6 +189,7 @@ class ModbusDriver(Driver[ModbusOptions]):
         self._tags: dict[str, ModbusTag] = dict(profile.tags)
         self._limits = Limits(profile.modbus.max_gap, profile.modbus.max_registers, profile.modbus.max_bits)
         self._codings = {name: coding_of(profile, tag) for name, tag in self._tags.items()}
+        self._meaning = Meaning(profile, self.problems)
         self._knowledge = Knowledge()
         self._silent = 0
         self._answered = False
@@ -224,7 +226,7 @@ class ModbusDriver(Driver[ModbusOptions]):
             if tag.readable:
                 classes.setdefault(tag.sampling, _Class(tag.sampling, [])).spans.append(span_of(name, tag))
         queue = [classes[interval] for interval in sorted(classes)]
-        teller = _Teller(deliver, self.problems)
+        teller = _Teller(self._meaning.applied(deliver), self.problems)
         clock = asyncio.get_running_loop().time
         start = clock()
         retry = start + self.config.retry
@@ -254,9 +256,10 @@ class ModbusDriver(Driver[ModbusOptions]):
 
     async def read(self, paths: Sequence[str]) -> list[Reading]:
         found: dict[str, Reading] = {}
-        spans = [span_of(path, cast("ModbusTag", self.tag(path))) for path in dict.fromkeys(paths)]
-        group = _Class(0.0, spans)
-        teller = _Teller(lambda readings: found.update({r.path: r for r in readings}), self.problems)
+        needed = self._meaning.needed(paths)
+        group = _Class(0.0, [span_of(path, cast("ModbusTag", self.tag(path))) for path in needed])
+        keep = self._meaning.applied(lambda readings: found.update({r.path: r for r in readings}))
+        teller = _Teller(keep, self.problems)
         await self._round(group, teller)
         missing = Reading("", None, Quality.BAD, Reason.OTHER)
         return [found.get(path, missing._replace(path=path)) for path in paths]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
 from pydantic import Field, field_validator
 
 from drivers.profile import Part, Profile, Tag, WordOrder, mapping
+from drivers.scaling import FLOATS
 from protocols.documents import Finding, nearest
-from protocols.values import DataType
+from protocols.values import DataType, Value
 
 
 class Table(StrEnum):
@@ -86,6 +87,12 @@ class ModbusTag(Tag):
 
     word_order: WordOrder | None = Field(default=None, description="the profile's default when left out")
     bit: int | None = Field(default=None, ge=0, le=15, description="bit of the register, 0 is the lowest")
+    scale_exponent: str | None = Field(
+        default=None, description="tag whose value n scales this one by 10^n (SunSpec scale factors)"
+    )
+    absent: int | None = Field(
+        default=None, description="raw value by which the device says that it has none (SunSpec: 0xFFFF)"
+    )
 
     @field_validator("address", mode="before")
     @classmethod
@@ -108,9 +115,19 @@ class ModbusTag(Tag):
         """How many registers (or, in a table of bits, bits) the value takes."""
         return _registers(self.type, self.length)
 
+    @property
+    def scaled(self) -> bool:
+        return super().scaled or self.scale_exponent is not None
+
     def _findings(self) -> Iterator[Finding]:
         yield from super()._findings()
         table, offset = self.place
+        if self.scale_exponent is not None and super().scaled:
+            yield Finding(("scale_exponent",), "either scale and offset or scale_exponent, not both")
+        if self.scale_exponent is not None and self.writable:
+            yield Finding(("access",), "a value with a scale_exponent cannot be written")
+        if self.absent is not None and self.type in (DataType.BOOL, DataType.STRING, *FLOATS):
+            yield Finding(("absent",), f"only a whole number says so by a value, not a {self.type}")
         if table.bits and self.type is not DataType.BOOL:
             yield Finding(("type",), f"a {table} is a bool, not a {self.type}")
         if self.bit is not None and (table.bits or self.type is not DataType.BOOL):
@@ -150,7 +167,27 @@ class ModbusProfile(Profile[ModbusTag]):
             size = _registers(mapping(tag).get("type"), mapping(tag).get("length"))
             if isinstance(most, int) and size > most > 0:
                 yield Finding(("tags", name), f"{size} registers are more than max_registers {most}")
+        yield from _exponents(mapping(mapping(data).get("tags")))
+
+    def constants(self) -> dict[str, Value]:
+        return {tag.scale_exponent: -1 for tag in self.tags.values() if tag.scale_exponent is not None}
 
     def word_order(self, tag: ModbusTag) -> WordOrder:
         """The order that holds for a tag."""
         return tag.word_order or self.modbus.word_order
+
+
+def _exponents(tags: Mapping[Any, Any]) -> Iterator[Finding]:
+    """Scale exponents that are no whole number of another tag."""
+    names = {str(name): mapping(tag) for name, tag in tags.items()}
+    for name, tag in names.items():
+        exponent = tag.get("scale_exponent")
+        if exponent is None:
+            continue
+        where, other = ("tags", name, "scale_exponent"), names.get(str(exponent))
+        if other is None:
+            hint = nearest(str(exponent), names)
+            tail = f" — did you mean {hint}?" if hint else ""
+            yield Finding(where, f'no tag "{exponent}" in this profile{tail}')
+        elif other.get("type") != DataType.INT16 or other.get("scale", 1) != 1 or other.get("scale_exponent"):
+            yield Finding(where, f'"{exponent}" must be an int16 without a scale of its own')

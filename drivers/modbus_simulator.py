@@ -13,7 +13,8 @@ from pymodbus.simulator import DataType as SimType
 from pymodbus.simulator import SimData, SimDevice
 
 from drivers.modbus import coding_of
-from drivers.modbus_codec import BlockDecoder, encode
+from drivers.modbus_codec import BlockDecoder, Coding, encode
+from drivers.modbus_meaning import power_of_ten
 from drivers.modbus_profile import ModbusProfile, ModbusTag, Table
 from drivers.profile import AnyProfile
 from drivers.simulator import ProfileServer, zero
@@ -81,7 +82,8 @@ class ModbusServer(ProfileServer):
             if tag.writable:
                 store.writable[place.offset : place.offset + size] = b"\1" * size
             if tag.type is not DataType.BOOL:
-                self.set(name, zero(tag))
+                store.put(place.offset, encode(self._codings[name], zero(tag)))
+        self.update(profile.constants())
         if gaps:
             for store in self._stores.values():
                 first, last = store.exists.find(1), store.exists.rfind(1)
@@ -121,13 +123,21 @@ class ModbusServer(ProfileServer):
             raw = raw | 1 << tag.bit if value else raw & ~(1 << tag.bit)
             store.put(place.offset, struct.pack(">H", raw))
         else:
-            store.put(place.offset, encode(self._codings[name], value))
+            store.put(place.offset, encode(self._coding(name), value))
+
+    def _coding(self, name: str) -> Coding:
+        """A tag's coding, with the scale that stands in another tag at the moment."""
+        exponent = self._tags[name].scale_exponent
+        coding = self._codings[name]
+        return coding if exponent is None else coding._replace(scale=power_of_ten(self.get(exponent)))
 
     def get(self, name: str) -> Value:
         tag, place = self._tags[name], self._places[name]
         data = self._stores[place.table].get(place.offset, tag.registers)
         if place.table.bits:
             return data[0] == 1
+        if self._tags[name].scale_exponent is not None:
+            return BlockDecoder([(0, self._coding(name))]).decode(data)[0][0]
         values, _ = self._decoders[name].decode(data)
         return values[0]
 

@@ -304,6 +304,10 @@ class Profile(Part, Generic[T]):
             elif is_text and not isinstance(raw, str):
                 yield Finding(("states", raw), "the state is a string: put its text in quotes")
 
+    def constants(self) -> dict[str, Value]:
+        """Tags that a simulator shows with one value all the time, because others depend on it."""
+        return {}
+
     def tag_with(self, role: Role) -> str | None:
         """The name of the first tag with a role."""
         return next((name for name, tag in self.tags.items() if tag.role is role), None)

@@ -181,6 +181,7 @@ class Movement:
 
     def __init__(self, profile: AnyProfile) -> None:
         self._tags = profile.tags
+        self._constants = profile.constants()
         self._states = [raw for raw in profile.states if profile.states[raw].item_state == "executing"]
         self._states += [raw for raw in profile.states if raw not in self._states]
 
@@ -194,6 +195,8 @@ class Movement:
 
     def _value(self, name: str, tag: Tag, seconds: float) -> Value:
         seed = zlib.crc32(name.encode())
+        if name in self._constants:
+            return self._constants[name]
         if tag.role is Role.STATE and self._states:
             # Mostly the first executing state, now and then another one for a while.
             turn = int(seconds // 60) % 8
