@@ -10,19 +10,23 @@ read: what fails is delivered once as bad with a reason, and after a device is l
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import math
 import socket
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from drivers.profile import AnyProfile, Tag
+from drivers.gate import AT_THE_MACHINE, WITHOUT_THE_MACHINE, Wish, needed, refusal
+from drivers.gate import Confirmation as Confirmation
+from drivers.profile import AnyProfile, MethodRule, Permission, Tag
 from protocols.documents import Document, nearest
 from protocols.values import DataType, Quality, Reading, Value
 
@@ -81,7 +85,7 @@ class ReadFailed(DriverError):
 
 
 class WriteRefused(DriverError):
-    """A write that was not sent: no rule allows it, a limit or precondition forbids it."""
+    """A write or call that was not sent: no rule allows it, a limit, a state or a lock forbids it."""
 
 
 class WriteFailed(DriverError):
@@ -136,7 +140,7 @@ class Reads(Protocol):
 class Writes(Protocol):
     """Writes a tag within the profile's rules and reads it back."""
 
-    async def write(self, path: str, value: Value) -> Reading: ...
+    async def write(self, path: str, value: Value, confirmation: Confirmation | None = None) -> Reading: ...
 
 
 @runtime_checkable
@@ -199,18 +203,6 @@ class Remembers(Protocol):
     def history(self, paths: Sequence[str], start: int, end: int) -> AsyncIterator[list[Reading]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """A person at a station who wants this one thing to happen now, and a second one where two are needed.
-
-    Both are pseudonyms. Only a station makes one; page, API and planner cannot.
-    """
-
-    actor: str
-    station: str
-    second: str = ""
-
-
 @runtime_checkable
 class Calls(Protocol):
     """Calls a method that the profile allows, by its name there."""
@@ -262,6 +254,22 @@ class Driver(ABC, Generic[C]):
         self.config = config
         self.problems: dict[str, str] = {}
         """Why a tag has no good value at the moment, in the machine's own words; by tag name."""
+        self.refuses = ""
+        """Why nothing may be written or called at the moment (a lock, a foreign firmware); empty when it may.
+        Its owner sets it whenever that changes, and on every new driver before it connects."""
+        self.done: dict[str, float] = {}
+        """When each tag was last written and each method last called, by ``clock``. A new connection to the
+        same machine takes it over, so that a rule's interval holds across it."""
+        self.clock: Callable[[], float] = time.monotonic
+        """Seconds that only grow."""
+        self._doing = asyncio.Lock()
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """A driver sends and invokes; what may be sent is decided here, for every driver alike."""
+        super().__init_subclass__(**more)
+        for name, instead in (("write", "send"), ("call", "invoke")):
+            if name in cls.__dict__:
+                raise TypeError(f"{cls.__name__} may not replace Driver.{name} — implement {instead}")
 
     @property
     def sessions(self) -> int:
@@ -318,38 +326,87 @@ class Driver(ABC, Generic[C]):
     async def identify(self) -> Identity:
         """Ask the machine what it is; empty when it does not say."""
 
-    async def write(self, path: str, value: Value) -> Reading:
+    async def write(self, path: str, value: Value, confirmation: Confirmation | None = None) -> Reading:
         """Write one tag within the profile's rules and read it back.
 
+        Args:
+            path: name of the tag.
+            value: in the tag's unit.
+            confirmation: who wants it; needed for what starts, resets or resumes, and for two people.
+
         Raises:
-            WriteRefused: nothing was sent (no rule, out of range, precondition not met).
+            KeyError: no such tag.
+            WriteRefused: nothing was sent; says which rule, limit, state, person or lock was missing.
             WriteFailed: the machine refused it or reads back something else.
             WriteUnknown: the machine did not answer, so it may have taken effect.
+            DeviceLost: the machine did not answer before anything was sent.
         """
         tag = self.tag(path)
         rule = self.profile.writes.get(path)
         if rule is None:
             allowed = ", ".join(sorted(self.profile.writes)) or "none"
             raise WriteRefused(f'"{path}" is read-only: the profile allows writes to {allowed}')
-        if (refusal := rule.refusal(value)) is not None:
-            raise WriteRefused(f'"{path}": {refusal}')
-        if rule.precondition is not None:
-            needed = rule.precondition
-            (found,) = await self.read([needed.tag])
-            if found.quality is not Quality.GOOD or found.value != needed.equals:
-                shown = found.value if found.quality is Quality.GOOD else found.reason.name.lower()
-                raise WriteRefused(f'"{path}" needs {needed.tag} = {needed.equals}, it is {shown}')
-        await self.send(path, tag, value)
-        if not tag.readable:
-            return Reading(path, value)
-        (back,) = await self.read([path])
+        if (reason := rule.refusal(value)) is not None:
+            raise WriteRefused(f'"{path}": {reason}')
+        async with self._doing:
+            await self._permit(path, rule, confirmation)
+            await self.send(path, tag, value)
+            if not tag.readable:
+                return Reading(path, value)
+            (back,) = await self.read([path])
         if back.quality is not Quality.GOOD or not _same(back.value, value, tag):
             raise WriteFailed(f'"{path}": wrote {value}, read back {back.value}')
         return back
 
+    async def call(
+        self, method: str, arguments: Mapping[str, Value], confirmation: Confirmation | None = None
+    ) -> Mapping[str, Value]:
+        """Call a method that the profile allows, by its name there; its results by name.
+
+        Raises:
+            KeyError: no such method; names the nearest one.
+            WriteRefused: nothing was sent; says which argument, state, person or lock was wrong.
+            WriteFailed: the machine refused it.
+            WriteUnknown: the machine did not answer, so it may have taken effect.
+        """
+        rule = self.methods.get(method)
+        if rule is None:
+            hint = nearest(method, self.methods)
+            raise KeyError(f'no method "{method}"' + (f" — did you mean {hint}?" if hint else ""))
+        if (reason := rule.refusal(arguments)) is not None:
+            raise WriteRefused(f'"{method}": {reason}')
+        async with self._doing:
+            await self._permit(method, rule, confirmation)
+            return await self.invoke(method, rule, arguments)
+
+    async def _permit(self, what: str, permission: Permission, confirmation: Confirmation | None) -> None:
+        """Go through the gate's tables; see :mod:`drivers.gate`. Nothing may be awaited after it."""
+        last = self.done.get(what)
+        since = None if last is None else self.clock() - last
+        wish = Wish(permission, self.profile, confirmation, since, self.refuses)
+        reason = refusal(WITHOUT_THE_MACHINE, wish)
+        if reason is None:
+            names = needed(self.profile, permission)
+            readings = dict(zip(names, await self.read(names), strict=True)) if names else {}
+            reason = refusal(AT_THE_MACHINE, replace(wish, refuses=self.refuses, readings=readings))
+        if reason is not None:
+            raise WriteRefused(f'"{what}" {reason}')
+        self.done[what] = self.clock()
+
+    @property
+    def methods(self) -> Mapping[str, MethodRule]:
+        """What may be called, by name; a driver with the capability ``call`` says so here."""
+        return {}
+
     @abstractmethod
     async def send(self, path: str, tag: Tag, value: Value) -> None:
         """Send one write that :meth:`write` has found allowed. Not for callers: it checks no rule."""
+
+    async def invoke(
+        self, method: str, rule: MethodRule, arguments: Mapping[str, Value]
+    ) -> Mapping[str, Value]:
+        """Make one call that :meth:`call` has found allowed. Not for callers: it checks no rule."""
+        raise WriteRefused(f'"{method}": this driver calls no methods')
 
     def tag(self, path: str) -> Tag:
         """The tag of a name.
@@ -357,7 +414,7 @@ class Driver(ABC, Generic[C]):
         Raises:
             KeyError: no such tag; names the nearest one.
         """
-        tag = self.profile.tags.get(path)
+        tag = self.profile.tags.get(path) or self.profile.checks.get(path)
         if tag is None:
             hint = nearest(path, self.profile.tags)
             raise KeyError(f'no tag "{path}"' + (f" — did you mean {hint}?" if hint else ""))

@@ -188,7 +188,7 @@ class ModbusDriver(Driver[ModbusOptions]):
         self._unit = profile.modbus.unit if unit is None else unit
         self._tags: dict[str, ModbusTag] = dict(profile.tags)
         self._limits = Limits(profile.modbus.max_gap, profile.modbus.max_registers, profile.modbus.max_bits)
-        self._codings = {name: coding_of(profile, tag) for name, tag in self._tags.items()}
+        self._codings = {name: coding_of(profile, tag) for name, tag in profile.all_tags.items()}
         self._meaning = Meaning(profile, self.problems)
         self._knowledge = Knowledge()
         self._silent = 0

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pydantic import Field, field_validator
 
-from drivers.profile import Part, Profile, Tag, WordOrder, mapping
+from drivers.profile import Access, Check, Identification, Part, Profile, Tag, WordOrder, mapping
 from drivers.scaling import FLOATS
 from protocols.documents import Finding, nearest
 from protocols.values import DataType, Value
@@ -85,6 +85,8 @@ def parse_address(text: str) -> Address:
 class ModbusTag(Tag):
     """A value in one or several registers, one bit of a register, or a coil."""
 
+    references: ClassVar[tuple[str, ...]] = ("scale_exponent",)
+
     word_order: WordOrder | None = Field(default=None, description="the profile's default when left out")
     bit: int | None = Field(default=None, ge=0, le=15, description="bit of the register, 0 is the lowest")
     scale_exponent: str | None = Field(
@@ -119,27 +121,64 @@ class ModbusTag(Tag):
     def scaled(self) -> bool:
         return super().scaled or self.scale_exponent is not None
 
-    def _findings(self) -> Iterator[Finding]:
-        yield from super()._findings()
-        table, offset = self.place
-        if self.scale_exponent is not None and super().scaled:
+    @classmethod
+    def converts(cls, data: Mapping[Any, Any]) -> bool:
+        return super().converts(data) or data.get("scale_exponent") is not None
+
+    @classmethod
+    def combinations(cls, data: Mapping[Any, Any]) -> Iterator[Finding]:
+        yield from super().combinations(data)
+        kind, length = data.get("type"), data.get("length")
+        known, writable = kind in set(DataType), data.get("access") in (Access.WRITE, Access.READ_WRITE)
+        if data.get("scale_exponent") is not None and super().converts(data):
             yield Finding(("scale_exponent",), "either scale and offset or scale_exponent, not both")
-        if self.scale_exponent is not None and self.writable:
+        if data.get("scale_exponent") is not None and writable:
             yield Finding(("access",), "a value with a scale_exponent cannot be written")
-        if self.absent is not None and self.type in (DataType.BOOL, DataType.STRING, *FLOATS):
-            yield Finding(("absent",), f"only a whole number says so by a value, not a {self.type}")
-        if table.bits and self.type is not DataType.BOOL:
-            yield Finding(("type",), f"a {table} is a bool, not a {self.type}")
-        if self.bit is not None and (table.bits or self.type is not DataType.BOOL):
-            yield Finding(("bit",), "a bit is taken from a register and has type bool")
-        if self.type is DataType.STRING and self.length is None:
+        if data.get("absent") is not None and kind in (DataType.BOOL, DataType.STRING, *FLOATS):
+            yield Finding(("absent",), f"only a whole number says so by a value, not a {kind}")
+        if kind == DataType.STRING and length is None:
             yield Finding((), 'a string needs its length in characters — add the key "length"')
-        if offset + self.registers > 0x10000:
-            yield Finding(("address",), f"{self.registers} registers from here reach beyond 65535")
-        if self.writable and table in (Table.INPUT, Table.DISCRETE):
+        try:
+            table, offset = parse_address(str(data.get("address")))
+        except ValueError:
+            return  # said where the address stands
+        size = _registers(kind, length)
+        is_register_bit = data.get("bit") is not None
+        if table.bits and kind != DataType.BOOL and known:
+            yield Finding(("type",), f"a {table} is a bool, not a {kind}")
+        if is_register_bit and (table.bits or (kind != DataType.BOOL and known)):
+            yield Finding(("bit",), "a bit is taken from a register and has type bool")
+        if offset + size > 0x10000:
+            yield Finding(("address",), f"{size} registers from here reach beyond 65535")
+        if writable and table in (Table.INPUT, Table.DISCRETE):
             yield Finding(("access",), f"the table {table} cannot be written, only holding and coil can")
-        if self.writable and self.bit is not None:
+        if writable and is_register_bit:
             yield Finding(("access",), "one bit of a register cannot be written, the others would be at risk")
+
+    @classmethod
+    def element(cls, data: Mapping[Any, Any], index: int) -> dict[Any, Any]:
+        """The next value behind the one before it: bits of a register go on in the next register."""
+        bit = data.get("bit")
+        if not isinstance(bit, int):
+            return cls.placed(data, index * _registers(data.get("type"), data.get("length")))
+        return {**cls.placed(data, (bit + index) // 16), "bit": (bit + index) % 16}
+
+    @classmethod
+    def placed(cls, data: Mapping[Any, Any], at: int | str) -> dict[Any, Any]:
+        """``at`` is added to the address, in registers or bits."""
+        if not isinstance(at, int):
+            raise ValueError(f'"{at}" is not a number to add to an address')
+        try:
+            table, offset = parse_address(str(data.get("address")))
+        except ValueError:
+            return dict(data)  # said where the address stands
+        if not 0 <= offset + at <= 0xFFFF:
+            raise ValueError(f"{data['address']} + {at} lies outside 0 to 65535 on the wire")
+        return {**data, "address": f"{table}:{offset + at}"} if at else dict(data)
+
+
+class ModbusCheck(Check, ModbusTag):
+    """A register that shows which machine this is."""
 
 
 class ModbusDefaults(Part):
@@ -157,6 +196,7 @@ class ModbusProfile(Profile[ModbusTag]):
 
     protocols: ClassVar[tuple[str, ...]] = ("modbus",)
 
+    identification: Identification[ModbusCheck] = Identification[ModbusCheck]()
     modbus: ModbusDefaults = ModbusDefaults()
 
     @classmethod

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from pydantic import Field, field_validator
 
-from drivers.profile import Part, Profile, Tag, mapping
+from drivers.profile import Check, FilesAt, Identification, MethodRule, Part, Profile, Tag, mapping
 from protocols.documents import Finding
 
 _FORM = re.compile(r"(?:nsu=(?P<uri>.+);|ns=(?P<index>\d{1,5});)?(?P<kind>[isg])=(?P<id>.+)", re.DOTALL)
@@ -48,7 +48,14 @@ def parse_node(text: str) -> NodeAddress:
 
 
 class OpcuaTag(Tag):
-    """The value of one node."""
+    """The value of one node, one element of it, or one field of its structure."""
+
+    index: int | None = Field(default=None, ge=0, description="element of a node that holds an array, from 0")
+    field: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$",
+        description="field of a structured value, with dots into inner structures: Position.X",
+    )
 
     @field_validator("address")
     @classmethod
@@ -60,6 +67,44 @@ class OpcuaTag(Tag):
     def node(self) -> NodeAddress:
         """Where the value is."""
         return parse_node(self.address)
+
+    @classmethod
+    def element(cls, data: Mapping[Any, Any], index: int) -> dict[Any, Any]:
+        """``{}`` in the address becomes the number; without it the node holds an array."""
+        if "{}" in str(data.get("address")):
+            return super().element(data, index)
+        first = data.get("index")
+        return {**data, "index": (first if isinstance(first, int) else 0) + index}
+
+
+class OpcuaCheck(Check, OpcuaTag):
+    """A node that shows which machine this is."""
+
+
+class OpcuaMethod(MethodRule):
+    """A method of the server that may be called."""
+
+    object: str = Field(description="node of the object that has the method")
+    method: str = Field(description="node of the method")
+
+    @field_validator("object", "method")
+    @classmethod
+    def _is_node(cls, address: str) -> str:
+        parse_node(address)
+        return address
+
+
+class OpcuaFiles(FilesAt):
+    """NC programs in a mounted folder, or in a file directory of the server (OPC 10000-20)."""
+
+    node: str | None = Field(default=None, description="node of a FileDirectoryType object")
+
+    @field_validator("node")
+    @classmethod
+    def _is_node(cls, address: str | None) -> str | None:
+        if address is not None:
+            parse_node(address)
+        return address
 
 
 class OpcuaDefaults(Part):
@@ -75,7 +120,12 @@ class OpcuaProfile(Profile[OpcuaTag]):
 
     protocols: ClassVar[tuple[str, ...]] = ("opcua",)
 
+    identification: Identification[OpcuaCheck] = Identification[OpcuaCheck]()
     opcua: OpcuaDefaults = OpcuaDefaults()
+    methods: dict[str, OpcuaMethod] = Field(
+        default_factory=dict, description="name: a method of the server that may be called"
+    )
+    files: OpcuaFiles | None = None
 
     @classmethod
     def cross_check(cls, data: Any) -> Iterator[Finding]:

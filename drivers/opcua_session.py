@@ -93,7 +93,7 @@ class Session:
     ) -> None:
         self._address = address
         self._options = options
-        self._tags = dict(profile.tags)
+        self._tags = profile.all_tags
         self._places = {name: profile.place(tag) for name, tag in self._tags.items()}
         self._converters = {name: converter(tag) for name, tag in self._tags.items()}
         self._problems = problems

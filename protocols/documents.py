@@ -18,7 +18,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -83,6 +83,19 @@ class Finding(NamedTuple):
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """Plain data made from what was written: short forms in full.
+
+    ``origins`` tells for a location in ``data`` where it was written instead, for all that lies below it.
+    ``findings`` are mistakes in the short forms, at the places where they were written.
+    """
+
+    data: Any
+    origins: Mapping[Location, Location] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
 class Findings(ValueError):
     """Raise this in a pydantic validator to report several mistakes, each at its own place."""
 
@@ -142,10 +155,13 @@ class Document:
     Data without a ``root`` was written in no file (options on a command line): it has no places.
     """
 
-    def __init__(self, name: str, data: Any, root: Node | None) -> None:
+    def __init__(
+        self, name: str, data: Any, root: Node | None, origins: Mapping[Location, Location] | None = None
+    ) -> None:
         self.name = name
         self.data = data
         self._root = root
+        self._origins = origins or {}
 
     def problem(self, location: Location, message: str, *, at_key: bool = False) -> Problem:
         """A problem at a location in the data; ``at_key`` points at the key rather than its value."""
@@ -171,14 +187,34 @@ class Document:
     def validate(self, model: type[M]) -> M:
         """The document as a model.
 
-        A model may have a class method ``cross_check(data) -> Iterable[Finding]`` for what belongs
-        together. It sees the plain data, right or wrong, so that its findings come with all the others.
+        A model may have a class method ``expand(data) -> Expansion`` for short forms; what is wrong in
+        their full form is said where the short form was written, and the model's validators find
+        ``expanded`` in their context. It may have a class method
+        ``cross_check(data) -> Iterable[Finding]`` for what belongs together. Both see the plain data, right
+        or wrong, so that their findings come with all the others.
 
         Raises:
             DocumentError: with every mistake pydantic and the model's own validators find.
         """
+        expand = getattr(model, "expand", None)
+        if expand is not None:
+            return self._expanded(expand(self.data), model)
+        return self._validate(model)
+
+    def _expanded(self, expansion: Expansion, model: type[M]) -> M:
+        found = {self.problem(f.location, f.message): None for f in expansion.findings}
+        full = Document(self.name, expansion.data, self._root, expansion.origins)
         try:
-            return model.model_validate(self.data)
+            made = full._validate(model, {"expanded": True})
+        except DocumentError as error:
+            found |= dict.fromkeys(error.problems)
+        if found:
+            raise DocumentError(sorted(found, key=lambda p: (p.line, p.col)))
+        return made
+
+    def _validate(self, model: type[M], context: Mapping[str, Any] | None = None) -> M:
+        try:
+            return model.model_validate(self.data, context=context)
         except ValidationError as error:
             problems = {p: None for detail in error.errors() for p in self._explain(detail, model)}
         # pydantic looks at what belongs together only when every part is right; nobody should have to
@@ -211,6 +247,10 @@ class Document:
         elif location and location[-1] == "[key]":
             message = _message(kind, location[-2], context, detail["msg"])
             yield self.problem(location[:-1], message, at_key=True)
+        elif (
+            kind == "too_short" and isinstance(value, Mapping | list) and len(value) >= context["min_length"]
+        ):
+            pass  # short because its items are wrong, which is said of each
         else:
             yield self.problem(location, _message(kind, value, context, detail["msg"]))
 
@@ -220,12 +260,19 @@ class Document:
         Names of union members, which pydantic puts into a location, match nothing and are passed over.
         """
         node, key, reached = self._root, self._root, []
-        for part in location:
+        for part in self._written(location):
             step = _step(node, part)
             if step is not None:
                 key, node = step
                 reached.append(part)
         return (key if at_key else node), reached
+
+    def _written(self, location: Location) -> Location:
+        """A location in expanded data as the one in the document that it came from."""
+        for length in range(len(location), 0, -1) if self._origins else ():
+            if (origin := self._origins.get(location[:length])) is not None:
+                return (*origin, *location[length:])
+        return location
 
 
 def _step(node: Node | None, part: int | str) -> tuple[Node, Node] | None:
@@ -281,6 +328,8 @@ def _message(kind: str, value: object, context: Mapping[str, Any], fallback: str
     if kind in _BOUND:
         name, words = _BOUND[kind]
         return f"{quoted(value)} {words} {context[name]}"
+    if kind == "too_short":
+        return f"needs at least {context['min_length']}, has {context['actual_length']}"
     if kind == "string_pattern_mismatch":
         return f"{quoted(value)} does not match {context['pattern']}"
     if kind in ("value_error", "assertion_error"):
