@@ -13,6 +13,7 @@ from drivers.driver import Driver
 from drivers.registry import driver_type
 from edge.agent import Agent
 from edge.api import token_of
+from edge.backfill import Backfill
 from edge.catalogues import Catalogues
 from edge.collector import Collector
 from edge.config import Machine, Setup
@@ -23,7 +24,8 @@ from edge.outbox.outbox import Outbox, append_states
 from edge.outbox.store import Store
 from edge.pipe import MqttPipe, PipeEvent
 from edge.reconfigure import Reconfiguration
-from edge.recorder import Recorder, last_time, stored_stops
+from edge.recorder import Recorder, last_time
+from edge.remembered import Remembered, remembered
 from edge.station.journal import WORKCELL
 from edge.station.stations import Stations, places
 from edge.uplink import Handlers, Running, Uplink, topics
@@ -67,8 +69,9 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         configs = hashes(setup)
         catalogues = Catalogues(setup.edge.id, store, clock)
         catalogue = await catalogues.announce(setup.machines, b"", [ConfigApplied(clock.now(), configs)])
-        stops = await store.read(stored_stops)
+        before = await store.read(remembered)
         recorder = Recorder(outbox, catalogue)
+        backfill = Backfill(outbox, lambda: recorder.catalogue)
         stations = Stations(
             places(setup.site, setup.edge.id),
             store,
@@ -81,7 +84,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         await stations.open()
 
         def make(setup: Setup, machine: Machine, numbers: Catalogue) -> Collector:
-            return _collector(setup, machine, recorder, clock, numbers, stations, stops)
+            return _collector(setup, machine, recorder, clock, numbers, stations, backfill, before)
 
         def applied(configs: dict[str, str], catalogue: bytes) -> None:
             uplink.running = Running(configs, catalogue)
@@ -89,7 +92,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         devices = Devices(recorder)
         for machine in setup.machines:
             devices.show(make(setup, machine, await catalogues.numbered(machine)))
-        stops = []  # what was open before this start belongs to what is read from the start
+        before = Remembered()  # what stood before this start belongs to what is read from the start
         reconfiguration = Reconfiguration(
             setup.sources["edge"],
             setup,
@@ -147,7 +150,8 @@ def _collector(
     clock: Clock,
     catalogue: Catalogue,
     stations: Stations,
-    stops: list[tuple[str, str, str, int]],
+    backfill: Backfill,
+    before: Remembered,
 ) -> Collector:
     device, profile = machine.device, machine.profile
     cells = setup.site.workcells()
@@ -166,8 +170,19 @@ def _collector(
         {workcell: cells[workcell].micro_stop for workcell in device.workcells},
         new_id,
         is_busy,
-        open_stops(stops, device.id),
+        open_stops(before.stops, device.id),
     )
-    return Collector(
-        device, profile, make_driver, recorder, clock, catalogue, watch, on_count=stations.counted
+    collector = Collector(
+        device,
+        profile,
+        make_driver,
+        recorder,
+        clock,
+        catalogue,
+        watch,
+        on_count=stations.counted,
+        backfill=backfill,
+        read_until=before.read.get(device.id, 0),
     )
+    collector.alarms.resume(watch.stood(before.alarms.get(device.id, {})))
+    return collector

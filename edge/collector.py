@@ -20,6 +20,9 @@ import structlog
 from drivers.driver import Capability, Driver, DriverError, Identity
 from drivers.profile import AnyProfile
 from edge import identity
+from edge.alarms import Standing
+from edge.backfill import Backfill, Gap
+from edge.beside import beside, fill_gap, tell_alarms
 from edge.machine import MachineWatch
 from edge.recorder import MAX_WAITING, Takes, Unheard
 from edge.retry import Retry
@@ -27,7 +30,7 @@ from edge.tags import TagState, fitted, is_within
 from protocols.catalogue import Catalogue
 from protocols.clock import Clock
 from protocols.site import Device
-from protocols.states import DeviceHeartbeat, Notice
+from protocols.states import DeviceHeartbeat, Event, Notice
 from protocols.telemetry import Flag
 from protocols.values import MICROSECONDS, Quality, Reading, Reason, Value
 
@@ -35,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT = 30.0
 IDENTIFY_TIMEOUT = 5.0
+FILLS = 2
+"""Connections at which it is tried to fill a gap."""
 AHEAD = 86_400 * MICROSECONDS
 """µs that the time of a trusted device may be ahead of ours."""
 
@@ -60,6 +65,10 @@ class Collector:
     machine: MachineWatch
     on_count: Callable[[str, int], None] = lambda _device, _count: None
     jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)
+    backfill: Backfill | None = None
+    """Reads back what the machine recorded while it was away; None: gaps stay gaps."""
+    read_until: int = 0
+    """Until when (µs UTC) all that it gave is on disk; from there it is read back. 0: nobody knows."""
     on_trial: bool = False
     """Whether nothing is told of it: it only shows whether a changed configuration works, or did its part."""
     opening: str = "edge started"
@@ -76,10 +85,17 @@ class Collector:
     """Seconds between two attempts to reach it while it is demoted; 0 while it is not."""
     problems: Mapping[str, str] = field(default_factory=dict, init=False)
     """Why tags have no good value, in the machine's own words."""
+    alarms: Standing = field(init=False)
+    """The alarms it tells of by itself; those of tags are the machine's watch's."""
     _tags: dict[str, TagState] = field(default_factory=dict, init=False)
     _driver: Driver[Any] | None = field(default=None, init=False)
     """The driver that is connected, whether or not the machine has answered it yet."""
     _subscribed: bool = field(default=False, init=False)
+    _answered: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Set while the machine answers, and somebody hears it."""
+    _filling: bool = field(default=False, init=False)
+    """A gap is being filled, or waits for the next connection."""
+    _fills_failed: int = field(default=0, init=False)
     _came_at: float | None = field(default=None, init=False)
     """When the machine first answered this connection, by the loop's clock."""
     _defect: str = field(default="", init=False)
@@ -90,6 +106,7 @@ class Collector:
     """Whether the machine is asked what it is: not again once it did not answer."""
 
     def __post_init__(self) -> None:
+        self.alarms = Standing(self.device.id)
         numbers = {tag.path: tag.number for tag in self.catalogue.tags}
         for name, tag in self.profile.tags.items():
             if tag.readable:
@@ -97,6 +114,13 @@ class Collector:
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
+        try:
+            await self._run()
+        finally:
+            self._keep_read()
+            self._answered.clear()
+
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         if self.opening:
             # Whatever was read before this start: from here on there is a gap until the first reading.
@@ -113,7 +137,8 @@ class Collector:
                         await stack.enter_async_context(driver)
                     self._reached(driver)
                     await self._identify(driver)
-                    await driver.stream(self.deliver)
+                    async with beside(self._beside(driver)):
+                        await driver.stream(self.deliver)
                 cause = "the driver stopped streaming"
             except TimeoutError:
                 cause = f"{self.device.url}: no connection within {CONNECT_TIMEOUT:g} s"
@@ -143,6 +168,7 @@ class Collector:
 
     def heartbeat(self) -> DeviceHeartbeat:
         """Connection and last confirmed read, now."""
+        self._keep_read()
         return self._heartbeat(self.clock.now(), self.detail)
 
     # --- the way of a sample --------------------------------------------------------------------------
@@ -239,6 +265,12 @@ class Collector:
                 self.recorder.touch()
         self.recorder.report(self.machine.tick(now))
 
+    def _keep_read(self) -> None:
+        """Until when nothing is missing: a gap that is being filled is still one."""
+        if self.read_until and not self._filling and self._answered.is_set():
+            self.read_until = max(self.read_until, self.last_read)
+            self.recorder.read_until(self.device.id, self.read_until)
+
     def _device_time(self, source: int, now: int) -> int:
         """The device's own time, or that corrected by how far its clock is off."""
         if self.device.clock == "trust":
@@ -285,6 +317,26 @@ class Collector:
         elif not self.on_trial:
             log.info("device.connected", device=self.device.id, address=self.device.url)
         self._said_lost = False
+        if not self.on_trial:
+            self._answered.set()
+
+    async def _beside(self, driver: Driver[Any]) -> None:
+        """Once it answers: fill the gap before it came, and tell its alarms."""
+        await self._answered.wait()
+        gap = Gap(self.read_until, self.clock.now(), self._offset or 0)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(tell_alarms(driver, self.alarms, self._tell, self.clock))
+            if self.backfill is not None and Capability.HISTORY in driver.capabilities:
+                self._filling = gap.is_worth_it
+                done = not self._filling or await fill_gap(
+                    driver, self.device.id, gap, self._tags, self.backfill, self._tell
+                )
+                self._fills_failed = 0 if done else self._fills_failed + 1
+                if done or self._fills_failed == FILLS:
+                    self._filling, self._fills_failed, self.read_until = False, 0, gap.end
+
+    def _tell(self, events: list[Event]) -> None:
+        self.recorder.report(events)
 
     async def _identify(self, driver: Driver[Any]) -> None:
         """Ask the machine what it is, and tell once when its profile was made for another."""
@@ -318,6 +370,9 @@ class Collector:
         """
         now = self.clock.now()
         came_at, self._came_at = self._came_at, None
+        self._keep_read()
+        self._answered.clear()
+        self._filling = False
         was_connected, self.connected, self.detail = self.connected, False, cause
         self._driver = self._offset = None
         gone = [name for name, tag in self._tags.items() if not tag.is_bad]
@@ -345,10 +400,12 @@ class Collector:
     def retire(self, cause: str) -> None:
         """It leaves for good: what stood or was alarmed has ended."""
         self.leave(cause)
-        self.recorder.report(self.machine.retire(self.clock.now()))
+        now = self.clock.now()
+        self.recorder.report([*self.machine.retire(now), *self.alarms.end(now)])
 
     def hand_over(self, successor: Collector) -> None:
         """From now on nobody hears it; tags that the successor does not go on with have ended."""
+        self._keep_read()
         going_on = {tag.number for tag in successor._tags.values()}
         gone = [tag.name for tag in self._tags.values() if not tag.is_bad and tag.number not in going_on]
         if gone and self.last_read:
@@ -371,11 +428,15 @@ class Collector:
             self.readings += before.readings
             self.losses += before.losses
             self.last_read = max(self.last_read, before.last_read)
+            self.read_until = before.read_until
+            self.alarms.take_over(before.alarms)
             recorder.report(self.machine.resume(before.machine, now))
         if not was_on_trial:
             return
         recorder.report([*self.machine.connection(connected=self.connected, ts=now), self.heartbeat()])
         self.deliver(heard)
+        if self.connected:
+            self._answered.set()
         # A state may mean something else now, though the machine's own word is the same.
         watched = [tag for tag in self._tags.values() if tag.watched and tag.reason >= 0]
         self._watch([(tag, tag.value, now, tag.trouble) for tag in watched])

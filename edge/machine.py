@@ -132,6 +132,17 @@ class MachineWatch:
         self._alarms.clear()
         return events
 
+    def stood(self, alarms: Mapping[str, str]) -> dict[str, str]:
+        """Alarms (id: text) that stood before a restart: takes those of its tags, gives back the others."""
+        rest = {}
+        for alarm, text in alarms.items():
+            tag = next((name for name in self.profile.tags if alarm.partition(":")[0] == name), None)
+            if tag is not None and self.profile.tags[tag].role is Role.ALARM:
+                self._alarms[tag] = (alarm, text)
+            else:
+                rest[alarm] = text
+        return rest
+
     # --- state ----------------------------------------------------------------------------------------
 
     def _state(self, tag: str, value: Value, ts: int, trouble: str) -> list[Event]:

@@ -136,9 +136,11 @@ class Reconfiguration:
         Raises:
             DocumentError: they cannot be used as they are.
         """
-        self.ask()
-        wanted, _ = await self._load()
-        plan = self._plan(wanted)
+        try:
+            wanted, _ = await self._load()
+            plan = self._plan(wanted)
+        finally:
+            self.ask()
         return Reload(
             [machine.device.id for machine in plan.added],
             [machine.device.id for machine in plan.changed],

@@ -21,8 +21,9 @@ import structlog
 from edge.outbox import sealing
 from edge.outbox.outbox import Outbox, append_samples, append_states
 from edge.outbox.store import OutboxFullError
+from edge.remembered import keep_read, remember
 from protocols.lanes import Lane
-from protocols.states import Dropped, Event, StopClosed, StopOpened
+from protocols.states import Dropped, Event
 from protocols.telemetry import Flag, SampleColumns
 from protocols.values import Value
 
@@ -77,6 +78,8 @@ class Takes(Protocol):
 
     def spill(self) -> None: ...
 
+    def read_until(self, device: str, ts: int) -> None: ...
+
 
 class Unheard:
     """Takes what a collector on trial reports, and forgets it; ``something`` is set when there was any."""
@@ -94,6 +97,9 @@ class Unheard:
 
     def spill(self) -> None:
         """Nothing waits here."""
+
+    def read_until(self, device: str, ts: int) -> None:
+        """Nor is anything kept."""
 
 
 @dataclass(slots=True)
@@ -145,6 +151,7 @@ class Recorder:
     _events: list[Event] = field(default_factory=list, init=False)
     _dirty: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _ending: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _read: dict[str, int] = field(default_factory=dict, init=False)
     _closed: list[Rows] = field(default_factory=list, init=False)
     """What waits of catalogues before the one that is in force."""
     _lost: dict[bytes, _Lost] = field(default_factory=dict, init=False)
@@ -152,6 +159,10 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self.rows = Rows(self.catalogue)
+
+    def read_until(self, device: str, ts: int) -> None:
+        """Everything that a device gave until ``ts`` (µs UTC) is on disk once what waits now is."""
+        self._read[device] = ts
 
     def switch(self, catalogue: bytes) -> None:
         """What is appended from now on is explained by another catalogue (its hash), announced already."""
@@ -208,14 +219,15 @@ class Recorder:
     async def flush(self) -> bool:
         """Commit what waits now; False when there was no room: states wait on, samples are given up."""
         self._dirty.clear()
+        read, self._read = self._read, {}
         waiting = [rows for rows in (*self._closed, self.rows) if rows.tags]
         self._closed, self.rows = [], Rows(self.catalogue)
         events, self._events = self._events, []
         lost, self._lost = self._lost, {}
-        if not (waiting or events or lost):
+        if not (waiting or events or lost or read):
             return True
-        if await self._commit(waiting, events, lost) or (
-            await self._relieved() and await self._commit(waiting, events, lost)
+        if await self._commit(waiting, events, lost, read) or (
+            await self._relieved() and await self._commit(waiting, events, lost, read)
         ):
             self.commits += 1
             if events:
@@ -235,7 +247,9 @@ class Recorder:
             log.error("recorder.disk_does_not_answer", samples=len(rows.tags), limit=MAX_WAITING)
             self._lose(rows)
 
-    async def _commit(self, waiting: list[Rows], events: list[Event], lost: dict[bytes, _Lost]) -> bool:
+    async def _commit(
+        self, waiting: list[Rows], events: list[Event], lost: dict[bytes, _Lost], read: dict[str, int]
+    ) -> bool:
         live = self.outbox.live
         now = self.outbox.clock.now()
         tombstones: list[Event] = [each.tombstone(catalogue) for catalogue, each in lost.items()]
@@ -244,13 +258,15 @@ class Recorder:
         def work(db: sqlite3.Connection) -> None:
             if events:
                 append_states(db, events)
-                _keep_stops(db, events)
+                remember(db, events)
             if tombstones:
                 append_states(db, tombstones)
                 sealing.add(db, sealing.COMMITTED, given_up)
                 sealing.add(db, sealing.DROPPED, given_up)
             for rows in waiting:
                 append_samples(db, rows.columns(), sealed=live)
+            if read:
+                keep_read(db, read)
             db.execute(
                 "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name)"
                 " DO UPDATE SET value = max(value, excluded.value)",
@@ -277,21 +293,6 @@ class Recorder:
         if rows.tags:
             known = self._lost.setdefault(rows.catalogue, _Lost(rows.times[0], rows.times[0]))
             known.add(rows)
-
-
-def _keep_stops(db: sqlite3.Connection, events: list[Event]) -> None:
-    """Remember which stops are open."""
-    for event in events:
-        if isinstance(event, StopOpened):
-            row = (event.stop, event.device, event.workcell, event.ts)
-            db.execute("INSERT OR REPLACE INTO open_stop VALUES (?, ?, ?, ?)", row)
-        elif isinstance(event, StopClosed):
-            db.execute("DELETE FROM open_stop WHERE stop = ?", (event.stop,))
-
-
-def stored_stops(db: sqlite3.Connection) -> list[tuple[str, str, str, int]]:
-    """Stops open when the edge went down: stop, device, workcell, since (µs UTC)."""
-    return db.execute("SELECT stop, device, workcell, since FROM open_stop ORDER BY stop").fetchall()
 
 
 def last_time(db: sqlite3.Connection) -> int:

@@ -57,12 +57,18 @@ class StopClosed(_Event, frozen=True, tag="stop.closed"):
     stop: str
 
 
-class AlarmChanged(_Event, frozen=True, tag="alarm"):
+class AlarmChanged(_Event, frozen=True, tag="alarm", omit_defaults=True):
+    """An alarm rose, was acknowledged, or ended. ``severity`` is 1 to 1000 (OPC 10000-5, 6.4.2), 0 when the
+    machine does not say. Defaults are not sent: edges and clouds from before these fields read each other.
+    """
+
     ts: int
     device: str
     alarm: str
     active: bool
     text: str = ""
+    severity: int = 0
+    acknowledged: bool = False
 
 
 class DeviceHeartbeat(_Event, frozen=True, tag="device"):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from edge.outbox import bounds, sealing
 from edge.outbox.bounds import OutboxBounds
-from edge.outbox.sealing import Sealed, append_actions, append_samples, append_states
+from edge.outbox.sealing import Sealed, append_actions, append_history, append_samples, append_states
 from edge.outbox.store import Store
 from protocols.clock import Clock
 from protocols.lanes import Lane
@@ -32,6 +32,7 @@ __all__ = [
     "OutboxStats",
     "Sealed",
     "append_actions",
+    "append_history",
     "append_samples",
     "append_states",
 ]

@@ -75,3 +75,20 @@ def _open_stops(db: Database) -> None:
 def _catalogues(db: Database) -> None:
     """Catalogues that batches refer to, until nobody can ask for them any more."""
     db.conn.execute("CREATE TABLE catalogue (hash BLOB PRIMARY KEY, ts INTEGER NOT NULL, data BLOB NOT NULL)")
+
+
+@EDGE(name="0005_standing_alarms")
+def _standing_alarms(db: Database) -> None:
+    """Alarms that were told and are not over, so that one that ended while the edge was down can end."""
+    db.conn.execute(
+        """CREATE TABLE standing_alarm (
+            device TEXT NOT NULL, alarm TEXT NOT NULL, text TEXT NOT NULL,
+            PRIMARY KEY (device, alarm)
+        ) WITHOUT ROWID"""
+    )
+
+
+@EDGE(name="0006_read_until")
+def _read_until(db: Database) -> None:
+    """Until when (µs UTC) everything a device gave is on disk: from there its own record is read back."""
+    db.conn.execute("CREATE TABLE read_until (device TEXT PRIMARY KEY, ts INTEGER NOT NULL) WITHOUT ROWID")

@@ -134,15 +134,30 @@ def append_samples(db: sqlite3.Connection, columns: SampleColumns, *, sealed: bo
         _merge(db)
 
 
+def append_history(db: sqlite3.Connection, columns: SampleColumns) -> None:
+    """Samples that a machine recorded itself: sealed at once, apart from the live ones, and flagged."""
+    if len(columns):
+        insert_samples(db, columns, sealed=True, historical=True)
+        add(db, COMMITTED, len(columns))
+
+
 def insert_samples(
-    db: sqlite3.Connection, columns: SampleColumns, *, sealed: bool = False, ids: Iterable[int] = ()
+    db: sqlite3.Connection,
+    columns: SampleColumns,
+    *,
+    sealed: bool = False,
+    historical: bool = False,
+    ids: Iterable[int] = (),
 ) -> None:
     """Rows of samples that are counted already; ``ids`` are row ids to use again, so that order stays."""
     free = iter(ids)
     for part, blob in _fitting_samples(columns):
         times = part.times()
         first, last = min(times), max(times)
-        _insert(db, Lane.TELEMETRY, blob, len(part), first, last, sealed=sealed, row=next(free, None))
+        row = next(free, None)
+        _insert(
+            db, Lane.TELEMETRY, blob, len(part), first, last, sealed=sealed, historical=historical, row=row
+        )
 
 
 def replace_samples(db: sqlite3.Connection, row: int, columns: SampleColumns, thinned: int) -> int:
@@ -165,13 +180,15 @@ def _insert(
     last_ts: int,
     *,
     sealed: bool,
+    historical: bool = False,
     row: int | None = None,
 ) -> None:
     place = _next_place(db, lane) if sealed else (None, None, None)
     added = db.execute(
-        "INSERT INTO batch (id, lane, stream, seq, serial, digest, count, bytes, first_ts, last_ts)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (row, str(lane), *place, digest(blob), count, len(blob), first_ts, last_ts),
+        "INSERT INTO batch"
+        " (id, lane, stream, seq, serial, digest, count, bytes, first_ts, last_ts, historical)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (row, str(lane), *place, digest(blob), count, len(blob), first_ts, last_ts, historical),
     )
     db.execute("INSERT INTO blob VALUES (?, ?)", (added.lastrowid, blob))
 

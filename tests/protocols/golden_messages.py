@@ -162,6 +162,16 @@ GOLDEN: dict[str, Golden] = {
         packed=True,
     ),
     "states": Golden(STATES, states.encode, states.decode, packed=True),
+    "alarms": Golden(
+        [
+            states.AlarmChanged(TS, "laser-1", "E42", True, "gas pressure", 700),
+            states.AlarmChanged(TS + 1, "laser-1", "E42", True, "gas pressure", 700, True),
+            states.AlarmChanged(TS + 2, "laser-1", "E42", False, acknowledged=True),
+        ],
+        states.encode,
+        states.decode,
+        packed=True,
+    ),
     "jobs": Golden(JOB_LIST, jobs.encode, jobs.decode_jobs, packed=True),
     "release": Golden(
         jobs.ReleaseRequest("request-1", ("op-2", "op-3"), "rush order"),
