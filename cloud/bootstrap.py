@@ -48,6 +48,7 @@ from cloud.orders.create import OrderDesk
 from cloud.orders.effects import OrderEffects
 from cloud.publisher import Publisher
 from cloud.recall import Recall
+from cloud.sparkplug import SparkplugSource
 from cloud.store.database import Database
 from cloud.store.lock import sole_user
 from cloud.store.schema import migrate
@@ -86,9 +87,10 @@ class Service:
             lambda topic, payload: self.ingest.receive(topic, payload),
             self._connection_changed,
         )
+        ledger = Ledger([MachineEffects(self.hub), OrderEffects()], _inbox, self.hub)
         self.ingest = Ingest(
             self.database,
-            Ledger([MachineEffects(self.hub), OrderEffects()], _inbox, self.hub),
+            ledger,
             self.tag_map,
             self.hub,
             self.clock,
@@ -96,6 +98,12 @@ class Service:
             lambda edge: self.publisher.opened(edge),
             known=[edge.id for edge in self.site.edges],
         )
+        self.sparkplug: SparkplugSource | None = None
+        if config.sparkplug is not None:
+            address = config.broker_address(config.sparkplug.broker)
+            self.sparkplug = SparkplugSource(
+                config.sparkplug, address, self.database, ledger, self.tag_map, self.hub, self.clock
+            )
         self.publisher = Publisher(self.pipe.publish, self.hub, self.clock, self.ingest.heard)
         self.dispatching = DispatchService(
             self.database, self.hub, self.publisher, self.site, self.clock, config.dispatch
@@ -120,6 +128,8 @@ class Service:
             gc.collect()
             gc.freeze()
             async with asyncio.TaskGroup() as tasks:
+                if self.sparkplug is not None:
+                    tasks.create_task(self.sparkplug.run(), name="sparkplug")
                 for name, part in {
                     "live values": self.live.run(self.hub),
                     "values from before": recall.run(self.hub),
@@ -157,6 +167,7 @@ class Service:
                     tag_map=self.tag_map,
                     pipe=self.pipe,
                     ingest=self.ingest,
+                    sparkplug=self.sparkplug,
                     publisher=self.publisher,
                     history=history,
                     projection=Projection(HistorySource(source), history, self.clock.monotonic),

@@ -6,10 +6,10 @@ Relative paths are relative to the file. Only ``site`` has no default.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from cloud.dispatching.settings import DispatchSettings
 from cloud.mqtt import Address, Tls
@@ -64,6 +64,17 @@ class RetentionConfig(_Part):
     telemetry_hours: float = Field(default=168.0, gt=0)
 
 
+TopicId = Annotated[str, StringConstraints(pattern=r"^[^+/#]{1,64}$")]
+
+
+class SparkplugConfig(_Part):
+    """Other people's Sparkplug B nodes: the groups that are taken in, and this host's own id."""
+
+    groups: tuple[TopicId, ...] = Field(min_length=1, max_length=50, description="Sparkplug group ids")
+    host: TopicId = Field(default="onelot", description="id in spBv1.0/STATE/<id>, for primary-host nodes")
+    broker: Broker | None = Field(default=None, description="where the nodes are; empty: the cloud's broker")
+
+
 class CloudConfig(_Part):
     """The root of ``cloud.yaml``. ``maintenance`` holds the settings of that service."""
 
@@ -76,6 +87,7 @@ class CloudConfig(_Part):
     retention: RetentionConfig = RetentionConfig()
     maintenance: dict[str, Any] = Field(default_factory=dict)
     dispatch: DispatchSettings = DispatchSettings()
+    sparkplug: SparkplugConfig | None = None
 
     @field_validator("database")
     @classmethod
@@ -103,9 +115,11 @@ class CloudConfig(_Part):
         """The SQLAlchemy URL: as given, else a SQLite file in ``data``."""
         return self.database or f"sqlite:///{self.data / 'cloud.db'}"
 
-    def broker_address(self) -> Address:
-        """Where the broker is, with the password read from its file; raises OSError when that is missing."""
-        broker, tls = self.broker, self.broker.tls
+    def broker_address(self, of: Broker | None = None) -> Address:
+        """Where a broker (ours unless given) is, with the password read from its file; raises OSError when
+        that is missing."""
+        broker = of or self.broker
+        tls = broker.tls
         return Address(
             *broker.address,
             broker.username,
@@ -140,10 +154,15 @@ def load_site(config: CloudConfig) -> Site:
 
 def _check_files(document: Document, config: CloudConfig) -> None:
     """Secrets and certificates must be there before anything starts."""
-    broker, influx = config.broker, config.history.influxdb
-    named: dict[tuple[str, ...], Path | None] = {("broker", "password_file"): broker.password_file}
-    if broker.tls is not None:
-        named |= {("broker", "tls", name): getattr(broker.tls, name) for name in ("ca", "cert", "key")}
+    influx, sparkplug = config.history.influxdb, config.sparkplug
+    brokers: dict[tuple[str, ...], Broker] = {("broker",): config.broker}
+    if sparkplug is not None and sparkplug.broker is not None:
+        brokers["sparkplug", "broker"] = sparkplug.broker
+    named: dict[tuple[str, ...], Path | None] = {}
+    for at, broker in brokers.items():
+        named[*at, "password_file"] = broker.password_file
+        if broker.tls is not None:
+            named |= {(*at, "tls", name): getattr(broker.tls, name) for name in ("ca", "cert", "key")}
     if influx is not None:
         named["history", "influxdb", "token_file"] = influx.token_file
     problems = [

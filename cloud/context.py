@@ -18,6 +18,7 @@ from cloud.mqtt import MqttPipe
 from cloud.orders.create import OrderDesk
 from cloud.orders.products import Product
 from cloud.publisher import Publisher
+from cloud.sparkplug import SparkplugSource
 from cloud.store.database import Database
 from protocols.clock import Clock
 from protocols.site import Site
@@ -37,6 +38,7 @@ class Context:
     tag_map: TagMap
     pipe: MqttPipe
     ingest: Ingest
+    sparkplug: SparkplugSource | None
     publisher: Publisher
     history: History
     projection: Projection

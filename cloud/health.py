@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from cloud.context import Context
 from cloud.latency import Percentiles
 from cloud.ledger import reading
+from cloud.sparkplug import SparkplugStats
 
 SILENT = 15_000_000
 """µs without a message after which an edge counts as away."""
@@ -78,6 +79,7 @@ class Health(msgspec.Struct, frozen=True):
     history: HistoryHealth
     edges: list[EdgeHealth]
     rss_mb: float
+    sparkplug: SparkplugStats | None = None
 
 
 class Checkup:
@@ -110,6 +112,9 @@ def _health(
     problems = []
     if not context.pipe.connected:
         problems.append(f"broker: {context.pipe.problem}")
+    sparkplug = context.sparkplug.stats() if context.sparkplug is not None else None
+    if sparkplug is not None and not sparkplug.connected:
+        problems.append(f"Sparkplug broker: {sparkplug.problem}")
     if counted.forks:
         problems.append(f"{counted.forks} forked batches: an edge's file was restored or copied")
     return Health(
@@ -133,6 +138,7 @@ def _health(
         history=HistoryHealth(projection.cursor, projection.held, projection.samples, projection.failures),
         edges=_edges(context, rows),
         rss_mb=rss_mb(),
+        sparkplug=sparkplug,
     )
 
 

@@ -12,12 +12,13 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Hashable
+from collections.abc import AsyncIterator, Collection, Hashable, Mapping
 
 import msgspec
 
 from protocols.actions import Action
 from protocols.states import Event as StateEvent
+from protocols.telemetry import SampleColumns
 from protocols.values import Value
 
 MAX_SAMPLES = 200_000
@@ -45,6 +46,20 @@ class SamplesLedgered(Event, frozen=True):
     values: list[Value]
     qualities: list[int]
     historical: bool = False
+
+
+def shown(edge: str, columns: SampleColumns, ids: Mapping[int, int], historical: bool) -> SamplesLedgered:
+    """A batch for who watches. ``ids`` maps its catalogue's numbers to the cloud's tag ids."""
+    times = columns.times()
+    qualities = [0] * len(times)
+    for flag in columns.flags:
+        qualities[flag.index] = flag.quality
+    tags, values = [ids.get(number, 0) for number in columns.tags], columns.values
+    if 0 in tags:  # a number its catalogue does not have: the history counts it, nobody can show it
+        kept = [index for index, tag in enumerate(tags) if tag]
+        tags, times = [tags[index] for index in kept], [times[index] for index in kept]
+        values, qualities = [values[index] for index in kept], [qualities[index] for index in kept]
+    return SamplesLedgered(edge, tags, times, values, qualities, historical)
 
 
 class ActionsLedgered(Event, frozen=True):

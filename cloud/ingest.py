@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from cloud.hub import EdgeChanged, EdgeOpened, Hub, SamplesLedgered
+from cloud.hub import EdgeChanged, EdgeOpened, Hub, SamplesLedgered, shown
 from cloud.latency import Latency, Percentiles
 from cloud.ledger import tables
 from cloud.ledger.ledger import Ledger, LedgerWriter, Prepared, prepare
@@ -272,20 +272,10 @@ class Ingest:
         if ids is None:
             self.want_catalogue(edge, columns.catalogue)
             return
-        times = columns.times()
         if not historical:
-            self.latency.measure(times, now)
-        if not self._hub.wanted(SamplesLedgered):
-            return
-        qualities = [0] * len(times)
-        for flag in columns.flags:
-            qualities[flag.index] = flag.quality
-        tags, values = [ids.get(number, 0) for number in columns.tags], columns.values
-        if 0 in tags:  # a number its catalogue does not have: the history counts it, nobody can show it
-            kept = [index for index, tag in enumerate(tags) if tag]
-            tags, times = [tags[index] for index in kept], [times[index] for index in kept]
-            values, qualities = [values[index] for index in kept], [qualities[index] for index in kept]
-        self._hub.publish(SamplesLedgered(edge, tags, times, values, qualities, historical))
+            self.latency.measure(columns.times(), now)
+        if self._hub.wanted(SamplesLedgered):
+            self._hub.publish(shown(edge, columns, ids, historical))
 
     # --- inside the transaction (the database's thread) ----------------------------------------------
 

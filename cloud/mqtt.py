@@ -62,8 +62,16 @@ class Address:
     version: Literal["auto", "5", "3.1.1"] = "auto"
 
 
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """A message that the broker keeps for who subscribes later, with QoS 1."""
+
+    topic: str
+    payload: bytes
+
+
 class MqttPipe:
-    """A connection to a broker that comes back by itself.
+    """A connection to a broker that comes back by itself; ``will`` is published for us when it breaks.
 
     ``receive(topic, payload)`` is called on paho's thread and must only enqueue; ``on_change(connected)``
     likewise, after the subscriptions were sent.
@@ -76,6 +84,7 @@ class MqttPipe:
         topics: Sequence[str],
         receive: Callable[[str, bytes], None],
         on_change: Callable[[bool], None] = lambda _connected: None,
+        will: Retained | None = None,
     ) -> None:
         self.connected = False
         self.problem = "not connected yet"
@@ -85,6 +94,7 @@ class MqttPipe:
         self._topics = tuple(topics)
         self._receive = receive
         self._on_change = on_change
+        self._will = will
         self._client: Client | None = None
         self._fits = False
 
@@ -94,6 +104,16 @@ class MqttPipe:
         if client is None or not self.connected:
             return False
         return client.publish(topic, payload, qos=0).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def retain(self, message: Retained, wait: float = 0.0) -> bool:
+        """Have the broker keep a message; waits up to ``wait`` seconds until it has it: only in a thread."""
+        client = self._client
+        if client is None or not self.connected:
+            return False
+        sent = client.publish(message.topic, message.payload, qos=1, retain=True)
+        if sent.rc == MQTTErrorCode.MQTT_ERR_SUCCESS and wait:
+            sent.wait_for_publish(wait)
+        return sent.rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -138,6 +158,8 @@ class MqttPipe:
             client.username_pw_set(self._address.username, self._address.password)
         if self._address.tls is not None:
             client.tls_set_context(_context(self._address.tls))
+        if self._will is not None:
+            client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
 
         def connected(
             client: Client, _data: object, _flags: object, reason: Any, _properties: object

@@ -23,6 +23,7 @@ from edge.outbox.outbox import Outbox
 from edge.outbox.store import OutboxFullError
 from edge.reconfigure import ConfigHealth, Reconfiguration
 from edge.recorder import Recorder
+from edge.sparkplug import SparkplugHealth, SparkplugPublisher
 from edge.station.stations import Stations
 from edge.uplink import LinkStatus, Uplink
 from protocols.states import Event
@@ -97,6 +98,7 @@ class Health(msgspec.Struct, frozen=True):
     clock_uncertain: bool
     started: int
     rss_mb: float
+    sparkplug: SparkplugHealth | None
 
 
 @dataclass(slots=True)
@@ -112,6 +114,7 @@ class Agent:
     reconfiguration: Reconfiguration
     token: str
     started: int
+    sparkplug: SparkplugPublisher | None = None
     events: asyncio.Queue[list[Event]] = field(default_factory=lambda: asyncio.Queue(WAITING_EVENTS))
     """Events of machines that are on disk, on their way to the stations."""
     metrics: EdgeMetrics = field(init=False)
@@ -141,6 +144,8 @@ class Agent:
             base.create_task(self.stations.run(), name="stations")
             base.create_task(self._tell_stations(), name="machine-events")
             base.create_task(serve(app, listener), name="api")
+            if self.sparkplug is not None:
+                base.create_task(self.sparkplug.run(), name="sparkplug")
             try:
                 async with self.recorder.running(), asyncio.TaskGroup() as machines:
                     machines.create_task(self.devices.run(lambda: on_ready(port)), name="devices")
@@ -170,6 +175,8 @@ class Agent:
 
     def hear(self, events: list[Event]) -> None:
         """Events are on disk: the recorder calls this."""
+        if self.sparkplug is not None:
+            self.sparkplug.reported(events)
         if self.events.full():
             log.error("station.events_forgotten", events=len(events), limit=WAITING_EVENTS)
         else:
@@ -214,5 +221,6 @@ class Agent:
             clock_uncertain=self.outbox.clock.uncertain,
             started=self.started,
             rss_mb=round(resident_bytes() / (1 << 20), 1),
+            sparkplug=self.sparkplug.health() if self.sparkplug is not None else None,
         )
         return msgspec.structs.asdict(health)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from drivers.driver import Driver
@@ -26,12 +26,13 @@ from edge.pipe import MqttPipe, PipeEvent
 from edge.reconfigure import Reconfiguration
 from edge.recorder import Recorder, last_time
 from edge.remembered import Remembered, remembered
+from edge.sparkplug import SparkplugPublisher
 from edge.station.journal import WORKCELL
 from edge.station.stations import Stations, places
 from edge.uplink import Handlers, Running, Uplink, topics
 from edge.watching import hashes
 from edge.witness import Witness
-from protocols.catalogue import Catalogue
+from protocols.catalogue import Catalogue, TagDefinition
 from protocols.clock import Clock
 from protocols.lifecycles import RunState
 from protocols.states import CatalogueAnnounced, ConfigApplied
@@ -116,6 +117,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             token_of(config.data),
             clock.now(),
         )
+        agent.sparkplug = _sparkplug(setup, recorder, store, clock)
         recorder.on_events = agent.hear
         yield agent
 
@@ -141,6 +143,22 @@ def _uplink(setup: Setup, outbox: Outbox, stations: Stations, running: Running) 
         stations.jobs_received, stations.release_requested, stations.neighbour_actions, catalogue_asked
     )
     return Uplink(edge, outbox, running, handlers, pipe)
+
+
+def _sparkplug(setup: Setup, recorder: Recorder, store: Store, clock: Clock) -> SparkplugPublisher | None:
+    """The Sparkplug node of this edge, where there is to be one."""
+    config = setup.config.sparkplug
+    if config is None:
+        return None
+
+    async def definitions(content_hash: bytes) -> Sequence[TagDefinition]:
+        known = await store.read(lambda db: kept_catalogue(db, content_hash))
+        return () if known is None else known.tags
+
+    broker = config.broker or setup.config.broker
+    node = SparkplugPublisher(config, setup.edge.id, broker, setup.config.data, clock, definitions)
+    recorder.on_samples = node.committed
+    return node
 
 
 def _collector(

@@ -68,6 +68,21 @@ class Changes(_Part):
     )
 
 
+TopicId = Annotated[str, StringConstraints(pattern=r"^[^+/#]{1,64}$")]
+
+
+class SparkplugConfig(_Part):
+    """Publish what this edge reads as a Sparkplug B node. Left out: it does not."""
+
+    group: TopicId = Field(description="Sparkplug group id")
+    node: TopicId | None = Field(default=None, description="node id; the edge's own id unless given")
+    primary_host: TopicId | None = Field(
+        default=None, description="id of the host it serves: samples wait on disk until that host is online"
+    )
+    broker: Broker | None = Field(default=None, description="empty: the edge's broker")
+    max_bytes: int = Field(default=256 * MIB, ge=1 * MIB, description="of samples that wait on disk")
+
+
 class EdgeConfig(_Part):
     """The root of ``edge.yaml``."""
 
@@ -79,6 +94,7 @@ class EdgeConfig(_Part):
     api: Api = Api()
     outbox: Outbox = Outbox()
     changes: Changes = Changes()
+    sparkplug: SparkplugConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +176,22 @@ def _absolute(config: EdgeConfig, folder: Path) -> EdgeConfig:
     def at(path: Path | None) -> Path | None:
         return None if path is None else (folder / path.expanduser()).resolve()
 
-    broker = config.broker
-    if broker.tls is not None:
-        tls = Tls(ca=at(broker.tls.ca), cert=at(broker.tls.cert), key=at(broker.tls.key))
-        broker = broker.model_copy(update={"tls": tls})
+    def local(broker: Broker) -> Broker:
+        tls = broker.tls
+        if tls is not None:
+            tls = Tls(ca=at(tls.ca), cert=at(tls.cert), key=at(tls.key))
+        return broker.model_copy(update={"tls": tls, "password_file": at(broker.password_file)})
+
+    sparkplug = config.sparkplug
+    if sparkplug is not None and sparkplug.broker is not None:
+        sparkplug = sparkplug.model_copy(update={"broker": local(sparkplug.broker)})
     return config.model_copy(
         update={
             "site": at(config.site),
             "profiles": at(config.profiles),
             "data": at(config.data),
-            "broker": broker.model_copy(update={"password_file": at(broker.password_file)}),
+            "broker": local(config.broker),
+            "sparkplug": sparkplug,
         }
     )
 
@@ -219,10 +241,14 @@ def _try_driver(document: Document, where: tuple[Any, ...], device: Device, prof
 
 def _check_files(document: Document, config: EdgeConfig) -> None:
     """Profiles, secrets and certificates must be there before anything starts."""
-    broker = config.broker
-    named: dict[tuple[str, ...], Path | None] = {("broker", "password_file"): broker.password_file}
-    if broker.tls is not None:
-        named |= {("broker", "tls", name): getattr(broker.tls, name) for name in ("ca", "cert", "key")}
+    brokers: dict[tuple[str, ...], Broker] = {("broker",): config.broker}
+    if config.sparkplug is not None and config.sparkplug.broker is not None:
+        brokers["sparkplug", "broker"] = config.sparkplug.broker
+    named: dict[tuple[str, ...], Path | None] = {}
+    for at, broker in brokers.items():
+        named[*at, "password_file"] = broker.password_file
+        if broker.tls is not None:
+            named |= {(*at, "tls", name): getattr(broker.tls, name) for name in ("ca", "cert", "key")}
     problems = [
         document.problem(where, f"there is no file {path}")
         for where, path in named.items()

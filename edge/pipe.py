@@ -62,6 +62,16 @@ class Arrived:
 PipeEvent = Connected | Disconnected | Arrived
 
 
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes for us when the connection breaks."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+
+
 class _Attempt:
     """One client from its first packet to its last; its callbacks run on paho's thread."""
 
@@ -92,6 +102,8 @@ class _Attempt:
         """Connect TCP and start paho's thread; False when nobody answers."""
         broker = self.pipe.broker
         host, port = broker.address
+        if (will := self.pipe.will()) is not None:
+            self.client.will_set(will.topic, will.payload, will.qos, will.retain)
         try:
             if broker.username:
                 self.client.username_pw_set(broker.username, broker.password)
@@ -148,15 +160,22 @@ class _Attempt:
 class MqttPipe:
     """A connection to the broker that comes back by itself.
 
-    ``deliver`` gets each :data:`PipeEvent` on the event loop.
+    ``deliver`` gets each :data:`PipeEvent` on the event loop. ``will`` is asked for the will of each attempt
+    to connect, on the pipe's thread.
     """
 
     def __init__(
-        self, broker: Broker, client_id: str, topics: Sequence[str], deliver: Callable[[PipeEvent], None]
+        self,
+        broker: Broker,
+        client_id: str,
+        topics: Sequence[str],
+        deliver: Callable[[PipeEvent], None],
+        will: Callable[[], Will | None] = lambda: None,
     ) -> None:
         self.broker = broker
         self.client_id = client_id
         self.topics = tuple(topics)
+        self.will = will
         self._deliver = deliver
         self._loop: asyncio.AbstractEventLoop | None = None
         self._current: _Attempt | None = None
@@ -175,12 +194,12 @@ class MqttPipe:
         self.drop("closed")
         await asyncio.to_thread(self._thread.join)
 
-    def publish(self, topic: str, payload: bytes) -> bool:
+    def publish(self, topic: str, payload: bytes, qos: int = 0) -> bool:
         """Hand a message to the network; False when there is no connection (send it again later)."""
         attempt = self._current
         if attempt is None or not attempt.up.is_set() or attempt.over.is_set():
             return False
-        return attempt.client.publish(topic, payload, qos=0).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+        return attempt.client.publish(topic, payload, qos).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def drop(self, reason: str) -> None:
         """Give the present connection up; a new one is made at once."""

@@ -138,7 +138,8 @@ class _Lost:
 
 @dataclass(slots=True)
 class Recorder:
-    """Commits what the devices of an edge report. ``on_events`` hears events once they are on disk.
+    """Commits what the devices of an edge report. ``on_events`` and ``on_samples`` are told what
+    is on disk.
 
     ``catalogue`` is the hash of the catalogue that explains what is appended now; see :meth:`switch`.
     """
@@ -146,6 +147,7 @@ class Recorder:
     outbox: Outbox
     catalogue: bytes
     on_events: Callable[[list[Event]], None] = lambda _events: None
+    on_samples: Callable[[SampleColumns], None] | None = None
     rows: Rows = field(init=False)
     commits: int = field(default=0, init=False)
     _events: list[Event] = field(default_factory=list, init=False)
@@ -254,8 +256,10 @@ class Recorder:
         now = self.outbox.clock.now()
         tombstones: list[Event] = [each.tombstone(catalogue) for catalogue, each in lost.items()]
         given_up = sum(each.counts.total() for each in lost.values())
+        committed: list[SampleColumns] = []
 
         def work(db: sqlite3.Connection) -> None:
+            committed.clear()  # of an attempt that was rolled back
             if events:
                 append_states(db, events)
                 remember(db, events)
@@ -264,7 +268,9 @@ class Recorder:
                 sealing.add(db, sealing.COMMITTED, given_up)
                 sealing.add(db, sealing.DROPPED, given_up)
             for rows in waiting:
-                append_samples(db, rows.columns(), sealed=live)
+                columns = rows.columns()
+                append_samples(db, columns, sealed=live)
+                committed.append(columns)
             if read:
                 keep_read(db, read)
             db.execute(
@@ -281,6 +287,9 @@ class Recorder:
                 self._said_full = now_s
                 log.error("recorder.disk_full", error=str(error))
             return False
+        if self.on_samples is not None:
+            for columns in committed:
+                self.on_samples(columns)
         return True
 
     async def _relieved(self) -> bool:

@@ -219,8 +219,12 @@ async def plant(
     broker_port: int = 0,
     outbox: Mapping[str, Any] | None = None,
     profiles: Path = PROFILES,
+    more_edge: Mapping[str, Any] | None = None,
+    more_cloud: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Plant]:
-    """A plant, laid out and not started. ``broker_port``: where edges look for the broker, if not at it."""
+    """A plant, laid out and not started. ``broker_port``: where edges look for the broker, if not at it.
+    ``more_edge`` and ``more_cloud`` are further keys of their files.
+    """
     broker = broker or quiet_broker(folder)
     http_port = quiet_port()
     site = _write_site(folder, edges)
@@ -232,6 +236,7 @@ async def plant(
             "broker": {"host": broker.host, "port": broker.port},
             "http": {"port": http_port},
             "dispatch": {"solve_seconds": 0, "debounce_seconds": 0.2, "look_seconds": 0.5},
+            **(more_cloud or {}),
         },
     )
     async with httpx.AsyncClient(timeout=5.0, trust_env=False) as http:
@@ -255,6 +260,7 @@ async def plant(
                     "broker": {"host": broker.host, "port": broker_port or broker.port},
                     "api": {"port": api_port},
                     **({"outbox": dict(outbox)} if outbox else {}),
+                    **(more_edge or {}),
                 },
             )
             command = onelot("edge", "--config", config, *(["--witness", witness] if witness else []))
