@@ -9,7 +9,7 @@ from edge.config import Machine, Setup
 
 _WORDS = ("title", "serial", "asset")
 """Of a device: what only people and the cloud read. Nothing at the edge depends on it."""
-_STARTED_WITH = ("data", "broker", "api", "outbox", "changes")
+_STARTED_WITH = ("data", "broker", "api", "outbox", "changes", "sparkplug")
 """Parts of ``edge.yaml`` that are taken up at the start only."""
 
 
