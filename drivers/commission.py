@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from drivers.driver import Driver, DriverError, DriverType
+from drivers.imports.command import import_list
 from drivers.profile import AnyProfile
 from drivers.profile_files import check_profile, find_profiles, load_profile
 from drivers.registry import driver_names, driver_type
@@ -64,6 +65,9 @@ def _profile(name: str) -> AnyProfile:
         return load_profile(find_profile(name))
     except DocumentError as error:
         raise _fail(str(error)) from None
+
+
+app.command("import")(import_list)
 
 
 @app.command("list")

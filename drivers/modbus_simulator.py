@@ -17,7 +17,7 @@ from drivers.modbus_codec import BlockDecoder, Coding, encode
 from drivers.modbus_meaning import power_of_ten
 from drivers.modbus_profile import ModbusProfile, ModbusTag, Table
 from drivers.profile import AnyProfile
-from drivers.simulator import ProfileServer, zero
+from drivers.simulator import ProfileServer, recognised, zero
 from protocols.values import DataType, Reason, Value
 
 # pymodbus logs a port that is taken; whoever starts the server says so.
@@ -65,7 +65,7 @@ class ModbusServer(ProfileServer):
         self.illegal: set[tuple[Table, int]] = set()
         self.requests = 0
         """How many reads and writes have been asked of it."""
-        self._tags: dict[str, ModbusTag] = dict(profile.tags)
+        self._tags: dict[str, ModbusTag] = dict(profile.all_tags)
         self._places = {name: tag.place for name, tag in self._tags.items()}
         self._codings = {name: coding_of(profile, tag) for name, tag in self._tags.items()}
         self._decoders = {
@@ -84,6 +84,7 @@ class ModbusServer(ProfileServer):
             if tag.type is not DataType.BOOL:
                 store.put(place.offset, encode(self._codings[name], zero(tag)))
         self.update(profile.constants())
+        self.update({name: check.equals for name, check in recognised(profile).items()})
         if gaps:
             for store in self._stores.values():
                 first, last = store.exists.find(1), store.exists.rfind(1)

@@ -22,7 +22,7 @@ from drivers.opcua_profile import OpcuaProfile, OpcuaTag
 from drivers.opcua_values import VARIANTS, raw_value
 from drivers.profile import AnyProfile
 from drivers.scaling import scaler
-from drivers.simulator import SLOW_S, Fault, ProfileServer, zero
+from drivers.simulator import SLOW_S, Fault, ProfileServer, recognised, zero
 from protocols.values import Reason, Value
 
 # A simulator without security warns about that at every start.
@@ -148,9 +148,11 @@ class OpcuaServer(ProfileServer):
         super().__init__(profile, host, port)
         if not isinstance(profile, OpcuaProfile):
             raise TypeError(f"an OPC UA server needs an OpcuaProfile, not a {type(profile).__name__}")
-        self._tags: dict[str, OpcuaTag] = dict(profile.tags)
+        checks = recognised(profile)
+        self._tags: dict[str, OpcuaTag] = {**profile.tags, **cast("dict[str, OpcuaTag]", checks)}
         self._places = {name: profile.place(tag) for name, tag in self._tags.items()}
         self._values: dict[str, Value] = {name: zero(tag) for name, tag in self._tags.items()}
+        self._values |= {name: check.equals for name, check in checks.items()}
         self._nodes: dict[str, ua.NodeId] = {}
         self._server: Server | None = None
         self._pending: deque[tuple[str, ua.DataValue]] = deque()

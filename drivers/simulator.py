@@ -17,7 +17,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-from drivers.profile import AnyProfile, Role, Tag
+from drivers.profile import AnyProfile, Check, Role, Tag
 from drivers.scaling import FLOATS, whole_range
 from protocols.values import DataType, Reason, Value
 
@@ -128,6 +128,16 @@ class ProfileServer(ABC):
         """Set several tags."""
         for name, value in values.items():
             self.set(name, value)
+
+
+def recognised(profile: AnyProfile) -> dict[str, Check]:
+    """The checks of a profile's identification that stand where no tag of it does.
+
+    A server that shows their values is recognised as the machine that the profile is for.
+    """
+    taken = {tag.address for tag in profile.tags.values()}
+    checks = {f"identification/{number}": check for number, check in enumerate(profile.identification.checks)}
+    return {name: check for name, check in checks.items() if check.address not in taken}
 
 
 def zero(tag: Tag) -> Value:

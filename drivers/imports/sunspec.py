@@ -1,0 +1,182 @@
+"""SunSpec model definitions (the JSON files of the SunSpec Alliance) to a Modbus profile. Pure.
+
+A SunSpec device shows ``SunS`` at register 40000 (or 50000, or 0), then its models one after the other,
+each as number, length and points, then 0xFFFF; see the SunSpec Device Information Model Specification,
+version 1.1, 6. A profile has the models in one order with one length each: a device that differs needs
+a profile of its own, and the identification finds that out before a wrong value is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from drivers.imports.taglist import CannotImport, Remark, TagList
+from drivers.modbus_profile import ModbusTag
+from drivers.profile import Role
+
+BASE = 40000
+"""Where most devices begin, counted from 0 as on the wire."""
+
+MARK = 0x53756E53
+"""``SunS`` as a uint32."""
+
+_END = 0xFFFF
+
+_TYPES: Mapping[str, tuple[str, int | None]] = {
+    "int16": ("int16", -0x8000),
+    "uint16": ("uint16", 0xFFFF),
+    "count": ("uint16", 0xFFFF),
+    "acc16": ("uint16", 0),
+    "enum16": ("uint16", 0xFFFF),
+    "bitfield16": ("uint16", 0xFFFF),
+    "sunssf": ("int16", -0x8000),
+    "int32": ("int32", -0x8000_0000),
+    "uint32": ("uint32", 0xFFFF_FFFF),
+    "acc32": ("uint32", 0),
+    "enum32": ("uint32", 0xFFFF_FFFF),
+    "bitfield32": ("uint32", 0xFFFF_FFFF),
+    "int64": ("int64", -0x8000_0000_0000_0000),
+    "uint64": ("uint64", 0xFFFF_FFFF_FFFF_FFFF),
+    "acc64": ("uint64", 0),
+    "float32": ("float32", None),
+    "float64": ("float64", None),
+    "string": ("string", None),
+}
+"""Our type, and the raw value by which a device says that it does not have the point."""
+
+_UNITS = {
+    "C": "°C",
+    "Pct": "%",
+    "VA": "V·A",
+    "VAh": "V·A·h",
+    "Var": "var",
+    "Varh": "varh",
+    "Secs": "s",
+    "Degrees": "°",
+    "deg": "°",
+    "W/m^2": "W/m2",
+}
+
+_ROLES = {
+    ("103", "W"): Role.POWER,
+    ("101", "W"): Role.POWER,
+    ("102", "W"): Role.POWER,
+    ("111", "W"): Role.POWER,
+    ("112", "W"): Role.POWER,
+    ("113", "W"): Role.POWER,
+    ("201", "W"): Role.POWER,
+    ("202", "W"): Role.POWER,
+    ("203", "W"): Role.POWER,
+    ("204", "W"): Role.POWER,
+    ("213", "W"): Role.POWER,
+}
+_ENERGIES = {"WH": Role.ENERGY, "TotWhImp": Role.ENERGY}
+
+
+def import_sunspec(texts: Sequence[str], base: int = BASE) -> TagList:
+    """Definitions of models, in the order in which the device has them.
+
+    The values by which a device says *not implemented* become ``absent``; scale factors become
+    ``scale_exponent``.
+
+    Raises:
+        CannotImport: no SunSpec model, or the first is not the Common model (1).
+    """
+    models = [_model(text) for text in texts]
+    if not models or models[0]["id"] != 1:
+        raise CannotImport("the first model must be 1 (Common), as every SunSpec device has it")
+    found = TagList("modbus", "SunSpec models " + ", ".join(str(m["id"]) for m in models), counted="point")
+    checks = [{"address": f"holding:{base}", "type": "uint32", "equals": MARK}]
+    place = base + 2
+    for model in models:
+        size = _size(model["group"])
+        checks.append({"address": f"holding:{place}", "type": "uint16", "equals": model["id"]})
+        checks.append({"address": f"holding:{place + 1}", "type": "uint16", "equals": size})
+        _points(found, model, place)
+        place += size + 2
+    checks.append({"address": f"holding:{place}", "type": "uint16", "equals": _END})
+    found.defaults["identification"] = {"checks": checks}
+    # A device may refuse what lies between models, and the specification allows 125 registers.
+    found.defaults["modbus"] = {"max_gap": 8}
+    return found
+
+
+def _model(text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise CannotImport(f"is not JSON: {error}") from None
+    group = data.get("group") if isinstance(data, dict) else None
+    if not isinstance(group, dict) or not isinstance(data.get("id"), int) or "points" not in group:
+        raise CannotImport('is no SunSpec model: wanted are "id" and "group" with "points"')
+    return dict(data)
+
+
+def _size(group: Mapping[str, Any]) -> int:
+    """Registers after the length: of all points but ID and L; repeating groups are not there."""
+    return sum(int(point.get("size", 0)) for point in group["points"]) - 2
+
+
+def _points(found: TagList, model: Mapping[str, Any], place: int) -> None:
+    group, number = model["group"], str(model["id"])
+    prefix = _prefix(group["name"])
+    names = {point["name"] for point in group["points"]}
+    for line, (point, offset) in enumerate(_placed(group["points"]), 1):
+        name, kind = str(point["name"]), str(point.get("type"))
+        if name in ("ID", "L") or kind == "pad":
+            continue
+        if kind not in _TYPES:
+            found.rejected.append(Remark(line, f"{number}.{name}", f"is a {kind}, which no tag can have"))
+            continue
+        tag = _tag(point, kind, place + offset, prefix, names, number)
+        if tag is None:
+            factor = point.get("sf")
+            found.rejected.append(
+                Remark(line, f"{number}.{name}", f"is scaled by {factor}, which the model lacks")
+            )
+            continue
+        found.add(line, f"{prefix}/{name}", tag, ModbusTag)
+    for part in group.get("groups", ()):
+        found.rejected.append(
+            Remark(0, f"{number}.{part.get('name')}", "repeats as often as the device says: not in a profile")
+        )
+
+
+def _placed(points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], int]]:
+    offset = 0
+    for point in points:
+        yield point, offset
+        offset += int(point.get("size", 0))
+
+
+def _prefix(name: str) -> str:
+    return str(name).lower()
+
+
+def _tag(
+    point: Mapping[str, Any], kind: str, address: int, prefix: str, names: set[str], number: str
+) -> dict[str, Any] | None:
+    ours, absent = _TYPES[kind]
+    unit = str(point.get("units") or "")
+    tag: dict[str, Any] = {"address": f"holding:{address}", "type": ours}
+    if ours == "string":
+        tag["length"] = int(point["size"]) * 2
+    factor = point.get("sf")
+    if isinstance(factor, int):
+        tag["scale"] = 10.0**factor if factor else None
+    elif factor is not None:
+        if factor not in names:
+            return None
+        tag["scale_exponent"] = f"{prefix}/{factor}"
+    tag["absent"] = absent
+    tag["unit"] = _UNITS.get(unit, unit)[:20]
+    tag["role"] = _ROLES.get((number, point["name"]), _ENERGIES.get(str(point["name"])))
+    tag["role"] = str(tag["role"]) if tag["role"] else None
+    if kind.startswith("enum") and point.get("symbols"):
+        tag["enum"] = {int(s["value"]): str(s["name"]).lower() for s in point["symbols"]}
+    if kind in ("string", "sunssf") or point.get("static") == "S":
+        tag["sampling"] = 60.0
+    tag["description"] = str(point.get("label") or point.get("desc") or "")
+    return tag
