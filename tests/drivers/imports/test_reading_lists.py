@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -133,7 +134,7 @@ def test_a_symbol_is_quoted_part_by_part() -> None:
 
 @given(st.binary(max_size=400))
 def test_any_bytes_are_a_list_or_say_why_not(data: bytes) -> None:
-    readers = (
+    readers: tuple[Callable[[], object], ...] = (
         lambda: import_table(read_csv(data), Choices()),
         lambda: import_table(read_xlsx(data)[0][1], Choices()),
         lambda: import_tia_xml(data),
