@@ -6,6 +6,7 @@ reason of a refusal or nothing; the first reason counts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from drivers.profile import AnyProfile, Effect, Permission, Role
 from drivers.profile_rules import same_kind
 from protocols.documents import quoted
 from protocols.states import ItemState
-from protocols.values import Quality, Reading
+from protocols.values import Quality, Reading, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def item_state(profile: AnyProfile, readings: Mapping[str, Reading]) -> ItemStat
     if state is not None:
         reading = readings.get(state)
         if reading is None or reading.quality is not Quality.GOOD:
-            return f"{state} {_trouble(reading)}"
+            return f"{state} {trouble(reading)}"
         meaning = profile.state_of(reading.value)
         return meaning.item_state if meaning else f"its state {reading.value} is not in the profile"
     derivation = profile.derive.get("state")
@@ -126,7 +127,7 @@ def item_state(profile: AnyProfile, readings: Mapping[str, Reading]) -> ItemStat
     word = state_word(derivation, values, profile.tags)
     if word is None:
         missing = [n for rule in derivation.rules for n in rule.when if n not in values]
-        return f"{missing[0] if missing else 'its state'} {_trouble(readings.get(missing[0]))}"
+        return f"{missing[0] if missing else 'its state'} {trouble(readings.get(missing[0]))}"
     return profile.states[word.state].item_state
 
 
@@ -136,10 +137,10 @@ def _precondition(wish: Wish) -> str | None:
         return None
     found = wish.readings.get(condition.tag)
     if found is None or found.quality is not Quality.GOOD:
-        return f"needs {condition.tag} = {_shown(condition.equals)}, but it {_trouble(found)}"
-    if same_kind(found.value, condition.equals) and found.value == condition.equals:
+        return f"needs {condition.tag} = {shown(condition.equals)}, but it {trouble(found)}"
+    if same_value(found.value, condition.equals):
         return None
-    return f"needs {condition.tag} = {_shown(condition.equals)}, it is {_shown(found.value)}"
+    return f"needs {condition.tag} = {shown(condition.equals)}, it is {shown(found.value)}"
 
 
 def _remote_enabled(wish: Wish) -> str | None:
@@ -151,19 +152,28 @@ def _remote_enabled(wish: Wish) -> str | None:
         return f"is a {effect}: the profile has no tag with role remote_enabled"
     found = wish.readings.get(name)
     if found is None or found.quality is not Quality.GOOD:
-        return f"is a {effect} and needs {name} = true, but it {_trouble(found)}"
+        return f"is a {effect} and needs {name} = true, but it {trouble(found)}"
     if found.value is not True:
-        return f"is a {effect} and needs {name} = true, it is {_shown(found.value)} — enable remote operation"
+        return f"is a {effect} and needs {name} = true, it is {shown(found.value)} — enable remote operation"
     return None
 
 
-def _trouble(reading: Reading | None) -> str:
+def same_value(one: Value, other: Value) -> bool:
+    """Whether a machine's value is the one that a profile names; fractions to six digits, as in a float32."""
+    if isinstance(one, int | float) and isinstance(other, float) and not isinstance(one, bool):
+        return math.isclose(one, other, rel_tol=1e-6)
+    return same_kind(one, other) and one == other
+
+
+def trouble(reading: Reading | None) -> str:
+    """Why a reading is of no use."""
     if reading is None:
         return "was not read"
     return f"has no good value ({reading.reason.name.lower().replace('_', ' ')})"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as a sentence shows it."""
     return str(value) if isinstance(value, str) else quoted(value)
 
 

@@ -140,6 +140,12 @@ class OpcuaProfile(Profile[OpcuaTag]):
             if count and node.uri is None and node.number > count:
                 message = f"ns={node.number}, but opcua.namespaces has only {count}"
                 yield Finding(("tags", name, "address"), message)
+        yield from cls.check_methods(data)
+        files = mapping(data).get("files")
+        if isinstance(files, Mapping) and files.get("path") is not None and files.get("node") is not None:
+            yield Finding(("files", "node"), "either path or node, not both")
+        elif isinstance(files, Mapping) and files.get("path") is None and files.get("node") is None:
+            yield Finding(("files",), "needs a path or a node")
 
     def place(self, tag: OpcuaTag) -> NodeAddress:
         """A tag's node; ``ns=1`` becomes the first of the profile's namespaces where it lists any."""

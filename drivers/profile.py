@@ -178,6 +178,7 @@ class Profile(Part, Generic[T]):
         for name, tag in tags.items():
             for finding in cls.tag_type().combinations(tag):
                 yield Finding(("tags", name, *finding.location), finding.message)
+        yield from _check_firmware(whole, tags)
         checks = mapping(whole.get("identification")).get("checks")
         for number, check in enumerate(checks if isinstance(checks, list | tuple) else ()):
             for finding in cls.check_type().combinations(mapping(check)):
@@ -193,6 +194,14 @@ class Profile(Part, Generic[T]):
         states = mapping(whole.get("states"))
         yield from _check_states(states, mapping(whole.get("derive")), tags)
         yield from _check_derived(mapping(whole.get("derive")), states, tags)
+
+    @classmethod
+    def check_methods(cls, data: Any) -> Iterator[Finding]:
+        """What the methods of a profile depend on and it does not have; for protocols that have methods."""
+        whole = mapping(data)
+        tags = {str(name): mapping(tag) for name, tag in mapping(whole.get("tags")).items()}
+        for name, rule in mapping(whole.get("methods")).items():
+            yield from _unfit_permission(("methods", name), mapping(rule), whole, tags)
 
     def constants(self) -> dict[str, Value]:
         """Tags that a simulator shows with one value all the time, because others depend on it."""
@@ -230,6 +239,20 @@ class Profile(Part, Generic[T]):
         if found is None and name is not None and isinstance(raw, int):
             found = self.states.get((self.tags[name].enum or {}).get(raw, ""))
         return found
+
+
+def _check_firmware(whole: Mapping[Any, Any], tags: Mapping[str, Mapping[Any, Any]]) -> Iterator[Finding]:
+    limits = mapping(whole.get("firmware"))
+    low, high = limits.get("min"), limits.get("max")
+    if isinstance(low, str) and isinstance(high, str) and not FirmwareRange(max=high).holds(low):
+        yield Finding(("firmware", "max"), f"{quoted(high)} is below min {low}: no version could be right")
+    for name, limit in (("min", low), ("max", high)):
+        if isinstance(limit, str) and not any(c.isdigit() for c in limit):
+            yield Finding(("firmware", name), f"{quoted(limit)} is no version: it has no number")
+    wanted = mapping(whole.get("identification")).get("firmware")
+    addresses = {str(tag.get("address")) for tag in tags.values()}
+    if isinstance(wanted, str) and wanted not in tags and wanted not in addresses:
+        yield Finding(("identification", "firmware"), _no_tag(wanted, tags))
 
 
 def _check_states(
