@@ -226,6 +226,9 @@ class Movement:
             return _fit(tag, 0)
         if tag.type is DataType.STRING:
             return f"{name.rpartition('/')[2]}-{int(seconds // 300) + 1}"[: tag.length or None]
+        if tag.enum and tag.type is not DataType.BOOL:
+            words = sorted(tag.enum)
+            return words[int(seconds // 20 + seed) % len(words)]
         if tag.type is DataType.BOOL:
             return int(seconds // (3 + seed % 7)) % 2 == 1
         swing = _SWINGS.get(tag.role) if tag.role else None

@@ -2,8 +2,8 @@
 
 A SunSpec device shows ``SunS`` at register 40000 (or 50000, or 0), then its models one after the other,
 each as number, length and points, then 0xFFFF; see the SunSpec Device Information Model Specification,
-version 1.1, 6. A profile has the models in one order with one length each: a device that differs needs
-a profile of its own, and the identification finds that out before a wrong value is read.
+version 1.1, 6. A profile has a device's first models in their order with one length each: a device that
+differs needs a profile of its own, and the identification finds that out before a wrong value is read.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ _ENERGIES = {"WH": Role.ENERGY, "TotWhImp": Role.ENERGY}
 
 
 def import_sunspec(texts: Sequence[str], base: int = BASE) -> TagList:
-    """Definitions of models, in the order in which the device has them.
+    """Definitions of models, in the order in which the device has them, from its first one on.
 
     The values by which a device says *not implemented* become ``absent``; scale factors become
     ``scale_exponent``.
@@ -96,7 +96,9 @@ def import_sunspec(texts: Sequence[str], base: int = BASE) -> TagList:
         checks.append({"address": f"holding:{place + 1}", "type": "uint16", "equals": size})
         _points(found, model, place)
         place += size + 2
-    checks.append({"address": f"holding:{place}", "type": "uint16", "equals": _END})
+    # Devices have more models than anybody wants; what follows is shown, and ends the chain of a simulator.
+    following = {"address": f"holding:{place}", "type": "uint16", "enum": {_END: "none"}, "sampling": 60.0}
+    found.add(0, "next_model", following, ModbusTag)
     found.defaults["identification"] = {"checks": checks}
     # A device may refuse what lies between models, and the specification allows 125 registers.
     found.defaults["modbus"] = {"max_gap": 8}
