@@ -107,6 +107,9 @@ class Counter(Part):
         description="whether it may be set back (at power-on, by the operator, by the program)",
         examples=[False],
     )
+    rate: float = Field(
+        default=20.0, gt=0, le=10_000, description="most it goes up by in a second; more was set, not counted"
+    )
 
 
 class Tag(Part):

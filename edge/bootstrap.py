@@ -189,6 +189,7 @@ def _collector(
         new_id,
         is_busy,
         open_stops(before.stops, device.id),
+        count=stations.count_of(device.id),
     )
     collector = Collector(
         device,

@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 
+from drivers.counting import Count
 from drivers.driver import Capability, Driver, DriverError, Identity
 from drivers.profile import AnyProfile
 from edge import identity
@@ -63,7 +64,7 @@ class Collector:
     clock: Clock
     catalogue: Catalogue
     machine: MachineWatch
-    on_count: Callable[[str, int], None] = lambda _device, _count: None
+    on_count: Callable[[str, Count], None] = lambda _device, _count: None
     jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)
     backfill: Backfill | None = None
     """Reads back what the machine recorded while it was away; None: gaps stay gaps."""
@@ -284,11 +285,12 @@ class Collector:
         return source + self._offset
 
     def _watch(self, changes: list[tuple[TagState, Value, int, str]]) -> None:
-        parts = self.machine.parts
+        before = self.machine.count
         for tag, value, ts, trouble in changes:
             self.recorder.report(self.machine.value(tag.name, value, ts, trouble))
-        if self.machine.parts is not None and self.machine.parts != parts and not self.on_trial:
-            self.on_count(self.device.id, self.machine.parts)
+        after = self.machine.count
+        if after is not None and after is not before and not self.on_trial:
+            self.on_count(self.device.id, after)
 
     # --- coming and going -----------------------------------------------------------------------------
 

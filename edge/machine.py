@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 
-from drivers.profile import AnyProfile, Role
+import msgspec
+
+from drivers.counting import Count, count, rule_of
+from drivers.profile import AnyProfile, Role, Tag
 from protocols.states import (
     AlarmChanged,
     Event,
@@ -60,10 +64,21 @@ class MachineWatch:
     is_busy: Callable[[str], bool] = lambda _workcell: False
     stops: dict[str, OpenStop] = field(default_factory=dict)
     seen: Seen = field(default_factory=Seen, init=False)
-    parts: int | None = field(default=None, init=False)
-    """The machine's part counter as last read."""
+    count: Count | None = None
+    """The machine's part counter as last read, from before a restart where it is known."""
     connected: bool = field(default=False, init=False)
     _alarms: dict[str, tuple[str, str]] = field(default_factory=dict, init=False)
+    _counter_away: int | None = field(default=None, init=False)
+    """Since when the counter has not been read (µs UTC); None while it is."""
+
+    def __post_init__(self) -> None:
+        if self.count is not None:
+            self._counter_away = self.count.at or None
+
+    @property
+    def parts(self) -> int | None:
+        """Parts the machine has made, counted on through wraps and resets; None while it was never read."""
+        return None if self.count is None else self.count.total
 
     def value(self, tag: str, value: Value, ts: int, trouble: str = "") -> list[Event]:
         """A tag with a watched role changed; ``trouble`` says why it has no good value."""
@@ -72,13 +87,23 @@ class MachineWatch:
                 return self._state(tag, value, ts, trouble)
             case Role.ALARM if not trouble:
                 return self._alarm(tag, value, ts)
-            case Role.PART_COUNT if isinstance(value, int | float) and not trouble:
-                self.parts = int(value)
+            case Role.PART_COUNT if isinstance(value, int | float) and isfinite(value) and not trouble:
+                self._counted(self.profile.tags[tag], int(value), ts)
+            case Role.PART_COUNT if self._counter_away is None:
+                self._counter_away = ts
         return []
+
+    def _counted(self, tag: Tag, raw: int, ts: int) -> None:
+        away, self._counter_away = self._counter_away, None
+        gone = 0.0 if away is None else max(0, ts - away) / MICROSECONDS
+        counted = count(self.count, raw, gone + 2 * tag.sampling, rule_of(tag))
+        self.count = msgspec.structs.replace(counted, at=ts)
 
     def connection(self, *, connected: bool, ts: int) -> list[Event]:
         """The device came or went. What it does while it is gone is unknown; a stop stays open."""
         self.connected = connected
+        if not connected and self._counter_away is None:
+            self._counter_away = ts
         if connected or self.profile.tag_with(Role.STATE) is None:
             return []
         if self.seen.since and self.seen.mode is OperationMode.NONE:
@@ -107,7 +132,8 @@ class MachineWatch:
         """
         self.stops.clear()
         self._alarms.clear()
-        self.seen, self.parts, self.connected = before.seen, before.parts, before.connected
+        self.seen, self.connected = before.seen, before.connected
+        self.count, self._counter_away = before.count, before._counter_away
         events: list[Event] = []
         for workcell, stop in before.stops.items():
             if workcell in self.workcells:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import structlog
 
+from drivers.counting import Count
 from edge.outbox.outbox import append_actions, append_states
 from edge.outbox.store import OutboxFullError, Store
 from edge.station import journal, lease
@@ -256,13 +257,21 @@ class Stations:
                 case _:
                     pass
 
-    def counted(self, device: str, value: int) -> None:
+    def counted(self, device: str, count: Count) -> None:
         """The part counter of a device; it is put on disk with the next thing that is."""
         for station in self._stations_of(device):
             cell = self._cells[station]
-            if cell.work.counter != value:
-                self._cells[station] = replace(cell, work=msgspec.structs.replace(cell.work, counter=value))
+            seen = cell.work.counter
+            self._cells[station] = replace(
+                cell, work=msgspec.structs.replace(cell.work, counter=count.total, count=count)
+            )
+            if seen != count.total:
                 self._touch(station)
+
+    def count_of(self, device: str) -> Count | None:
+        """The part counter of a device as it was put on disk last."""
+        found = (self._cells[station].work.count for station in self._stations_of(device))
+        return next((count for count in found if count is not None), None)
 
     async def watch(self) -> None:
         """Open and close unassigned runs; called every second by :meth:`run`."""
@@ -356,8 +365,9 @@ class Stations:
         self._finished = after
         for key, cell in cells.items():
             # The counter went on while the disk was written.
-            counter = self._cells[key].work.counter
-            self._cells[key] = replace(cell, work=msgspec.structs.replace(cell.work, counter=counter))
+            latest = self._cells[key].work
+            kept = msgspec.structs.replace(cell.work, counter=latest.counter, count=latest.count)
+            self._cells[key] = replace(cell, work=kept)
         for key in self._cells if before != after else cells:
             self._touch(key)
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from drivers.counting import Count
 from protocols import actions as did
 from protocols.lifecycles import OPERATION, RUN, OperationEvent, OperationState, RunEvent, RunState
 
@@ -141,7 +142,9 @@ class Work(msgspec.Struct, frozen=True):
     notes: tuple[Note, ...] = ()
     last: Done | None = None
     counter: int | None = None
-    """The machine's part counter as last seen."""
+    """Parts the machine has made, as last seen: its counter, counted on through wraps and resets."""
+    count: Count | None = None
+    """How that came about, to go on from after a restart."""
 
     @property
     def open_runs(self) -> list[Run]:
@@ -169,10 +172,10 @@ class Work(msgspec.Struct, frozen=True):
 
 
 def counted_since(start: int | None, now: int | None) -> int:
-    """Parts between two counter values; a counter that went back was reset and counts from zero."""
+    """Parts between two totals; none when another machine took the place of the one that counted."""
     if start is None or now is None:
         return 0
-    return now - start if now >= start else now
+    return max(0, now - start)
 
 
 def apply(work: Work, action: did.Action) -> Work:

@@ -313,7 +313,7 @@ async def test_a_modbus_device_is_read_lost_and_found_again(tmp_path: Path) -> N
     counts: list[tuple[str, int]] = []
     at = device(server.url, options={"timeout": 0.2})
     async with collecting(tmp_path, profile, at) as collector:
-        collector.on_count = lambda name, count: counts.append((name, count))
+        collector.on_count = lambda name, count: counts.append((name, count.total))
         async with running(collector):
             await until(lambda: counts == [("press-1", 5)])
             await server.stop()

@@ -112,3 +112,35 @@ def test_parts_are_counted_while_the_reading_is_good() -> None:
     machine.value("parts", 41, 10 * S)
     machine.value("parts", None, 11 * S, "timeout")
     assert machine.parts == 41
+
+
+def test_the_part_counter_goes_on_through_wraps_resets_and_a_restart_of_the_edge() -> None:
+    machine = watch()
+    wrap = 2**32 - 1
+    for second, raw in enumerate([wrap - 1, wrap, 1, 0, 1, 3]):
+        machine.value("parts", raw, (10 + second) * S)
+    assert machine.parts == wrap - 1 + 1 + 2 + 3
+    kept = machine.count
+    assert kept is not None
+    again = MachineWatch("press-1", press(), {}, lambda: "s", count=kept)
+    again.value("parts", 7, 20 * S)
+    assert (again.parts or 0) - kept.total == 4
+
+
+def test_a_counter_that_comes_back_far_away_was_set_and_one_that_was_away_for_long_has_counted() -> None:
+    machine = watch()
+    machine.value("parts", 40_000, 10 * S)
+    machine.value("parts", 5_000, 11 * S)
+    assert machine.parts == 40_000
+    machine.connection(connected=False, ts=12 * S)
+    machine.value("parts", None, 12 * S, "not_connected")
+    machine.connection(connected=True, ts=3612 * S)
+    machine.value("parts", 8_000, 3612 * S)
+    assert machine.parts == 43_000
+
+
+def test_a_counter_without_a_number_counts_nothing() -> None:
+    machine = watch()
+    machine.value("parts", float("nan"), 10 * S)
+    machine.value("parts", None, 11 * S, "timeout")
+    assert machine.parts is None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.counting import Count
 from edge.outbox.store import StoreLimits
 from edge.station import commands as asked
 from edge.station.refusals import Refusal
@@ -160,11 +161,11 @@ async def test_work_nobody_booked_opens_and_closes_an_unassigned_run(tmp_path: P
     hands = Hands()
     async with edge_with_stations(tmp_path, devices={"press-1": ["brake-1"]}, hands=hands) as edge:
         await edge.stations.states_reported([_machine(ItemState.EXECUTING)])
-        edge.stations.counted("press-1", 100)
+        edge.stations.counted("press-1", Count(100, 100))
         hands.seconds = 11
         await edge.stations.watch()
         await edge.stations.watch()
-        edge.stations.counted("press-1", 103)
+        edge.stations.counted("press-1", Count(103, 103))
         assert edge.stations.view("brake-1").unassigned is not None
         await edge.stations.states_reported([_machine(ItemState.NOT_EXECUTING, at=12)])
         hands.seconds = 30
@@ -178,9 +179,9 @@ async def test_work_nobody_booked_opens_and_closes_an_unassigned_run(tmp_path: P
 async def test_the_counter_proposes_and_the_difference_is_shown(tmp_path: Path) -> None:
     async with edge_with_stations(tmp_path, devices={"press-1": ["brake-1"]}) as edge:
         await edge.stations.jobs_received(job_list(operation()))
-        edge.stations.counted("press-1", 100)
+        edge.stations.counted("press-1", Count(100, 100))
         await edge.stations.perform("brake-1", OPEN)
-        edge.stations.counted("press-1", 103)
+        edge.stations.counted("press-1", Count(103, 103))
         await edge.stations.perform("brake-1", BOOK)
         (run,) = edge.stations.view("brake-1").runs
         assert run.machine_parts == 3
@@ -213,3 +214,16 @@ async def _booked(edge: Edge) -> None:
     await edge.stations.jobs_received(job_list(operation()))
     await edge.stations.perform("brake-1", OPEN)
     await edge.stations.perform("brake-1", BOOK)
+
+
+async def test_the_counter_is_known_after_a_restart_of_the_edge(tmp_path: Path) -> None:
+    async with edge_with_stations(tmp_path, devices={"press-1": ["brake-1"]}) as edge:
+        await edge.stations.jobs_received(job_list(operation()))
+        edge.stations.counted("press-1", Count(4, 65_540, at=T0))
+        await edge.stations.perform("brake-1", OPEN)
+    async with edge_with_stations(tmp_path, devices={"press-1": ["brake-1"]}) as edge:
+        assert edge.stations.count_of("press-1") == Count(4, 65_540, at=T0)
+        assert edge.stations.count_of("press-2") is None
+        edge.stations.counted("press-1", Count(6, 65_542, at=T0))
+        (run,) = edge.stations.view("brake-1").runs
+        assert run.machine_parts == 2

@@ -180,12 +180,12 @@ def test_two_bookings_of_one_completion_cannot_exceed_what_is_left_together() ->
     )
 
 
-def test_the_machines_counter_proposes_and_a_reset_counter_counts_from_zero() -> None:
+def test_the_machines_counter_proposes_and_another_machine_s_proposes_nothing() -> None:
     cell, run = opened(Workcell(station(operation()).place, station(operation()).queue, Work(counter=10)))
     counted = msgspec.structs.replace(cell.work, counter=13)
     assert counted.machine_parts(counted.runs[run]) == 3
-    reset = msgspec.structs.replace(cell.work, counter=2)
-    assert reset.machine_parts(reset.runs[run]) == 2
+    other = msgspec.structs.replace(cell.work, counter=2)
+    assert other.machine_parts(other.runs[run]) == 0
     paused, _ = do(Workcell(cell.place, cell.queue, counted), asked.PauseRun, run=run)
     later = msgspec.structs.replace(paused.work, counter=50)
     assert later.machine_parts(later.runs[run]) == 3
