@@ -19,6 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 
@@ -446,6 +447,8 @@ class DriverType:
     """``module:Class`` of the server that shows a profile on this protocol."""
     wire: str = ""
     """Module that imports the protocol library, as the driver does at its first connect; it may take long."""
+    keeps: str = ""
+    """Option that names the folder of what the driver keeps between two starts, below its owner's."""
 
     def warm_up(self) -> None:
         """Import the protocol library now: blocking, so that no event loop has to wait for it later."""
@@ -453,9 +456,19 @@ class DriverType:
             importlib.import_module(self.wire)
 
     def create(
-        self, address: str, profile: AnyProfile, options: Mapping[str, Any] | None = None
+        self,
+        address: str,
+        profile: AnyProfile,
+        options: Mapping[str, Any] | None = None,
+        home: Path | None = None,
     ) -> Driver[Any]:
         """A driver for one machine, checked and not yet connected.
+
+        Args:
+            address: the machine's URL.
+            profile: its tags and rules.
+            options: as its configuration gives them.
+            home: folder of whoever owns it, below which it may keep what it needs again at the next start.
 
         Raises:
             DocumentError: an option is unknown or wrong (every one at once).
@@ -463,7 +476,10 @@ class DriverType:
         """
         if profile.protocol != self.name:
             raise ValueError(f'{self.name} cannot use a profile with protocol "{profile.protocol}"')
-        config = Document(f"{address} options", dict(options or {}), None).validate(self.config)
+        given = dict(options or {})
+        if self.keeps and home is not None:
+            given.setdefault(self.keeps, str(home / self.keeps))
+        config = Document(f"{address} options", given, None).validate(self.config)
         made: Driver[Any] = _load(self.factory)(address, profile, config)
         return made
 

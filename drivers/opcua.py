@@ -26,6 +26,7 @@ OPCUA = DriverType(
     factory="drivers.opcua:OpcuaDriver",
     simulator="drivers.opcua_simulator:OpcuaServer",
     wire="drivers.opcua_session",
+    keeps="pki",
 )
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from asyncua import ua
-from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors._base import UaError
@@ -28,6 +26,7 @@ from drivers.driver import (
     WriteUnknown,
 )
 from drivers.opcua_connection import connect
+from drivers.opcua_guard import GuardedClient
 from drivers.opcua_options import OpcuaOptions
 from drivers.opcua_profile import NodeAddress, OpcuaProfile
 from drivers.opcua_values import (
@@ -41,9 +40,6 @@ from drivers.opcua_values import (
 )
 from drivers.profile import Tag
 from protocols.values import Quality, Reading, Reason, Value
-
-# asyncua logs a lost server several times, with tracebacks; the driver says it once, as DeviceLost.
-logging.getLogger("asyncua.client").setLevel(logging.CRITICAL)
 
 _BATCH = 500
 """Nodes in one request, where the server does not say that it takes fewer."""
@@ -101,7 +97,7 @@ class Session:
         self._lost: asyncio.Future[str] | None = None
         self._read_batch = self._monitor_batch = _BATCH
         # asyncua's own probe is a second line: ours watches that data flows, not only that reads work.
-        self._client = Client(address, timeout=options.timeout, watchdog_intervall=options.watchdog)
+        self._client = GuardedClient(address, options.timeout, options.watchdog)
         self._client.connection_lost_callback = self._on_lost
         self._client.name = self._client.description = "OneLot edge"
 
@@ -225,6 +221,7 @@ class Session:
         clock = asyncio.get_running_loop().time
         group = _Group(interval, names, deliver)
         converters = [self._converters[name] for name in names]
+        count = len(names)
 
         def notified(result: ua.PublishResult) -> None:
             group.alive = clock()
@@ -238,6 +235,8 @@ class Session:
                 readings = []
                 for item in items:
                     handle = item.ClientHandle
+                    if handle >= count:
+                        continue  # a server that mixes up its handles costs nobody else a value
                     readings.append(self._reading(names[handle], item.Value, converters[handle]))
                 deliver(readings)
 

@@ -175,7 +175,7 @@ def _collector(
     cells = setup.site.workcells()
 
     def make_driver() -> Driver[Any]:
-        return driver_type(profile.protocol).create(device.url, profile, device.options)
+        return driver_type(profile.protocol).create(device.url, profile, device.options, setup.config.data)
 
     def is_busy(workcell: str) -> bool:
         if workcell not in setup.edge.workcells:
