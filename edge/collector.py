@@ -24,7 +24,7 @@ from edge import identity
 from edge.alarms import Standing
 from edge.backfill import Backfill, Gap
 from edge.beside import beside, fill_gap, tell_alarms
-from edge.machine import MachineWatch
+from edge.machine import MachineWatch, watched_tags
 from edge.recorder import MAX_WAITING, Takes, Unheard
 from edge.retry import Retry
 from edge.tags import TagState, fitted, is_within
@@ -108,10 +108,11 @@ class Collector:
 
     def __post_init__(self) -> None:
         self.alarms = Standing(self.device.id)
-        numbers = {tag.path: tag.number for tag in self.catalogue.tags}
+        numbers, watches = {t.path: t.number for t in self.catalogue.tags}, watched_tags(self.profile)
         for name, tag in self.profile.tags.items():
             if tag.readable:
-                self._tags[name] = TagState(name, tag, numbers[f"{self.device.id}/{name}"])
+                number = numbers[f"{self.device.id}/{name}"]
+                self._tags[name] = TagState(name, tag, number, watched=name in watches)
 
     async def run(self) -> None:
         """Stay connected until cancelled."""

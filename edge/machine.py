@@ -14,6 +14,7 @@ from math import isfinite
 import msgspec
 
 from drivers.counting import Count, count, rule_of
+from drivers.derive import DerivedState, Since
 from drivers.profile import AnyProfile, Role, Tag
 from protocols.states import (
     AlarmChanged,
@@ -28,6 +29,12 @@ from protocols.values import MICROSECONDS, Value
 
 WATCHED = frozenset({Role.STATE, Role.ALARM, Role.PART_COUNT})
 """Roles that a machine's watch looks at."""
+
+
+def watched_tags(profile: AnyProfile) -> frozenset[str]:
+    """The tags that a machine's watch looks at: by their role, and what its state is derived from."""
+    inputs = {name for derived in profile.derive.values() for rule in derived.rules for name in rule.when}
+    return frozenset(inputs | {name for name, tag in profile.tags.items() if tag.role in WATCHED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +77,17 @@ class MachineWatch:
     _alarms: dict[str, tuple[str, str]] = field(default_factory=dict, init=False)
     _counter_away: int | None = field(default=None, init=False)
     """Since when the counter has not been read (µs UTC); None while it is."""
+    _derived: DerivedState | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if self.count is not None:
             self._counter_away = self.count.at or None
+        self._derive_anew()
+
+    def _derive_anew(self) -> None:
+        """Nothing is known of the inputs of a derived state."""
+        if (derivation := self.profile.derive.get("state")) is not None:
+            self._derived = DerivedState(derivation, self.profile.tags)
 
     @property
     def parts(self) -> int | None:
@@ -81,7 +95,14 @@ class MachineWatch:
         return None if self.count is None else self.count.total
 
     def value(self, tag: str, value: Value, ts: int, trouble: str = "") -> list[Event]:
-        """A tag with a watched role changed; ``trouble`` says why it has no good value."""
+        """A watched tag changed; ``trouble`` says why it has no good value."""
+        events: list[Event] = []
+        if self._derived is not None and tag in self._derived.inputs:
+            for change in self._derived.value(tag, value, ts, good=not trouble):
+                events += self._worded(change, trouble)
+        return events + self._by_role(tag, value, ts, trouble)
+
+    def _by_role(self, tag: str, value: Value, ts: int, trouble: str) -> list[Event]:
         match self.profile.tags[tag].role:
             case Role.STATE:
                 return self._state(tag, value, ts, trouble)
@@ -104,17 +125,21 @@ class MachineWatch:
         self.connected = connected
         if not connected and self._counter_away is None:
             self._counter_away = ts
-        if connected or self.profile.tag_with(Role.STATE) is None:
+        if not connected:
+            self._derive_anew()
+        if connected or not self.profile.has_state:
             return []
         if self.seen.since and self.seen.mode is OperationMode.NONE:
             return []  # it was unknown before: the bad reading of its state came first
         return self._become(Seen(word="no connection", since=ts))
 
     def tick(self, now: int) -> list[Event]:
-        """Open the stops that have lasted longer than a micro-stop by now."""
-        if not self.connected or not self._stands():
-            return []
+        """What time brings: a derived state that has lasted, stops longer than a micro-stop by now."""
         events: list[Event] = []
+        for change in self._derived.tick(now) if self._derived is not None else ():
+            events += self._worded(change, "")
+        if not self.connected or not self._stands():
+            return events
         for workcell, threshold in self.workcells.items():
             due = self.seen.since + int(threshold * MICROSECONDS)
             if workcell in self.stops or now < due:
@@ -180,6 +205,15 @@ class MachineWatch:
             return self._become(Seen(word=f"state {word} is not in the profile", since=ts))
         item_state, mode = meaning.item_state, meaning.mode
         return self._become(Seen(item_state, mode, word, meaning.reason or "", ts))
+
+    def _worded(self, change: Since, trouble: str) -> list[Event]:
+        """A derived state began."""
+        if change.word is None:
+            why = trouble or "no value yet"
+            return self._become(Seen(word=f"{change.missing}: {why}", since=change.since))
+        meaning = self.profile.states[change.word.state]
+        hint = change.word.reason or meaning.reason or ""
+        return self._become(Seen(meaning.item_state, meaning.mode, change.word.state, hint, change.since))
 
     def _become(self, seen: Seen) -> list[Event]:
         before, self.seen = self.seen, seen

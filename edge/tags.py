@@ -7,7 +7,6 @@ from typing import Any
 
 from drivers.profile import AnyProfile, Tag
 from drivers.scaling import FLOATS, whole_range
-from edge.machine import WATCHED
 from protocols.catalogue import TagDefinition
 from protocols.site import Device
 from protocols.values import MICROSECONDS, DataType, Quality, Reading, Reason, Value
@@ -40,13 +39,13 @@ class TagState:
         "watched",
     )
 
-    def __init__(self, name: str, tag: Tag, number: int) -> None:
+    def __init__(self, name: str, tag: Tag, number: int, *, watched: bool = False) -> None:
         self.name = name
         self.number = number
         self.band = tag.deadband
         self.percent = tag.deadband_percent / 100
         self.max_interval = int(tag.max_interval * MICROSECONDS)
-        self.watched = tag.role in WATCHED
+        self.watched = watched
         self.kind = _KINDS.get(tag.value_type, int)
         self.low, self.high = whole_range(tag.value_type) if self.kind is int else (0, 0)
         self.value: Value = None

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.machine import MachineWatch, OpenStop
+from drivers.profile_files import check_profile
+from edge.machine import MachineWatch, OpenStop, watched_tags
+from protocols.documents import parse
 from protocols.states import (
     AlarmChanged,
     ItemState,
@@ -144,3 +146,67 @@ def test_a_counter_without_a_number_counts_nothing() -> None:
     machine.value("parts", float("nan"), 10 * S)
     machine.value("parts", None, 11 * S, "timeout")
     assert machine.parts is None
+
+
+RETROFIT = """\
+vendor: Acme
+model: Press without an interface
+protocol: modbus
+tags:
+  green: {address: "discrete:0", type: bool}
+  red: {address: "discrete:1", type: bool}
+  spare: {address: "discrete:2", type: bool}
+states:
+  working: {item_state: executing}
+  idle: {item_state: not_executing}
+  fault: {item_state: out_of_service, reason: fault}
+derive:
+  state:
+    debounce: 2
+    rules:
+      - {state: fault, when: {red: true}, reason: red-light}
+      - {state: working, when: {green: true}}
+    otherwise: idle
+"""
+
+
+def retrofit() -> MachineWatch:
+    profile = check_profile(parse(RETROFIT, "retrofit.yaml"))
+    assert watched_tags(profile) == {"green", "red"}
+    made = MachineWatch("press-1", profile, {"cell-1": 5.0}, lambda: "s1")
+    made.connection(connected=True, ts=S)
+    return made
+
+
+def changed(ts: int, item: ItemState, word: str, mode: OperationMode = OperationMode.PROCESSING) -> object:
+    return MachineStateChanged(ts * S, "press-1", item, mode, word)
+
+
+def test_a_machine_without_a_state_tag_has_states_and_stops_like_one_that_has() -> None:
+    machine = retrofit()
+    assert machine.value("red", False, 10 * S) == []
+    assert machine.value("spare", True, 10 * S) == []
+    assert machine.value("green", True, 10 * S) == [changed(10, ItemState.EXECUTING, "working")]
+    assert machine.value("red", True, 20 * S) == []
+    assert machine.tick(21 * S) == []
+    assert machine.tick(22 * S) == [changed(20, ItemState.OUT_OF_SERVICE, "fault")]
+    assert machine.tick(25 * S) == [StopOpened(20 * S, "s1", "press-1", "cell-1", "red-light")]
+    assert machine.value("red", False, 30 * S) == []
+    assert machine.tick(32 * S) == [
+        changed(30, ItemState.EXECUTING, "working"),
+        StopClosed(30 * S, "s1"),
+    ]
+
+
+def test_a_derived_state_is_unknown_while_an_input_is_bad_or_the_device_is_gone() -> None:
+    machine = retrofit()
+    machine.value("red", False, 10 * S)
+    machine.value("green", True, 10 * S)
+    gone = changed(20, ItemState.NOT_AVAILABLE, "green: timeout", OperationMode.NONE)
+    assert machine.value("green", None, 20 * S, "timeout") == [gone]
+    assert machine.value("green", True, 21 * S) == [changed(21, ItemState.EXECUTING, "working")]
+    lost = changed(30, ItemState.NOT_AVAILABLE, "no connection", OperationMode.NONE)
+    assert machine.connection(connected=False, ts=30 * S) == [lost]
+    machine.connection(connected=True, ts=40 * S)
+    assert machine.value("green", True, 40 * S) == []
+    assert machine.value("red", False, 40 * S) == [changed(40, ItemState.EXECUTING, "working")]
