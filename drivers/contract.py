@@ -22,6 +22,7 @@ import pytest
 
 from drivers.driver import (
     Capability,
+    Confirmation,
     ConnectError,
     DeviceLost,
     Driver,
@@ -30,7 +31,7 @@ from drivers.driver import (
     WriteRefused,
     Writes,
 )
-from drivers.profile import AnyProfile
+from drivers.profile import AnyProfile, Effect, Role, WriteRule
 from drivers.registry import driver_type
 from drivers.simulator import ProfileServer
 from protocols.documents import DocumentError
@@ -362,6 +363,79 @@ class DriverContract:
                 with pytest.raises(WriteRefused, match="needs ready"):
                     await driver.write("setpoint", 5)
             assert server.get("setpoint") == VALUES["setpoint"]
+
+        self.run(test)
+
+    # --- the gate ---------------------------------------------------------------------------------------
+
+    def guarded(self, address: str) -> Driver[Any]:
+        """A driver for which writing ``setpoint`` starts something: two people, at most once a minute."""
+        tags = dict(self.profile.tags)
+        tags["ready"] = tags["ready"].model_copy(update={"role": Role.REMOTE_ENABLED})
+        rule = WriteRule(min=0, max=100, effect=Effect.START, two_people=True, interval=60)
+        shown = self.profile.model_copy(update={"tags": tags, "writes": {"setpoint": rule}})
+        return driver_type(self.profile.protocol).create(address, shown, self.options)
+
+    def test_nothing_gets_round_the_gate(self) -> None:
+        driver = self.driver(self.server().url.replace(":0", ":9"))
+        for name in ("write", "call"):
+            assert getattr(type(driver), name) is getattr(Driver, name), f"{name} decides what may be sent"
+
+    @pytest.mark.parametrize(
+        ("confirmation", "ready", "why"),
+        [
+            (None, True, "needs a person"),
+            (Confirmation("", "station-1", "K9"), True, "needs a person"),
+            (Confirmation("K7", "station-1"), True, "needs two people"),
+            (Confirmation("K7", "station-1", "K7"), True, "confirmed twice"),
+            (Confirmation("K7", "station-1", "K9"), False, "needs ready = true, it is false"),
+            (Confirmation("K7", "station-1", "K9"), None, "ready = true, but it has no good value"),
+        ],
+    )
+    def test_a_start_without_people_or_without_the_machine_s_leave_is_refused_and_changes_nothing(
+        self, confirmation: Confirmation | None, ready: bool | None, why: str
+    ) -> None:
+        async def test(server: ProfileServer) -> None:
+            if ready is None:
+                server.fail("ready", Reason.DEVICE_FAILURE)
+            else:
+                server.set("ready", ready)
+            async with self.guarded(server.url) as driver:
+                with pytest.raises(WriteRefused, match=why):
+                    await driver.write("setpoint", 5, confirmation)
+            assert server.get("setpoint") == VALUES["setpoint"]
+
+        self.run(test)
+
+    def test_the_machine_s_leave_is_read_at_the_moment_of_writing(self) -> None:
+        two = Confirmation("K7", "station-1", "K9")
+
+        async def test(server: ProfileServer) -> None:
+            received = Received()
+            async with self.guarded(server.url) as driver, _streaming(driver, received):
+                await received.until(lambda: bool(received.of("ready")), "ready")
+                assert received.of("ready")[-1].value is True
+                server.set("ready", False)
+                with pytest.raises(WriteRefused, match="needs ready = true"):
+                    await driver.write("setpoint", 5, two)
+                server.set("ready", True)
+                assert (await driver.write("setpoint", 5, two)).value == 5
+                with pytest.raises(WriteRefused, match="at least 60 s must pass"):
+                    await driver.write("setpoint", 6, two)
+            assert server.get("setpoint") == 5
+
+        self.run(test)
+
+    def test_while_the_driver_refuses_nothing_is_written(self) -> None:
+        async def test(server: ProfileServer) -> None:
+            async with self.driver(server.url) as driver:
+                driver.refuses = "locked by K3: blade change"
+                with pytest.raises(WriteRefused, match="locked by K3: blade change"):
+                    await driver.write("setpoint", 5)
+                assert server.get("setpoint") == VALUES["setpoint"]
+                driver.refuses = ""
+                await driver.write("setpoint", 5)
+            assert server.get("setpoint") == 5
 
         self.run(test)
 
