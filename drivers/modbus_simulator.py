@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import struct
 from typing import Any, cast
@@ -17,7 +18,7 @@ from drivers.modbus_codec import BlockDecoder, Coding, encode
 from drivers.modbus_meaning import power_of_ten
 from drivers.modbus_profile import ModbusProfile, ModbusTag, Table
 from drivers.profile import AnyProfile
-from drivers.simulator import ProfileServer, recognised, zero
+from drivers.simulator import SLOW_S, Fault, ProfileServer, recognised, zero
 from protocols.values import DataType, Reason, Value
 
 # pymodbus logs a port that is taken; whoever starts the server says so.
@@ -52,7 +53,8 @@ class _Store:
 class ModbusServer(ProfileServer):
     """One unit on one TCP port. Addresses between tags exist and read as 0, unless ``gaps`` is False.
 
-    ``illegal`` holds more places to refuse; requests to another unit are not answered.
+    ``illegal`` holds more places to refuse; requests to another unit are not answered, unless it has been
+    taken in with :meth:`adopt`, as behind a gateway.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class ModbusServer(ProfileServer):
         if not isinstance(profile, ModbusProfile):
             raise TypeError(f"a Modbus server needs a ModbusProfile, not a {type(profile).__name__}")
         self.unit = profile.modbus.unit
+        self.units = {self.unit: self}
+        """Who answers on this port, by unit."""
         self.illegal: set[tuple[Table, int]] = set()
         self.requests = 0
         """How many reads and writes have been asked of it."""
@@ -75,6 +79,7 @@ class ModbusServer(ProfileServer):
         }
         self._stores = {table: _Store(table) for table in Table}
         self._server: ModbusTcpServer | None = None
+        self._stopping = asyncio.Event()
         for name, tag in self._tags.items():
             place, size = self._places[name], tag.registers
             store = self._stores[place.table]
@@ -105,12 +110,39 @@ class ModbusServer(ProfileServer):
         except RuntimeError:
             raise OSError("the port is taken, or the address is not one of this machine") from None
         self._server = server
+        self._stopping.clear()
         self.port = cast("Any", server.transport).sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         server, self._server = self._server, None
+        self._stopping.set()
         if server is not None:
             await cast("Any", server).shutdown()
+
+    def adopt(self, server: ProfileServer, unit: int) -> None:
+        """Answer on this port for another server that is not started itself, under its own unit."""
+        if not isinstance(server, ModbusServer) or not 0 <= unit <= 255 or unit in self.units:
+            raise ValueError(f"{type(server).__name__} cannot be unit {unit} here")
+        server.unit = unit
+        self.units[unit] = server
+
+    def fault_changed(self, was: Fault | None) -> None:
+        if self.fault is Fault.DISCONNECT:
+            self.hang_up()
+
+    async def stopped_within(self, seconds: float) -> bool:
+        """Wait, but no longer than until it is stopped."""
+        waiting = asyncio.ensure_future(self._stopping.wait())
+        _, left = await asyncio.wait([waiting], timeout=seconds)
+        for task in left:
+            task.cancel()
+        return not left
+
+    def hang_up(self) -> None:
+        """Close every connection."""
+        if self._server is not None:
+            for connection in list(cast("Any", self._server).active_connections.values()):
+                connection.close()
 
     def set(self, name: str, value: Value) -> None:
         tag, place = self._tags[name], self._places[name]
@@ -180,6 +212,8 @@ class ModbusServer(ProfileServer):
         if self.silent or unit != self.unit:
             # pymodbus sends nothing for a unit it is told does not exist.
             raise NoSuchIdException("no answer")
+        if self.fault is Fault.ILLEGAL:
+            return _TABLES.get(function, Table.HOLDING), ExcCodes.ILLEGAL_ADDRESS
         table = _TABLES.get(function, Table.HOLDING)
         missing = self._stores[table].exists.find(0, start, start + size) >= 0 or start + size > _SIZE
         forbidden = any(t is table and start <= place < start + size for t, place in self.illegal)
@@ -193,10 +227,22 @@ class _Context:
         self._server = server
 
     async def async_getValues(self, unit: int, function: int, start: int, size: int = 1) -> Any:
-        return self._server.answer_read(unit, function, start, size)
+        return (await self._unit(unit)).answer_read(unit, function, start, size)
 
     async def async_setValues(self, unit: int, function: int, start: int, values: Any) -> Any:
-        return self._server.answer_write(unit, function, start, list(values))
+        return (await self._unit(unit)).answer_write(unit, function, start, list(values))
+
+    async def _unit(self, unit: int) -> ModbusServer:
+        """The server that answers for a unit, when it would."""
+        server = self._server.units.get(unit)
+        if server is None:
+            raise NoSuchIdException("no answer")
+        if server.fault is Fault.SLOW and await self._server.stopped_within(SLOW_S):
+            raise NoSuchIdException("stopped")
+        if server.fault is Fault.DISCONNECT:
+            self._server.hang_up()
+            raise NoSuchIdException("hung up")
+        return server
 
     def device_ids(self) -> list[int]:
-        return [self._server.unit]
+        return list(self._server.units)

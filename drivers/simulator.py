@@ -17,7 +17,8 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-from drivers.profile import AnyProfile, Check, Role, Tag
+from drivers.derive import state_word
+from drivers.profile import AnyProfile, Bounds, Check, Derivation, Role, Tag
 from drivers.scaling import FLOATS, whole_range
 from protocols.values import DataType, Reason, Value
 
@@ -195,13 +196,19 @@ class Movement:
         self._states = [raw for raw in profile.states if profile.states[raw].item_state == "executing"]
         self._states += [raw for raw in profile.states if raw not in self._states]
 
+        self._rules = [_showing(profile, derivation) for derivation in profile.derive.values()]
+
     def values(self, seconds: float) -> dict[str, Value]:
         """Every tag's value ``seconds`` after the start; what a client may write is left alone."""
-        return {
+        made = {
             name: self._value(name, tag, seconds)
             for name, tag in self._tags.items()
             if tag.readable and not tag.writable
         }
+        for rules in self._rules:
+            rule = rules[0] if (turn := int(seconds // 60) % 8) < 6 else rules[turn % len(rules)]
+            made |= {name: value for name, value in rule.items() if name in made}
+        return made
 
     def _value(self, name: str, tag: Tag, seconds: float) -> Value:
         seed = zlib.crc32(name.encode())
@@ -213,7 +220,8 @@ class Movement:
             raw = self._states[0] if turn < 6 else self._states[turn % len(self._states)]
             return _fit(tag, _number_of(tag, raw))
         if tag.role in _RISING:
-            return _fit(tag, int(seconds // _RISING[tag.role]))
+            count = int(seconds // _RISING[tag.role])
+            return _fit(tag, count % int(tag.counter.max + 1) if tag.counter and tag.counter.max else count)
         if tag.role is Role.ENERGY:
             return _fit(tag, 1000 + seconds * 6.5 / 3600)
         if tag.role is Role.TOOL_LIFE:
@@ -236,6 +244,40 @@ class Movement:
         wave = math.sin((seconds / swing.period + seed % 97 / 97) * math.tau)
         ripple = math.sin(seconds * 7.3 + seed) * math.sin(seconds * 11.9)
         return _fit(tag, swing.middle + swing.width * (wave * (1 - swing.noise) + ripple * swing.noise))
+
+
+def _showing(profile: AnyProfile, derivation: Derivation) -> list[dict[str, Value]]:
+    """Values of the tags of a derivation that show each of its states, an executing one first."""
+    tags = profile.tags
+    conditions = [(name, condition) for rule in derivation.rules for name, condition in rule.when.items()]
+    neutral: dict[str, Value] = {}
+    for name, condition in conditions:
+        if isinstance(condition, bool):
+            neutral.setdefault(name, not condition)
+        else:
+            neutral.setdefault(name, zero(tags[name]))
+    found: dict[str, dict[str, Value]] = {}
+    for rule in derivation.rules:
+        shown = neutral | {name: _meeting(tags[name], condition) for name, condition in rule.when.items()}
+        word = state_word(derivation, shown, tags)
+        if word is not None and word.state == rule.state:
+            found.setdefault(rule.state, shown)
+    word = state_word(derivation, neutral, tags)
+    if word is not None:
+        found.setdefault(word.state, neutral)
+    executing = {word for word, state in profile.states.items() if state.item_state == "executing"}
+    return [found[word] for word in sorted(found, key=lambda word: word not in executing)] or [{}]
+
+
+def _meeting(tag: Tag, condition: Bounds | bool | int | float | str) -> Value:
+    """A value that meets a condition on a tag."""
+    if not isinstance(condition, Bounds):
+        return _number_of(tag, condition) if not isinstance(condition, float) else condition
+    if condition.between is not None:
+        return _fit(tag, sum(condition.between) / 2)
+    if condition.above is not None:
+        return _fit(tag, condition.above + max(1.0, abs(condition.above) * 0.2))
+    return _fit(tag, (condition.below or 0.0) - max(1.0, abs(condition.below or 0.0) * 0.2))
 
 
 def _number_of(tag: Tag, raw: bool | int | str) -> bool | int | str:

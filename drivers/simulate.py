@@ -1,0 +1,132 @@
+"""``onelot driver simulate``: a profile served on its real protocol, moving, replaying and misbehaving."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from drivers.faults import Spell, fault_at, next_change
+from drivers.profile import AnyProfile
+from drivers.registry import driver_type
+from drivers.replay import Recording
+from drivers.simulator import Movement, ProfileServer
+from protocols.values import Value
+
+MAX_UNITS = 100
+
+STEP_S = 0.5
+"""Seconds between two values that are made up."""
+FAST_S = 0.05
+"""The shortest wait between two rows of a recording; faster ones are passed over."""
+
+Say = Callable[[str, Mapping[str, Any]], None]
+"""Takes what happens: a line for people, and the same as data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What the simulated machines do."""
+
+    faults: Sequence[Spell] = ()
+    recording: Recording | None = None
+    speed: float = 1.0
+    loop: bool = True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine can reach an address."""
+    with contextlib.suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+async def simulate(
+    profile: AnyProfile, host: str, port: int, units: int, script: Script, say: Say, *, step: float = STEP_S
+) -> None:
+    """Serve a profile until cancelled, or until a recording that does not loop has ended.
+
+    Several units share one port where the protocol has units, and have a port each where it has not.
+
+    Raises:
+        OSError: a port is taken.
+        ValueError: there cannot be so many units.
+    """
+    kind = driver_type(profile.protocol)
+    servers: list[ProfileServer] = [kind.serve(profile, host, port)]
+    alone: list[ProfileServer] = []
+    for number in range(1, units):
+        other: ProfileServer = kind.serve(profile, host, port + number if port else 0)
+        adopt = getattr(servers[0], "adopt", None)
+        if adopt is None:
+            alone.append(other)
+        else:
+            adopt(other, servers[0].unit + number)  # type: ignore[attr-defined]
+        servers.append(other)
+    async with AsyncExitStack() as stack:
+        for server in (servers[0], *alone):
+            await stack.enter_async_context(server)
+        for server in servers:
+            server.port = server.port if server in alone else servers[0].port
+            said = {"event": "serving", "url": server.url, "tags": len(profile.tags)}
+            say(f"{profile.vendor} {profile.model}: {len(profile.tags)} tags at {server.url}", said)
+        if not is_loopback(host):
+            text = f"warning: {host} can be reached from other machines, and nobody is asked who they are"
+            say(text, {"event": "warning", "text": text})
+        await _play(servers, script, say, step)
+
+
+async def _play(servers: Sequence[ProfileServer], script: Script, say: Say, step: float) -> None:
+    clock = asyncio.get_running_loop().time
+    movement, start = Movement(servers[0].profile), clock()
+    fault = None
+    while True:
+        seconds = clock() - start
+        values = _values(movement, script, seconds)
+        if values is None:
+            say("the recording has ended", {"event": "ended", "seconds": round(seconds, 3)})
+            return
+        for number, server in enumerate(servers):
+            server.update(values if script.recording else {**values, **_shifted(movement, seconds, number)})
+        if (now := fault_at(script.faults, seconds)) is not fault:
+            fault = now
+            text = f"{seconds:.1f} s: {fault or 'well again'}"
+            say(text, {"event": "fault", "fault": fault and str(fault), "seconds": round(seconds, 3)})
+        for server in servers:
+            server.fault = fault
+        wait = min(step, next_change(script.faults, seconds) - seconds)
+        await asyncio.sleep(max(min(wait, FAST_S) if script.recording else wait, 0.001))
+
+
+def _values(movement: Movement, script: Script, seconds: float) -> dict[str, Value] | None:
+    made = movement.values(seconds)
+    if script.recording is None:
+        return made
+    played = script.recording.values(seconds * script.speed, loop=script.loop)
+    return None if played is None else {**made, **played}
+
+
+def _shifted(movement: Movement, seconds: float, number: int) -> dict[str, Value]:
+    """Another unit's values: the same machine, some time ahead, so that units can be told apart."""
+    return movement.values(seconds + 37.0 * number) if number else {}
+
+
+def printer(as_json: bool, echo: Callable[[str], None]) -> Say:
+    """Lines for people, or one JSON object a line for programs."""
+
+    def say(text: str, data: Mapping[str, Any]) -> None:
+        echo(json.dumps(data, ensure_ascii=False) if as_json else text)
+
+    return say
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """A file, but no more than ``limit`` bytes and one."""
+    with path.open("rb") as file:
+        return file.read(limit + 1)
