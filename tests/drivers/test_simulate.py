@@ -164,7 +164,7 @@ def test_a_gzipped_recording_is_unpacked_within_bounds(monkeypatch: pytest.Monke
 
 @pytest.mark.skipif(
     not (CNC / "experiment_01.csv.gz").exists(),
-    reason=f"no CNC mill runs in {CNC}: Kaggle shasun/tool-wear-detection-in-cnc-mill; ONELOT_SHARED says where",
+    reason=f"no CNC mill runs in {CNC}: Kaggle shasun/tool-wear-detection-in-cnc-mill",
 )
 async def test_a_run_of_a_real_mill_is_read_from_the_simulator() -> None:
     data = unpack((CNC / "experiment_01.csv.gz").read_bytes())
