@@ -152,6 +152,56 @@ class Undone(_Event, frozen=True, tag="undone"):
     action: str
 
 
+class MachineLocked(_Event, frozen=True, tag="lock.set"):
+    """Somebody works at a machine with their hands: nothing is written to it and no run starts at it."""
+
+    device: str
+    reason: str
+
+
+class LockReleased(_Event, frozen=True, tag="lock.released"):
+    """The owner is done. ``second`` is set when two others released it in the owner's absence."""
+
+    device: str
+    second: str = ""
+
+
+class MachineAccepted(_Event, frozen=True, tag="lock.accepted"):
+    """Production takes a released machine over: it is free."""
+
+    device: str
+
+
+class FirmwareAccepted(_Event, frozen=True, tag="firmware.accepted"):
+    """A firmware outside the profile's range may be written to from now on; this version and no other."""
+
+    device: str
+    firmware: str
+
+
+class MachineCommanded(_Event, frozen=True, tag="command.intended"):
+    """A person wants something done to a machine. ``what`` is ``write`` or ``call``, ``value`` JSON text of
+    the value or the arguments, ``expires`` µs UTC after which it is not sent any more."""
+
+    command: str
+    device: str
+    what: str
+    target: str
+    value: str
+    effect: str
+    expires: int
+    second: str = ""
+
+
+class MachineCommandEnded(_Event, frozen=True, tag="command.ended"):
+    """What became of a command: a state of ``protocols.lifecycles.CommandState`` and the reason."""
+
+    command: str
+    device: str
+    state: str
+    detail: str = ""
+
+
 Event = (
     RunOpened
     | FirstPieceReleased
@@ -172,6 +222,12 @@ Event = (
     | UnassignedClosed
     | ShiftNote
     | Undone
+    | MachineLocked
+    | LockReleased
+    | MachineAccepted
+    | FirmwareAccepted
+    | MachineCommanded
+    | MachineCommandEnded
 )
 
 

@@ -1,4 +1,4 @@
-"""Every lifecycle of the shop floor, each a table (DESIGN: operation, run, order, case, andon)."""
+"""Every lifecycle of the shop floor, each a table (DESIGN: operation, run, order, case, andon, lock, command)."""
 
 from __future__ import annotations
 
@@ -174,4 +174,71 @@ class AndonEvent(StrEnum):
 
 ANDON: Lifecycle[AndonState, AndonEvent] = Lifecycle(
     "andon", AndonState.OPEN, {(AndonState.OPEN, AndonEvent.CLEAR): AndonState.CLEARED}
+)
+
+
+class LockState(StrEnum):
+    """A machine at which somebody works with their hands. It never replaces lock-out/tag-out."""
+
+    FREE = "free"
+    LOCKED = "locked"
+    RELEASED = "released"
+    """The owner is done; production has not taken the machine over yet."""
+
+
+class LockEvent(StrEnum):
+    LOCK = "lock"
+    RELEASE = "release"
+    ACCEPT = "accept"
+
+
+LOCK: Lifecycle[LockState, LockEvent] = Lifecycle(
+    "lock",
+    LockState.FREE,
+    {
+        (LockState.FREE, LockEvent.LOCK): LockState.LOCKED,
+        (LockState.LOCKED, LockEvent.RELEASE): LockState.RELEASED,
+        (LockState.RELEASED, LockEvent.ACCEPT): LockState.FREE,
+        (LockState.RELEASED, LockEvent.LOCK): LockState.LOCKED,
+    },
+)
+
+
+class CommandState(StrEnum):
+    """A command to a machine. Each state is on disk before the next step is taken."""
+
+    INTENDED = "intended"
+    SENDING = "sending"
+    """From here on it may have reached the machine: it is never sent again."""
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    """It may have taken effect. Reading back or a person settles it, never a second try."""
+
+
+class CommandEvent(StrEnum):
+    SEND = "send"
+    CONFIRM = "confirm"
+    REFUSE = "refuse"
+    FAIL = "fail"
+    EXPIRE = "expire"
+    LOSE = "lose"
+
+
+COMMAND: Lifecycle[CommandState, CommandEvent] = Lifecycle(
+    "command",
+    CommandState.INTENDED,
+    {
+        (CommandState.INTENDED, CommandEvent.SEND): CommandState.SENDING,
+        (CommandState.INTENDED, CommandEvent.REFUSE): CommandState.REFUSED,
+        (CommandState.INTENDED, CommandEvent.EXPIRE): CommandState.EXPIRED,
+        (CommandState.SENDING, CommandEvent.CONFIRM): CommandState.DONE,
+        (CommandState.SENDING, CommandEvent.REFUSE): CommandState.REFUSED,
+        (CommandState.SENDING, CommandEvent.FAIL): CommandState.FAILED,
+        (CommandState.SENDING, CommandEvent.LOSE): CommandState.UNKNOWN,
+        (CommandState.UNKNOWN, CommandEvent.CONFIRM): CommandState.DONE,
+        (CommandState.UNKNOWN, CommandEvent.FAIL): CommandState.FAILED,
+    },
 )

@@ -156,6 +156,81 @@ class Undo(_Command):
     command: Identifier
 
 
+class LockMachine(_Command):
+    """Nothing is written to the machine, and no run starts at it, until the lock is released and accepted.
+    It is a word between people and programs; it never replaces lock-out/tag-out.
+    """
+
+    do: Literal["lock"] = "lock"
+    device: Identifier
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, strip_whitespace=True)]
+
+
+class ReleaseLock(_Command):
+    """By its owner; in the owner's absence by two others."""
+
+    do: Literal["unlock"] = "unlock"
+    device: Identifier
+    second: Pseudonym | Literal[""] = ""
+
+
+class AcceptMachine(_Command):
+    """Production takes a released machine over."""
+
+    do: Literal["accept"] = "accept"
+    device: Identifier
+
+
+class AcceptFirmware(_Command):
+    """A firmware outside the profile's range may be written to: this version, after its values were checked."""
+
+    do: Literal["accept-firmware"] = "accept-firmware"
+    device: Identifier
+    firmware: Identifier
+
+
+Seconds = Annotated[int, Field(ge=1, le=300)]
+
+
+class WriteMachine(_Command):
+    """Write a tag that the profile allows; not sent any more after ``seconds``. Sending this is the
+    confirmation of ``actor`` (and of ``second``) at this station."""
+
+    do: Literal["write"] = "write"
+    device: Identifier
+    tag: Identifier
+    value: bool | int | float | Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+    second: Pseudonym | Literal[""] = ""
+    seconds: Seconds = 30
+
+
+class CallMachine(_Command):
+    """Call a method that the profile allows; otherwise as a write."""
+
+    do: Literal["call"] = "call"
+    device: Identifier
+    method: Identifier
+    arguments: Annotated[
+        dict[Identifier, bool | int | float | Annotated[str, StringConstraints(max_length=MAX_TEXT)]],
+        Field(max_length=50),
+    ] = Field(default_factory=dict)
+    second: Pseudonym | Literal[""] = ""
+    seconds: Seconds = 30
+
+
+class SettleCommand(_Command):
+    """Somebody looked whether a command whose fate is unknown took effect."""
+
+    do: Literal["settle"] = "settle"
+    command: CommandId
+    took_effect: bool
+
+
+ControlCommand = (
+    LockMachine | ReleaseLock | AcceptMachine | AcceptFirmware | WriteMachine | CallMachine | SettleCommand
+)
+"""Commands about machines; :mod:`edge.control` decides them."""
+
 Command = (
     OpenRun
     | ReleaseFirstPiece
@@ -171,6 +246,7 @@ Command = (
     | ClearAndon
     | WriteShiftNote
     | Undo
+    | ControlCommand
 )
 
 AnyCommand = Annotated[Command, Field(discriminator="do")]

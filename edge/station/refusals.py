@@ -137,6 +137,58 @@ REFUSALS: dict[str, Text] = {
         "Action id {id} was used for something else: restart the terminal.",
         "动作编号 {id} 已用于其他操作：请重启终端。",
     ),
+    "machine-locked": Text(
+        "{device} is locked by {owner}: {reason}. {owner} must release it first (F10).",
+        "{device} 已被 {owner} 锁定：{reason}。须先由 {owner} 解锁（F10）。",
+    ),
+    "machine-released": Text(
+        "{device} was released by {owner}, production has not taken it over: accept it first (F10).",
+        "{device} 已由 {owner} 解锁，尚未由生产接收：请先接收（F10）。",
+    ),
+    "lock-owner": Text(
+        "{device} is locked by {owner}, not by {actor}: let {owner} release it. "
+        "In the absence of {owner} two others must confirm together.",
+        "{device} 由 {owner} 锁定，并非 {actor}：请由 {owner} 解锁。{owner} 不在时须另外两人共同确认。",
+    ),
+    "firmware-other": Text(
+        "{device} does not run that firmware: {found} waits to be accepted. Look again.",
+        "{device} 的固件不符：待接受的是 {found}。请重新查看。",
+    ),
+    "firmware-pending": Text(
+        "{device} runs firmware {found}, which its profile does not know: check its values, then accept it "
+        "(F10).",
+        "{device} 的固件 {found} 不在配置范围内：请核对数值后接受（F10）。",
+    ),
+    "not-writable": Text(
+        "{target} of {device} cannot be changed from here. What can: {allowed}.",
+        "{device} 的 {target} 不可在此更改。可更改：{allowed}。",
+    ),
+    "not-allowed": Text(
+        "{target} of {device}: {detail}. Correct the value.", "{device} 的 {target}：{detail}。请更正数值。"
+    ),
+    "machine-away": Text(
+        "{device} does not answer: nothing was sent. Look at the machine, then try again.",
+        "{device} 无应答：未发送任何内容。请查看机器后重试。",
+    ),
+    "two-people": Text(
+        "{target} of {device} needs two people: let somebody other than {actor} confirm it, too.",
+        "{device} 的 {target} 需要两人确认：请由 {actor} 以外的人一同确认。",
+    ),
+    "command-open": Text(
+        "{target} of {device} is under way ({state}): wait for it, or settle it (F10).",
+        "{device} 的 {target} 正在执行（{state}）：请等待或处理（F10）。",
+    ),
+    "unknown-command": Text(
+        "Command {command} is not known at {station}: look at the screen again (F10).",
+        "{station} 没有命令 {command}：请查看当前画面（F10）。",
+    ),
+    "command-settled": Text(
+        "{target} is {state} already: nothing to settle.", "{target} 已{state}：无需处理。"
+    ),
+    "not-here": Text(
+        "{device} does not stand at {station}: go to the station where it stands.",
+        "{device} 不在 {station}：请到其所在工位操作。",
+    ),
     "disk-full": Text(
         "The disk of this station is full; nothing was accepted: {detail}. Call the maintainer.",
         "本工位磁盘已满，操作未被接受：{detail}。请联系维护人员。",
@@ -200,6 +252,12 @@ STATE_WORDS: dict[str, Text] = {
     "run": Text("the run", "运行"),
     "operation": Text("the operation", "工序"),
     "andon": Text("the andon call", "呼叫"),
+    "lock": Text("the lock", "锁定"),
+    "command": Text("the command", "命令"),
+    "free": Text("free", "未锁定"),
+    "locked": Text("locked", "已锁定"),
+    "released": Text("released", "已解锁"),
+    "accept": Text("accept", "接收"),
     "queued": Text("queued", "排队"),
     "planned": Text("planned", "已计划"),
     "leased": Text("queued", "排队"),

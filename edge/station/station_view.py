@@ -20,9 +20,9 @@ from edge.station.work import ACTIVE, Andon, Note, Run, StepResult, Stop
 from edge.station.workcell import Surroundings, Workcell
 from protocols import actions as did
 from protocols.jobs import JobOperation, Predecessor, Text
-from protocols.lifecycles import OperationState, RunState
+from protocols.lifecycles import CommandState, LockState, OperationState, RunState
 from protocols.states import ItemState, OperationMode
-from protocols.values import MICROSECONDS
+from protocols.values import MICROSECONDS, Value
 
 
 class Shape(StrEnum):
@@ -70,6 +70,52 @@ class MachineView(msgspec.Struct, frozen=True):
     detail: str
     connected: bool
     counter: int | None
+
+
+class WriteView(msgspec.Struct, frozen=True):
+    """Something that may be done to a machine: a tag that may be written, or a method. ``value`` is the
+    newest good one; None where it is not known."""
+
+    target: str
+    what: str
+    effect: str
+    two_people: bool
+    type: str = ""
+    unit: str = ""
+    min: float | None = None
+    max: float | None = None
+    allowed: tuple[bool | int | float | str, ...] = ()
+    inputs: dict[str, str] = {}
+    value: Value = None
+    description: str = ""
+
+
+class CommandView(msgspec.Struct, frozen=True):
+    """A command to a machine and what became of it; ``value`` is JSON text, times in µs UTC."""
+
+    id: str
+    target: str
+    value: str
+    state: CommandState
+    detail: str
+    actor: str
+    intended: int
+    ended: int
+
+
+class ControlView(msgspec.Struct, frozen=True):
+    """A machine of the station as its people control it. ``firmware`` waits to be accepted."""
+
+    device: str
+    title: str
+    connected: bool
+    lock: LockState = LockState.FREE
+    owner: str = ""
+    reason: str = ""
+    since: int = 0
+    firmware: str = ""
+    writes: tuple[WriteView, ...] = ()
+    commands: tuple[CommandView, ...] = ()
 
 
 class OperationView(msgspec.Struct, frozen=True):
@@ -158,6 +204,7 @@ class StationView(msgspec.Struct, frozen=True):
     andon_topics: dict[str, Text]
     terminals: int
     """Terminals that are attached; virtual operators keep away from a station that has one."""
+    machines: tuple[ControlView, ...] = ()
 
 
 class StationSummary(msgspec.Struct, frozen=True):
@@ -179,7 +226,14 @@ class Receipt(msgspec.Struct, frozen=True):
     repeated: bool = False
 
 
-def view(cell: Workcell, machine: Machine, link: Link, around: Surroundings, terminals: int) -> StationView:
+def view(
+    cell: Workcell,
+    machine: Machine,
+    link: Link,
+    around: Surroundings,
+    terminals: int,
+    machines: tuple[ControlView, ...] = (),
+) -> StationView:
     """The snapshot of a station."""
     place, work = cell.place, cell.work
     in_hand = work.in_hand
@@ -221,6 +275,7 @@ def view(cell: Workcell, machine: Machine, link: Link, around: Surroundings, ter
         scrap_reasons=dict(place.scrap_reasons),
         andon_topics=dict(place.andon_topics),
         terminals=terminals,
+        machines=machines,
     )
 
 
@@ -326,5 +381,15 @@ def _parameters(cell: Workcell, event: did.Event) -> dict[str, Parameter]:
             return {"reason": cell.place.stop_reasons.get(reason, reason)}
         case did.RunPaused(reason=reason):
             return {"reason": reason}
+        case did.MachineLocked(device=device) | did.LockReleased(device=device):
+            return {"device": device}
+        case did.MachineAccepted(device=device):
+            return {"device": device}
+        case did.FirmwareAccepted(device=device, firmware=firmware):
+            return {"device": device, "firmware": firmware}
+        case did.MachineCommanded(device=device, target=target, value=value):
+            return {"device": device, "target": target, "value": value}
+        case did.MachineCommandEnded(device=device, state=state):
+            return {"device": device, "state": state}
         case _:
             return {}

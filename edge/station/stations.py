@@ -11,6 +11,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -19,9 +20,9 @@ from drivers.counting import Count
 from edge.outbox.outbox import append_actions, append_states
 from edge.outbox.store import OutboxFullError, Store
 from edge.station import journal, lease
-from edge.station.commands import Command
+from edge.station.commands import Command, ControlCommand
 from edge.station.refusals import Refusal, from_transition
-from edge.station.station_view import Link, Receipt, StationSummary, StationView, shape, view
+from edge.station.station_view import ControlView, Link, Receipt, StationSummary, StationView, shape, view
 from edge.station.unassigned import Machine, judge
 from edge.station.work import Stop, apply
 from edge.station.workcell import Place, Surroundings, Workcell, decide, perform
@@ -79,6 +80,45 @@ def _texts(entries: Mapping[str, str]) -> dict[str, Text]:
     return found
 
 
+class Control(Protocol):
+    """What people do to the machines of the stations: see ``edge.control``."""
+
+    def load(self, db: sqlite3.Connection) -> None:
+        """Read what was committed."""
+
+    def decide(self, station: str, command: ControlCommand, now: int) -> list[Event]:
+        """The events of a command; raises Refusal or IllegalTransitionError."""
+
+    def stage(self, actions: Sequence[Action]) -> Callable[[sqlite3.Connection], Callable[[], None]] | None:
+        """What actions change: a function that writes it and gives the one that makes it so once it is on
+        disk; None when they change nothing."""
+
+    def locked(self, station: str) -> Refusal | None:
+        """Why no run may begin at a station."""
+
+    def view(self, station: str) -> tuple[ControlView, ...]:
+        """The machines of a station."""
+
+
+class NoControl:
+    """Of stations without machines."""
+
+    def load(self, db: sqlite3.Connection) -> None:
+        return None
+
+    def decide(self, station: str, command: ControlCommand, now: int) -> list[Event]:
+        raise Refusal("not-here", device=getattr(command, "device", "-"), station=station)
+
+    def stage(self, actions: Sequence[Action]) -> Callable[[sqlite3.Connection], Callable[[], None]] | None:
+        return None
+
+    def locked(self, station: str) -> Refusal | None:
+        return None
+
+    def view(self, station: str) -> tuple[ControlView, ...]:
+        return ()
+
+
 @dataclass(slots=True)
 class Stations:
     """All stations of one edge. :meth:`open` loads what was committed; :meth:`run` watches the machines.
@@ -92,6 +132,7 @@ class Stations:
     link: Callable[[], Link]
     devices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+    control: Control = field(default_factory=NoControl)
     _cells: dict[str, Workcell] = field(default_factory=dict, init=False)
     _machines: dict[str, Machine] = field(default_factory=dict, init=False)
     _terminals: dict[str, int] = field(default_factory=dict, init=False)
@@ -105,6 +146,7 @@ class Stations:
 
         def work(db: sqlite3.Connection) -> tuple[list[Workcell], dict[str, str]]:
             journal.prune(db, now)
+            self.control.load(db)
             return [journal.load(db, place) for place in self.places], journal.finished(db)
 
         cells, self._finished = await self.store.run(work, urgent=False)
@@ -152,20 +194,66 @@ class Stations:
                 return Receipt(command.id, before.ts, before.actions, repeated=True)
             cell = self._cells[station]
             try:
-                actions = decide(cell, command, self._around())
+                if isinstance(command, ControlCommand):
+                    now = self.clock.now()
+                    events = self.control.decide(station, command, now)
+                    actions = self._actions(station, events, command.id, actor=command.actor)
+                else:
+                    actions = decide(cell, command, self._around(station))
             except IllegalTransitionError as error:
                 raise from_transition(error) from error
             after = perform(cell, command, actions)
+            change = self.control.stage(actions)
             ts = actions[0].ts
 
             def work(db: sqlite3.Connection) -> None:
                 journal.answer(db, command.id, said, ts, actions)
+                if change is not None:
+                    adopt.append(change(db))
 
+            adopt: list[Callable[[], None]] = []
             try:
                 await self._commit({station: after}, actions, also=work)
             except OutboxFullError as error:
                 raise Refusal("disk-full", detail=str(error)) from error
+            self._adopt(adopt)
         return Receipt(command.id, ts, tuple(action.id for action in actions))
+
+    async def controlled(self, station: str, events: list[Event], name: str, *, actor: str) -> None:
+        """What became of a command to a machine, or a step of it that no action tells: on disk on return.
+
+        Raises:
+            OutboxFullError: nothing was written.
+        """
+        async with self._lock:
+            actions = self._actions(station, events, name, actor=actor)
+            change = self.control.stage(actions)
+            adopt: list[Callable[[], None]] = []
+
+            def work(db: sqlite3.Connection) -> None:
+                if change is not None:
+                    adopt.append(change(db))
+
+            await self._commit({}, actions, also=work)
+            self._adopt(adopt)
+
+    async def commit_control(self, work: Callable[[sqlite3.Connection], Callable[[], None]]) -> None:
+        """Bring a step of a command to disk; what ``work`` returns makes it so in memory."""
+        async with self._lock:
+            adopt: list[Callable[[], None]] = []
+            await self.store.run(lambda db: adopt.append(work(db)))
+            self._adopt(adopt)
+
+    def _adopt(self, adopt: list[Callable[[], None]]) -> None:
+        """Memory follows the disk; ``adopt`` holds one entry for each try of the transaction."""
+        if adopt:
+            adopt[-1]()
+            self.touch()
+
+    def touch(self) -> None:
+        """Something about the machines changed: every station is looked at again."""
+        for station in self._cells:
+            self._touch(station)
 
     @contextlib.contextmanager
     def attached(self, station: str) -> Iterator[None]:
@@ -321,8 +409,9 @@ class Stations:
             self._cells[station],
             self._machines[station],
             self.link(),
-            self._around(),
+            self._around(station),
             self._terminals.get(station, 0),
+            self.control.view(station),
         )
 
     def next_change(self, station: str) -> asyncio.Event:
@@ -378,9 +467,16 @@ class Stations:
             for number, event in enumerate(events)
         ]
 
-    def _around(self) -> Surroundings:
+    def _around(self, station: str) -> Surroundings:
         link = self.link()
-        return Surroundings(self.clock.now(), self.clock.uncertain, link.online, link.cloud, self._finished)
+        return Surroundings(
+            self.clock.now(),
+            self.clock.uncertain,
+            link.online,
+            link.cloud,
+            self._finished,
+            self.control.locked(station),
+        )
 
     def _stations_of(self, device: str) -> list[str]:
         return [station for station in self.devices.get(device, ()) if station in self._cells]

@@ -371,6 +371,13 @@ _EFFECTS: dict[type, Callable[[Work, did.Action, Any], Work]] = {
     did.UnassignedClosed: _unassigned_closed,
     did.ShiftNote: _shift_note,
     did.Undone: _undone,
+    # what is done to machines is kept by whoever owns them
+    did.MachineLocked: _nothing,
+    did.LockReleased: _nothing,
+    did.MachineAccepted: _nothing,
+    did.FirmwareAccepted: _nothing,
+    did.MachineCommanded: _nothing,
+    did.MachineCommandEnded: _nothing,
 }
 
 

@@ -64,6 +64,8 @@ class Surroundings:
     online: bool = True
     cloud: bool = True
     finished: Mapping[str, str] = field(default_factory=dict)
+    locked: Refusal | None = None
+    """Why no run may begin or go on: a machine of the station is locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ def _with_progress(work: Work, progress: dict[str, Progress]) -> Work:
 
 
 def _open(cell: Workcell, command: asked.OpenRun, around: Surroundings) -> list[did.Event]:
+    _require_free(around)
     active = cell.work.active
     if active is not None:
         raise Refusal("run-in-hand", station=cell.place.title, title=_title_of(cell, active))
@@ -153,6 +156,11 @@ def _open(cell: Workcell, command: asked.OpenRun, around: Surroundings) -> list[
     parts = tuple(did.RunPart(op.id, cell.left(op.id)) for op in chosen)
     events.append(did.RunOpened(command.id, parts, command.setup, unconfirmed))
     return events
+
+
+def _require_free(around: Surroundings) -> None:
+    if around.locked is not None:
+        raise around.locked
 
 
 def _available(cell: Workcell, operation: str) -> JobOperation:
@@ -208,12 +216,14 @@ def _unconfirmed(
 
 
 def _first_piece(cell: Workcell, command: asked.ReleaseFirstPiece, around: Surroundings) -> list[did.Event]:
+    _require_free(around)
     run = _run(cell, command.run)
     RUN.next(run.id, run.state, RunEvent.FIRST_PIECE)
     return [did.FirstPieceReleased(run.id)]
 
 
 def _start(cell: Workcell, command: asked.StartRun, around: Surroundings) -> list[did.Event]:
+    _require_free(around)
     run = _run(cell, command.run)
     RUN.next(run.id, run.state, RunEvent.START)
     return [did.RunStarted(run.id)]
@@ -226,6 +236,7 @@ def _pause(cell: Workcell, command: asked.PauseRun, around: Surroundings) -> lis
 
 
 def _resume(cell: Workcell, command: asked.ResumeRun, around: Surroundings) -> list[did.Event]:
+    _require_free(around)
     run = _run(cell, command.run)
     RUN.next(run.id, run.state, RunEvent.RESUME)
     active = cell.work.active

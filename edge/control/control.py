@@ -1,0 +1,159 @@
+"""The control of an edge's machines: decides, keeps, shows. What leaves for a machine does so in
+:mod:`edge.control.execution`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edge.control import journal
+from edge.control.controls import OPEN, Controls, Lock, MachineCommand, apply, sending
+from edge.control.decisions import Situation, decide, locked
+from edge.control.machines import Facts, Machines, NoMachines
+from edge.station.commands import ControlCommand
+from edge.station.refusals import Refusal
+from edge.station.station_view import CommandView, ControlView, WriteView
+from protocols.actions import Action, Event
+
+SHOWN_COMMANDS = 5
+"""Ended commands of a machine that a station shows."""
+
+Adopt = Callable[[], None]
+
+
+@dataclass(slots=True)
+class Control:
+    """Of all machines of one edge. ``devices`` names the stations of each; ``on_change`` is told whenever a
+    command waits to be sent or settled."""
+
+    devices: Mapping[str, Sequence[str]]
+    machines: Machines = field(default_factory=NoMachines)
+    on_change: Callable[[], None] = lambda: None
+    controls: Controls = field(default_factory=Controls, init=False)
+
+    # --- as the stations use it -----------------------------------------------------------------------
+
+    def load(self, db: sqlite3.Connection) -> None:
+        """Read what was committed; the store must know the migrations ``edge.control.journal.CONTROL``."""
+        self.controls = journal.load(db)
+
+    def decide(self, station: str, command: ControlCommand, now: int) -> list[Event]:
+        """The events of a command; raises Refusal or IllegalTransitionError."""
+        return decide(command, Situation(self.controls, station, self._facts(station), now))
+
+    def stage(self, actions: Sequence[Action]) -> Callable[[sqlite3.Connection], Adopt] | None:
+        """What actions change of locks and commands; None when nothing."""
+        after = self.controls
+        for action in actions:
+            after = apply(after, action)
+        return None if after is self.controls else self._to(after)
+
+    def locked(self, station: str) -> Refusal | None:
+        """Why no run may begin at a station: the first of its machines that is locked."""
+        locks = (self.controls.lock(device) for device in self._devices(station))
+        return next((locked(lock) for lock in locks if lock.holds), None)
+
+    def view(self, station: str) -> tuple[ControlView, ...]:
+        """The machines of a station."""
+        return tuple(
+            _view(facts, self.controls.lock(device), self.controls.commands)
+            for device, facts in self._facts(station).items()
+        )
+
+    # --- as others use it -----------------------------------------------------------------------------
+
+    def refuses(self, device: str) -> str:
+        """Why nothing may be done to a machine or vehicle; empty when it is free."""
+        return self.controls.refuses(device)
+
+    def accepted(self, device: str) -> tuple[str, ...]:
+        """Versions of firmware outside the profile's range that somebody has accepted."""
+        return self.controls.firmware.get(device, ())
+
+    def waiting(self) -> list[MachineCommand]:
+        """Commands that have not ended, in the order they were given."""
+        return [command for command in self.controls.commands.values() if command.state in OPEN]
+
+    def send(self, command: str) -> Callable[[sqlite3.Connection], Adopt]:
+        """Note on disk that a command leaves now."""
+        return self._to(sending(self.controls, command))
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _to(self, after: Controls) -> Callable[[sqlite3.Connection], Adopt]:
+        before = self.controls
+
+        def adopt() -> None:
+            self.controls = after
+            for device in {*before.locks, *after.locks, *before.firmware, *after.firmware}:
+                self.machines.refuse(device)
+            self.on_change()
+
+        def work(db: sqlite3.Connection) -> Adopt:
+            journal.keep(db, before, after)
+            return adopt
+
+        return work
+
+    def _devices(self, station: str) -> list[str]:
+        return [device for device, stations in self.devices.items() if station in stations]
+
+    def _facts(self, station: str) -> dict[str, Facts]:
+        found = {device: self.machines.facts(device) for device in self._devices(station)}
+        return {device: facts for device, facts in found.items() if facts is not None}
+
+
+def _view(facts: Facts, lock: Lock, commands: Mapping[str, MachineCommand]) -> ControlView:
+    own = [command for command in commands.values() if command.device == facts.device]
+    ended = [command for command in own if command.state not in OPEN]
+    shown = [command for command in own if command.state in OPEN] + ended[-SHOWN_COMMANDS:]
+    return ControlView(
+        device=facts.device,
+        title=facts.title,
+        connected=facts.connected,
+        lock=lock.state,
+        owner=lock.owner,
+        reason=lock.reason,
+        since=lock.since,
+        firmware=facts.firmware,
+        writes=tuple(_writes(facts)),
+        commands=tuple(
+            CommandView(c.id, c.target, c.value, c.state, c.detail, c.actor, c.intended, c.ended)
+            for c in shown
+        ),
+    )
+
+
+def _writes(facts: Facts) -> list[WriteView]:
+    found = []
+    for name, rule in facts.profile.writes.items():
+        tag = facts.profile.tags[name]
+        found.append(
+            WriteView(
+                target=name,
+                what="write",
+                effect=str(rule.effect),
+                two_people=rule.two_people,
+                type=str(tag.value_type),
+                unit=tag.unit,
+                min=rule.min,
+                max=rule.max,
+                allowed=rule.allowed or (),
+                value=facts.values.get(name),
+                description=rule.description or tag.description,
+            )
+        )
+    for name, method in facts.methods.items():
+        found.append(
+            WriteView(
+                target=name,
+                what="call",
+                effect=str(method.effect),
+                two_people=method.two_people,
+                inputs={argument: str(kind) for argument, kind in method.inputs.items()},
+                description=method.description,
+            )
+        )
+    return found

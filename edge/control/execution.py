@@ -1,0 +1,148 @@
+"""Commands on their way to machines: *intent → sending → result*, each on disk before the next step.
+
+A command is sent at most once. What was being sent when the edge went down is *unknown*: a parameter is
+read back, everything else is settled by a person who looks. What was not sent yet by then is not sent any
+more: whoever wanted it may have walked away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import structlog
+
+from drivers.driver import (
+    Calls,
+    Confirmation,
+    DeviceLost,
+    Driver,
+    DriverError,
+    WriteFailed,
+    WriteRefused,
+    WriteUnknown,
+)
+from drivers.profile_rules import Effect, same_kind
+from edge.control.control import Control
+from edge.control.controls import MachineCommand
+from edge.control.machines import Machines
+from edge.outbox.store import OutboxFullError
+from edge.station.stations import Stations
+from protocols.actions import MachineCommandEnded
+from protocols.clock import Clock
+from protocols.lifecycles import CommandState
+from protocols.values import Quality
+
+log = structlog.get_logger(__name__)
+
+LOOK = 1.0
+"""Seconds between two looks at commands that wait for their machine, or have expired."""
+READ_BACK = 10.0
+"""Seconds after which reading back one unknown command is given up until the next look."""
+
+
+@dataclass(slots=True)
+class Execution:
+    """Sends what stands in the journal. :meth:`run` until cancelled, once the stations are open."""
+
+    control: Control
+    stations: Stations
+    machines: Machines
+    clock: Clock
+    _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _busy: set[str] = field(default_factory=set, init=False)
+    """Devices that a command is on its way to, or is read back from."""
+
+    def __post_init__(self) -> None:
+        self.control.on_change = self._news.set
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._after_restart()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._news.clear()
+                for command in self.control.waiting():
+                    if command.device not in self._busy:
+                        self._busy.add(command.device)
+                        tasks.create_task(self._guarded(command), name=f"command-{command.id}")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK):
+                        await self._news.wait()
+
+    async def _after_restart(self) -> None:
+        """What this process did not begin: nothing of it is sent."""
+        for command in self.control.waiting():
+            if command.state is CommandState.SENDING:
+                await self._end(command, CommandState.UNKNOWN, "the edge went down while it was sent")
+            elif command.state is CommandState.INTENDED:
+                await self._end(command, CommandState.EXPIRED, "the edge went down before it was sent")
+
+    async def _guarded(self, command: MachineCommand) -> None:
+        try:
+            await self._one(command)
+        except OutboxFullError as error:
+            log.error("command.disk_full", command=command.id, error=str(error))
+            await asyncio.sleep(LOOK)
+        finally:
+            self._busy.discard(command.device)
+
+    async def _one(self, command: MachineCommand) -> None:
+        driver = self.machines.driver(command.device)
+        if command.state is CommandState.UNKNOWN:
+            if driver is not None:
+                await self._read_back(command, driver)
+        elif self.clock.now() >= command.expires:
+            await self._end(command, CommandState.EXPIRED, "the machine could not be reached in time")
+        elif (why := self.control.refuses(command.device)) != "":
+            await self._end(command, CommandState.REFUSED, why)
+        elif driver is not None:
+            await self.stations.commit_control(self.control.send(command.id))
+            await self._end(command, *await self._send(command, driver))
+
+    async def _send(self, command: MachineCommand, driver: Driver[Any]) -> tuple[CommandState, str]:
+        """Send it once; what became of it. Cancelled in between, it stays *sending* on disk."""
+        confirmation = Confirmation(command.actor, command.station, command.second)
+        value = msgspec.json.decode(command.value)
+        try:
+            if command.what == "write":
+                back = await driver.write(command.target, value, confirmation)
+                return CommandState.DONE, f"read back {back.value}"
+            if not isinstance(driver, Calls):
+                return CommandState.REFUSED, "its driver calls no methods"
+            results = await driver.call(command.target, value, confirmation)
+            return CommandState.DONE, msgspec.json.encode(dict(results)).decode() if results else ""
+        except (WriteRefused, KeyError) as error:
+            return CommandState.REFUSED, str(error.args[0] if error.args else error)
+        except WriteUnknown as error:
+            return CommandState.UNKNOWN, str(error)
+        except (WriteFailed, DeviceLost) as error:
+            return CommandState.FAILED, str(error)
+        except Exception as error:  # noqa: BLE001 - a driver's defect: nobody knows what it did
+            log.exception("command.driver_failed", command=command.id)
+            return CommandState.UNKNOWN, f"{type(error).__name__}: {error}"
+
+    async def _read_back(self, command: MachineCommand, driver: Driver[Any]) -> None:
+        """A parameter that reads as it was written has taken effect; anything else is a person's to say."""
+        tag = driver.profile.tags.get(command.target)
+        if command.what != "write" or command.effect != Effect.PARAMETER or tag is None or not tag.readable:
+            return
+        wanted = msgspec.json.decode(command.value)
+        try:
+            async with asyncio.timeout(READ_BACK):
+                (found,) = await driver.read([command.target])
+        except (DriverError, TimeoutError) as error:
+            log.info("command.not_read_back", command=command.id, cause=str(error))
+            return
+        if found.quality is Quality.GOOD and same_kind(found.value, wanted) and found.value == wanted:
+            await self._end(command, CommandState.DONE, f"read back {found.value} afterwards")
+
+    async def _end(self, command: MachineCommand, state: CommandState, detail: str) -> None:
+        log.info("command.ended", command=command.id, device=command.device, state=str(state), detail=detail)
+        event = MachineCommandEnded(command.id, command.device, str(state), detail[:500])
+        await self.stations.controlled(
+            command.station, [event], f"{command.id}.{state}", actor=command.actor
+        )

@@ -1,0 +1,47 @@
+"""The machines of a running edge as its control sees them: collectors, and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from drivers.driver import Driver
+from edge.collector import Collector
+from edge.control.machines import Facts
+from edge.devices import Devices
+
+
+@dataclass(slots=True)
+class Fleet:
+    """``refuses`` says why nothing may be done to a device: its lock."""
+
+    devices: Devices
+    refuses: Callable[[str], str]
+
+    def facts(self, device: str) -> Facts | None:
+        """What is known of a machine; None where the edge has no such device."""
+        collector = self.devices.get(device)
+        if collector is None:
+            return None
+        profile = collector.profile
+        driver = collector.driver
+        return Facts(
+            device=device,
+            title=collector.device.title or device,
+            profile=profile,
+            connected=driver is not None,
+            firmware=collector.foreign_firmware,
+            values=collector.values(profile.writes),
+            methods=driver.methods if driver is not None else {},
+        )
+
+    def driver(self, device: str) -> Driver[Any] | None:
+        """Its connected driver; None while it is away."""
+        return self.devices.driver(device)
+
+    def refuse(self, device: str) -> None:
+        """The lock or the accepted firmware changed: the connected driver is to follow at once."""
+        collector: Collector | None = self.devices.get(device)
+        if collector is not None:
+            collector.permit()

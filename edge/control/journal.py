@@ -1,0 +1,59 @@
+"""The table of locks, accepted firmware and commands in the edge's file. Inside transactions of the Store."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import msgspec
+from sqlite_utils import Database, Migrations
+
+from edge.control.controls import Controls, Lock, MachineCommand
+
+CONTROL = Migrations("control")
+
+
+@CONTROL(name="0001_control")
+def _control(db: Database) -> None:
+    """One row for each lock that is not free, each machine's accepted firmware, each command."""
+    db.conn.execute(
+        """CREATE TABLE control (
+            kind TEXT NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, name)
+        )"""
+    )
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_lock = msgspec.msgpack.Decoder(Lock)
+_versions = msgspec.msgpack.Decoder(tuple[str, ...])
+_command = msgspec.msgpack.Decoder(MachineCommand)
+
+
+def load(db: sqlite3.Connection) -> Controls:
+    """Everything as it was last committed."""
+    rows: dict[str, list[tuple[str, bytes]]] = {"lock": [], "firmware": [], "command": []}
+    for kind, name, value in db.execute("SELECT kind, name, value FROM control ORDER BY rowid"):
+        rows.setdefault(kind, []).append((name, value))
+    commands = sorted((_command.decode(value) for _, value in rows["command"]), key=lambda c: c.intended)
+    return Controls(
+        {name: _lock.decode(value) for name, value in rows["lock"]},
+        {name: _versions.decode(value) for name, value in rows["firmware"]},
+        {command.id: command for command in commands},
+    )
+
+
+def keep(db: sqlite3.Connection, before: Controls, after: Controls) -> None:
+    """Write what differs."""
+    old, new = dict(_rows(before)), dict(_rows(after))
+    gone = [key for key in old if key not in new]
+    db.executemany("DELETE FROM control WHERE kind=? AND name=?", gone)
+    changed = [(*key, _encode(value)) for key, value in new.items() if old.get(key) is not value]
+    db.executemany(
+        "INSERT INTO control VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value=excluded.value", changed
+    )
+
+
+def _rows(controls: Controls) -> Iterator[tuple[tuple[str, str], object]]:
+    yield from ((("lock", name), lock) for name, lock in controls.locks.items())
+    yield from ((("firmware", name), versions) for name, versions in controls.firmware.items())
+    yield from ((("command", name), command) for name, command in controls.commands.items())
