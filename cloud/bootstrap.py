@@ -44,6 +44,7 @@ from cloud.maintenance.service import WATCHED_ROLES, MaintenanceService, Setting
 from cloud.mqtt import MqttPipe
 from cloud.orders import exceptions
 from cloud.orders.articles import import_products, load_products
+from cloud.orders.controls import ControlEffects
 from cloud.orders.create import OrderDesk
 from cloud.orders.effects import OrderEffects
 from cloud.publisher import Publisher
@@ -87,7 +88,9 @@ class Service:
             lambda topic, payload: self.ingest.receive(topic, payload),
             self._connection_changed,
         )
-        ledger = Ledger([MachineEffects(self.hub), OrderEffects()], _inbox, self.hub)
+        ledger = Ledger(
+            [MachineEffects(self.hub), ControlEffects(self.hub), OrderEffects()], _inbox, self.hub
+        )
         self.ingest = Ingest(
             self.database,
             ledger,

@@ -17,6 +17,7 @@ import structlog
 
 from edge.api import create_app, listen, serve
 from edge.config import Setup
+from edge.control.execution import Execution
 from edge.devices import Devices
 from edge.metrics import EdgeMetrics, resident_bytes
 from edge.outbox.outbox import Outbox
@@ -114,6 +115,7 @@ class Agent:
     reconfiguration: Reconfiguration
     token: str
     started: int
+    execution: Execution
     sparkplug: SparkplugPublisher | None = None
     events: asyncio.Queue[list[Event]] = field(default_factory=lambda: asyncio.Queue(WAITING_EVENTS))
     """Events of machines that are on disk, on their way to the stations."""
@@ -143,6 +145,7 @@ class Agent:
             base.create_task(self._keep_bounds(), name="bounds")
             base.create_task(self.stations.run(), name="stations")
             base.create_task(self._tell_stations(), name="machine-events")
+            base.create_task(self.execution.run(), name="commands")
             base.create_task(serve(app, listener), name="api")
             if self.sparkplug is not None:
                 base.create_task(self.sparkplug.run(), name="sparkplug")

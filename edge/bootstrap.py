@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from drivers.driver import Driver
@@ -17,6 +17,10 @@ from edge.backfill import Backfill
 from edge.catalogues import Catalogues
 from edge.collector import Collector
 from edge.config import Machine, Setup
+from edge.control.control import Control
+from edge.control.execution import Execution
+from edge.control.fleet import Fleet
+from edge.control.journal import CONTROL
 from edge.devices import Devices
 from edge.machine import MachineWatch, open_stops
 from edge.outbox.numbering import kept_catalogue
@@ -58,7 +62,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
     async with contextlib.AsyncExitStack() as stack:
         for protocol in sorted({machine.profile.protocol for machine in setup.machines}):
             await asyncio.to_thread(driver_type(protocol).warm_up)
-        store = Store(config.data / DATABASE, (WORKCELL,), config.outbox.limits)
+        store = Store(config.data / DATABASE, (WORKCELL, CONTROL), config.outbox.limits)
         await stack.enter_async_context(store)
         clock.resume(await store.read(last_time))
         if witness:
@@ -73,24 +77,33 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         before = await store.read(remembered)
         recorder = Recorder(outbox, catalogue)
         backfill = Backfill(outbox, lambda: recorder.catalogue)
+        devices = Devices(recorder)
+        control = Control({machine.device.id: machine.device.workcells for machine in setup.machines})
+        control.machines = Fleet(devices)
         stations = Stations(
             places(setup.site, setup.edge.id),
             store,
             clock,
             link=lambda: uplink.status,
-            devices={machine.device.id: machine.device.workcells for machine in setup.machines},
+            devices=control.devices,
             new_id=new_id,
+            control=control,
         )
         uplink = _uplink(setup, outbox, stations, Running(configs, catalogue))
         await stations.open()
 
         def make(setup: Setup, machine: Machine, numbers: Catalogue) -> Collector:
-            return _collector(setup, machine, recorder, clock, numbers, stations, backfill, before)
+            made = _collector(setup, machine, recorder, clock, numbers, stations, backfill, before)
+            made.locked, made.accepted = control.refuses, control.accepted
+            return made
+
+        def other_devices(known: Mapping[str, Sequence[str]]) -> None:
+            control.devices = known
+            stations.devices_changed(known)
 
         def applied(configs: dict[str, str], catalogue: bytes) -> None:
             uplink.running = Running(configs, catalogue)
 
-        devices = Devices(recorder)
         for machine in setup.machines:
             devices.show(make(setup, machine, await catalogues.numbered(machine)))
         before = Remembered()  # what stood before this start belongs to what is read from the start
@@ -104,7 +117,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             clock,
             make,
             on_applied=applied,
-            on_devices=stations.devices_changed,
+            on_devices=other_devices,
         )
         agent = Agent(
             setup,
@@ -116,6 +129,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             reconfiguration,
             token_of(config.data),
             clock.now(),
+            Execution(control, stations, control.machines, clock),
         )
         agent.sparkplug = _sparkplug(setup, recorder, store, clock)
         recorder.on_events = agent.hear

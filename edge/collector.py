@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
 import structlog
 
 from drivers.counting import Count
-from drivers.driver import Capability, Driver, DriverError, Identity
+from drivers.driver import Capability, Driver, DriverError
 from drivers.profile import AnyProfile
 from edge import identity
 from edge.alarms import Standing
@@ -70,6 +70,10 @@ class Collector:
     """Reads back what the machine recorded while it was away; None: gaps stay gaps."""
     read_until: int = 0
     """Until when (µs UTC) all that it gave is on disk; from there it is read back. 0: nobody knows."""
+    locked: Callable[[str], str] = lambda _device: ""
+    """Why nothing may be done to the device: its lock; empty when there is none."""
+    accepted: Callable[[str], Collection[str]] = lambda _device: ()
+    """Versions of firmware outside the profile's range that somebody has accepted for the device."""
     on_trial: bool = False
     """Whether nothing is told of it: it only shows whether a changed configuration works, or did its part."""
     opening: str = "edge started"
@@ -105,6 +109,12 @@ class Collector:
     _differs: str = field(default="", init=False)
     _asks: bool = field(default=True, init=False)
     """Whether the machine is asked what it is: not again once it did not answer."""
+    _seen: identity.Examination | None = field(default=None, init=False)
+    """What the connected machine said of itself."""
+    _verdict: identity.Verdict | None = field(default=None, init=False)
+    """What that means for the profile; None until it was asked."""
+    _done: dict[str, float] = field(default_factory=dict, init=False)
+    """When things were last done to the machine, over all its connections."""
 
     def __post_init__(self) -> None:
         self.alarms = Standing(self.device.id)
@@ -132,6 +142,8 @@ class Collector:
         while True:
             try:
                 driver = self.make_driver()
+                driver.done, self._verdict = self._done, None
+                driver.refuses = self._refuses()
                 retry.demote_after = driver.config.demote_after
                 self.problems = driver.problems
                 async with contextlib.AsyncExitStack() as stack:
@@ -342,29 +354,59 @@ class Collector:
         self.recorder.report(events)
 
     async def _identify(self, driver: Driver[Any]) -> None:
-        """Ask the machine what it is, and tell once when its profile was made for another."""
-        is_asked = Capability.IDENTIFY in driver.capabilities and identity.is_checked(self.profile)
-        if not (is_asked and self._asks):
-            return
-        try:
-            async with asyncio.timeout(IDENTIFY_TIMEOUT):
-                found = await self._identity(driver)
-        except (DriverError, OSError, TimeoutError) as error:
-            self._asks = False  # an old device may hang up on the question, and would never be read
-            log.debug("device.not_identified", device=self.device.id, cause=str(error) or "no answer")
-            return
-        differs = identity.mismatch(self.device.id, self.profile, found)
+        """Ask the machine what it is; tell once when its profile was made for another, and refuse writes."""
+        self._seen = await self._examined(driver) if identity.is_checked(self.profile) else None
+        self._judge()
+        driver.refuses = self._refuses()
+        differs = self._verdict.notice(self.device.id) if self._verdict is not None else ""
         if differs and differs != self._differs:
             self.recorder.report([Notice(self.clock.now(), "warning", identity.CODE, differs)])
         self._differs = differs
 
-    async def _identity(self, driver: Driver[Any]) -> Identity:
-        found = await driver.identify()
-        if (tag := identity.firmware_tag(self.profile)) is not None:
-            (reading,) = await driver.read([tag])
-            if reading.value is not None:
-                found = replace(found, firmware=str(reading.value))
-        return found
+    async def _examined(self, driver: Driver[Any]) -> identity.Examination | None:
+        """What the machine says of itself and what its checks read; None when it does not answer."""
+        for ask in (True, False) if self._asks else (False,):
+            try:
+                async with asyncio.timeout(IDENTIFY_TIMEOUT):
+                    return await identity.examine(driver, ask=ask)
+            except (DriverError, OSError, TimeoutError) as error:
+                self._asks = False  # an old device may hang up on the question, and would never be read
+                cause = str(error) or "no answer"
+                log.debug("device.not_identified", device=self.device.id, cause=cause)
+        return None
+
+    def _judge(self) -> None:
+        self._verdict = (
+            identity.judge(self.profile, self._seen, self.accepted(self.device.id))
+            if identity.is_checked(self.profile)
+            else identity.Verdict()
+        )
+
+    def _refuses(self) -> str:
+        """Why nothing may be done to the machine now: its lock first, then that it may be another one."""
+        if (lock := self.locked(self.device.id)) != "":
+            return lock
+        if self._verdict is None:
+            return identity.UNKNOWN if identity.is_checked(self.profile) else ""
+        return self._verdict.refuses
+
+    def permit(self) -> None:
+        """The lock or the accepted firmware changed: what is connected follows at once."""
+        if self._driver is not None:
+            if self._verdict is not None:
+                self._judge()
+            self._driver.refuses = self._refuses()
+
+    @property
+    def foreign_firmware(self) -> str:
+        """The machine's firmware, when it is outside the profile's range and nobody has accepted it."""
+        verdict = self._verdict
+        return "" if verdict is None or verdict.accepted or self._driver is None else verdict.firmware
+
+    def values(self, names: Iterable[str]) -> dict[str, Value]:
+        """The newest good values of some tags."""
+        tags = {name: self._tags[name] for name in names if name in self._tags}
+        return {name: tag.latest for name, tag in tags.items() if tag.reason == 0}
 
     def _went(self, cause: str) -> float | None:
         """The device is lost, or could not be reached: say so once, and mark its tags once.

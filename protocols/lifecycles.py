@@ -1,4 +1,4 @@
-"""Every lifecycle of the shop floor, each a table (DESIGN: operation, run, order, case, andon, lock, command)."""
+"""Every lifecycle of the shop floor, each a table: operation, run, order, case, andon, lock, command."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from cloud.dispatching.tables import plan, plan_operation
-from cloud.ledger.tables import device, stop
+from cloud.ledger.tables import device, machine_lock, stop
 from cloud.orders import tables as t
 from cloud.orders.leases import Lease, all_leases, asked
-from protocols.lifecycles import OperationState, RunState
+from protocols.lifecycles import LockState, OperationState, RunState
 from protocols.site import Site
 from protocols.states import ItemState, OperationMode
 from protocols.values import MICROSECONDS
@@ -264,7 +264,7 @@ def _newest_runs(tx: Connection, site: Site) -> list[str]:
 
 
 def _down(tx: Connection, site: Site, now: int, repair_seconds: int) -> dict[str, Down]:
-    """Workcells with a machine that says it is out of service, in maintenance, or switched off."""
+    """Workcells with a machine that is locked, or says it is out of service, in maintenance, switched off."""
     down: dict[str, Down] = {}
     cells = {name: d.workcells for name, d in site.devices().items()}
     for row in tx.execute(select(device)):
@@ -280,6 +280,13 @@ def _down(tx: Connection, site: Site, now: int, repair_seconds: int) -> dict[str
             known = down.get(cell)
             if known is None or known.expected < expected:
                 down[cell] = Down(cell, row.state_since, expected, reason)
+    for lock in tx.execute(select(machine_lock).where(machine_lock.c.state != LockState.FREE)):
+        waits = lock.state == LockState.RELEASED
+        reason = "waits to be accepted" if waits else f"locked by {lock.owner}: {lock.reason}"
+        for cell in cells.get(lock.device, ()):
+            usual = _usual_stop(tx, cell) or repair_seconds * MICROSECONDS
+            expected = max(lock.since + usual, now + max(usual // 4, (now - lock.since) // 2))
+            down[cell] = Down(cell, lock.since, expected, reason)
     return down
 
 

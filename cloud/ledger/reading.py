@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from cloud.ledger import tables
+from protocols.lifecycles import LockState
 
 
 class Counters(msgspec.Struct, frozen=True):
@@ -36,6 +37,15 @@ class EdgeRow(msgspec.Struct, frozen=True):
     counters: Counters
 
 
+class MachineLock(msgspec.Struct, frozen=True):
+    """Somebody works at a machine (``locked``), or production has not taken it over yet (``released``)."""
+
+    state: str
+    owner: str
+    reason: str
+    since: int
+
+
 class Machine(msgspec.Struct, frozen=True):
     """A device with its last reported state; states after OPC 40001-1 (see ``protocols.states``)."""
 
@@ -51,6 +61,8 @@ class Machine(msgspec.Struct, frozen=True):
     state_since: int
     state_detail: str
     alarms: tuple[str, ...] = ()
+    lock: MachineLock | None = None
+    """None while it is free."""
 
 
 class MachineStateRow(msgspec.Struct, frozen=True):
@@ -183,6 +195,15 @@ def machines(reader: Connection) -> list[Machine]:
         select(at.device, at.alarm, at.text).where(at.cleared.is_(None)).order_by(at.raised)
     ):
         active.setdefault(device, []).append(text or alarm)
+    lock = tables.machine_lock.c
+    locks = {
+        device: MachineLock(*row)
+        for device, *row in reader.execute(
+            select(lock.device, lock.state, lock.owner, lock.reason, lock.since).where(
+                lock.state != LockState.FREE
+            )
+        )
+    }
     return [
         Machine(
             row.id,
@@ -197,6 +218,7 @@ def machines(reader: Connection) -> list[Machine]:
             row.state_since,
             row.state_detail,
             tuple(active.get(row.id, ())),
+            locks.get(row.id),
         )
         for row in reader.execute(select(tables.device).order_by(tables.device.c.id))
     ]

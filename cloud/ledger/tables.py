@@ -245,3 +245,16 @@ projection = Table(
     Column("held", JSON, nullable=False),
 )
 """How far readers of the ledger have got: the history, and others that follow it."""
+
+machine_lock = Table(
+    "machine_lock",
+    METADATA,
+    Column("device", NAME, primary_key=True),
+    Column("edge", EDGE, nullable=False),
+    Column("workcell", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("owner", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", Time, nullable=False),
+)
+"""The lock of a machine as its edge last told (``protocols.lifecycles.LockState``)."""

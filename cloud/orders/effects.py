@@ -374,6 +374,10 @@ def _undone(fact: Fact, event: act.Undone) -> None:
         fact.inbox("unknown", text, concerns=event.action)
 
 
+def _nothing(fact: Fact, event: act.Event) -> None:
+    """Locks and commands to machines do nothing to orders: see ``cloud.orders.controls``."""
+
+
 HANDLERS: Mapping[type, Callable[[Fact, Any], None]] = {
     act.RunOpened: _run_opened,
     act.FirstPieceReleased: _run_moves(RunEvent.FIRST_PIECE),
@@ -394,4 +398,10 @@ HANDLERS: Mapping[type, Callable[[Fact, Any], None]] = {
     act.UnassignedClosed: _unassigned_closed,
     act.ShiftNote: _shift_note,
     act.Undone: _undone,
+    act.MachineLocked: _nothing,
+    act.LockReleased: _nothing,
+    act.MachineAccepted: _nothing,
+    act.FirmwareAccepted: _nothing,
+    act.MachineCommanded: _nothing,
+    act.MachineCommandEnded: _nothing,
 }

@@ -23,6 +23,8 @@ OWNERS = {
     "remake": "planner",
     "plan": "planner",
     "failed": "integrator",
+    "lock": "supervisor",
+    "command": "supervisor",
 }
 """Who decides, by kind; a role, never a person."""
 

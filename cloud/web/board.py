@@ -16,9 +16,9 @@ from cloud.ledger import reading
 from cloud.maintenance import cases
 from cloud.web import today
 from cloud.web.gantt import Bar, Window
-from cloud.web.shapes import Look, look
+from cloud.web.shapes import LOCKED, RELEASED, Look, look
 from cloud.web.words import english, lateness
-from protocols.lifecycles import CaseState, OperationState
+from protocols.lifecycles import CaseState, LockState, OperationState
 from protocols.site import Site
 from protocols.values import MICROSECONDS
 
@@ -286,7 +286,11 @@ def _tile(found: _Read, site: Site, cell: str, title: str, now: int, away: Mappi
     run = next((r for r in found.runs if r.workcell == cell), None)
     job, progress, share, until = _in_hand(found, run)
     why = ""
-    if not fresh and machine is not None:
+    lock = machine.lock if machine is not None else None
+    if lock is not None:
+        shown = LOCKED if lock.state == LockState.LOCKED else RELEASED
+        why = f"locked by {lock.owner}: {lock.reason}" if shown is LOCKED else f"released by {lock.owner}"
+    elif not fresh and machine is not None:
         why = machine.detail or "no connection to its edge"
     elif stop is not None:
         given = found.reasons.get(stop.id, "")
@@ -294,6 +298,7 @@ def _tile(found: _Read, site: Site, cell: str, title: str, now: int, away: Mappi
     elif machine is not None and machine.alarms:
         why = machine.alarms[0]
     since = stop.opened if stop is not None else machine.state_since if machine is not None else 0
+    since = lock.since if lock is not None else since
     return Tile(
         cell,
         title,
@@ -367,6 +372,18 @@ def _needs(found: _Read, site: Site, away: Mapping[str, int]) -> list[Need]:
     needs += [
         Need(2, seen, "✕", f"Edge {edge} is away", "work goes on there; its data comes later", f"edge:{edge}")
         for edge, seen in away.items()
+    ]
+    needs += [
+        Need(
+            5,
+            machine.lock.since,
+            "⊘",
+            f"{machine.id} waits to be accepted",
+            f"{machine.lock.owner} has released it; production accepts it at its station",
+            f"edge:{machine.edge}",
+        )
+        for machine in found.machines.values()
+        if machine.lock is not None and machine.lock.state == LockState.RELEASED
     ]
     late = sorted((o for o in found.orders if o.late), key=lambda o: o.promised)
     needs += [

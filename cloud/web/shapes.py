@@ -24,6 +24,9 @@ FAULT = Look("▲", "fault", RED)
 IDLE = Look("○", "idle", GREY)
 NO_DATA = Look("✕", "no data", PALE)
 MAINTENANCE = Look("◇", "maintenance", BLUE)
+LOCKED = Look("⊘", "locked", YELLOW)
+RELEASED = Look("⊘", "to accept", YELLOW)
+"""A machine somebody works at, and one that production has not taken over yet: before all other states."""
 
 _LOOKS: dict[tuple[str, str], Look] = {
     (ItemState.EXECUTING, OperationMode.PROCESSING): RUNNING,

@@ -323,6 +323,13 @@ def possible_acts(case: Case) -> tuple[tuple[str, str], ...]:
     return tuple((event, case.id) for event in CASE.allowed(case.state))
 
 
+def _machine_words(machine: reading.Machine) -> str:
+    """Connection and lock of a machine."""
+    words = "connected" if machine.connected else f"✕ {machine.detail or 'not connected'}"
+    lock = machine.lock
+    return words if lock is None else f"{words} · ⊘ {lock.state} ({lock.owner}: {lock.reason})"
+
+
 def _edge(r: Reader, name: str) -> Sheet:
     row = next((row for row in reading.edges(r.tx) if row.id == name), None)
     heard = f"last batch {r.since(row.last_seen)} ago" if row is not None else "never heard of"
@@ -330,7 +337,7 @@ def _edge(r: Reader, name: str) -> Sheet:
         Row(
             (
                 machine.id,
-                "connected" if machine.connected else f"✕ {machine.detail or 'not connected'}",
+                _machine_words(machine),
                 f"{r.since(machine.last_read)} ago",
             )
         )

@@ -16,7 +16,6 @@ import msgspec
 import structlog
 
 from drivers.driver import (
-    Calls,
     Confirmation,
     DeviceLost,
     Driver,
@@ -111,8 +110,6 @@ class Execution:
             if command.what == "write":
                 back = await driver.write(command.target, value, confirmation)
                 return CommandState.DONE, f"read back {back.value}"
-            if not isinstance(driver, Calls):
-                return CommandState.REFUSED, "its driver calls no methods"
             results = await driver.call(command.target, value, confirmation)
             return CommandState.DONE, msgspec.json.encode(dict(results)).decode() if results else ""
         except (WriteRefused, KeyError) as error:
@@ -121,7 +118,7 @@ class Execution:
             return CommandState.UNKNOWN, str(error)
         except (WriteFailed, DeviceLost) as error:
             return CommandState.FAILED, str(error)
-        except Exception as error:  # noqa: BLE001 - a driver's defect: nobody knows what it did
+        except Exception as error:
             log.exception("command.driver_failed", command=command.id)
             return CommandState.UNKNOWN, f"{type(error).__name__}: {error}"
 
@@ -143,6 +140,4 @@ class Execution:
     async def _end(self, command: MachineCommand, state: CommandState, detail: str) -> None:
         log.info("command.ended", command=command.id, device=command.device, state=str(state), detail=detail)
         event = MachineCommandEnded(command.id, command.device, str(state), detail[:500])
-        await self.stations.controlled(
-            command.station, [event], f"{command.id}.{state}", actor=command.actor
-        )
+        await self.stations.controlled(command.station, [event], f"{command.id}.{state}", actor=command.actor)

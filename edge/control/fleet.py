@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +13,9 @@ from edge.devices import Devices
 
 @dataclass(slots=True)
 class Fleet:
-    """``refuses`` says why nothing may be done to a device: its lock."""
+    """Of one edge."""
 
     devices: Devices
-    refuses: Callable[[str], str]
 
     def facts(self, device: str) -> Facts | None:
         """What is known of a machine; None where the edge has no such device."""

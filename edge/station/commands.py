@@ -182,7 +182,7 @@ class AcceptMachine(_Command):
 
 
 class AcceptFirmware(_Command):
-    """A firmware outside the profile's range may be written to: this version, after its values were checked."""
+    """A firmware outside the profile's range may be written to: this version, its values were checked."""
 
     do: Literal["accept-firmware"] = "accept-firmware"
     device: Identifier

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from edge.api import create_app, listen, serve
 from edge.client import EdgeClient
+from edge.control.control import Control
+from edge.control.journal import CONTROL
+from edge.control.machines import Machines, NoMachines
 from edge.outbox.outbox import Outbox
 from edge.outbox.store import Store, StoreLimits
 from edge.station.journal import WORKCELL
@@ -43,6 +46,7 @@ class Edge:
     store: Store
     outbox: Outbox
     hands: Hands
+    control: Control
 
     async def sent_actions(self) -> list[actions.Action]:
         """All actions in the outbox, in their order."""
@@ -66,17 +70,19 @@ async def edge_with_stations(
     devices: dict[str, list[str]] | None = None,
     hands: Hands | None = None,
     limits: StoreLimits | None = None,
+    machines: Machines | None = None,
 ) -> AsyncIterator[Edge]:
     """Stations on a store in ``folder``; entering it again is a restart."""
     held = hands or Hands()
     clock = held.clock()
-    store = Store(folder / "edge.db", migrations=[WORKCELL], limits=limits or StoreLimits(ballast=0))
+    store = Store(folder / "edge.db", migrations=[WORKCELL, CONTROL], limits=limits or StoreLimits(ballast=0))
     async with store:
         outbox = Outbox(store, clock)
         await outbox.open()
-        stations = Stations(places, store, clock, lambda: held.link, devices or {})
+        control = Control(devices or {}, machines or NoMachines())
+        stations = Stations(places, store, clock, lambda: held.link, devices or {}, control=control)
         await stations.open()
-        yield Edge(stations, store, outbox, held)
+        yield Edge(stations, store, outbox, held, control)
 
 
 @contextlib.asynccontextmanager

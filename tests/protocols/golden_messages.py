@@ -65,6 +65,18 @@ EVENTS: list[actions.Event] = [
     actions.Undone("action-1"),
 ]
 
+CONTROL: list[actions.Event] = [
+    actions.MachineLocked("laser-1", "lens change"),
+    actions.LockReleased("laser-1"),
+    actions.LockReleased("laser-1", "p-9"),
+    actions.MachineAccepted("laser-1"),
+    actions.FirmwareAccepted("laser-1", "3.2.0"),
+    actions.MachineCommanded("cmd-1", "laser-1", "write", "setpoint", "12.5", "parameter", TS + 30_000_000),
+    actions.MachineCommanded("cmd-2", "laser-1", "call", "start", '{"job":"7"}', "start", TS, "p-9"),
+    actions.MachineCommandEnded("cmd-1", "laser-1", "done", "read back 12.5"),
+]
+"""Came later than :data:`EVENTS`, whose bytes stay what they were."""
+
 STATES: list[states.Event] = [
     states.MachineStateChanged(
         TS, "laser-1", states.ItemState.EXECUTING, states.OperationMode.PROCESSING, "AUTO"
@@ -157,6 +169,12 @@ GOLDEN: dict[str, Golden] = {
     "telemetry": Golden(telemetry.columns(HASH, SAMPLES), telemetry.encode, telemetry.decode, packed=True),
     "actions": Golden(
         [_action(number, event) for number, event in enumerate(EVENTS, 1)],
+        actions.encode,
+        actions.decode,
+        packed=True,
+    ),
+    "control": Golden(
+        [_action(number, event) for number, event in enumerate(CONTROL, 1)],
         actions.encode,
         actions.decode,
         packed=True,

@@ -23,11 +23,14 @@ FINAL: dict[str, set[str]] = {
     "order": {"cancelled"},
     "case": {"closed"},
     "andon": {"cleared"},
+    "lock": set(),
+    "command": {"done", "refused", "failed", "expired"},
 }
 """States that nothing leaves, by lifecycle: to end up elsewhere for good is a mistake in the table. Of an
-operation there is none: corrections reopen what is finished and restore what nothing had reached.
+operation there is none: corrections reopen what is finished and restore what nothing had reached. Of a lock
+there is none, either: what is free may be locked again.
 """
-ENDS = FINAL | {"operation": {"finished", "cancelled"}}
+ENDS = FINAL | {"operation": {"finished", "cancelled"}, "lock": {"free"}}
 
 
 def enums_of(lifecycle: Lifecycle[Any, Any]) -> tuple[type[StrEnum], type[StrEnum]]:

@@ -234,6 +234,16 @@ async def test_openapi_describes_every_answer(tmp_path: Path) -> None:
     assert "x-kind" not in str(document)
 
 
+async def test_no_route_reaches_a_machine_or_a_lock(tmp_path: Path) -> None:
+    """Whoever has the API has the office, not the floor: a new route that changes something is looked at."""
+    async with opened(tmp_path) as door, door.client(None) as stranger:
+        document = (await stranger.get("/openapi.json")).json()
+    changing = [path for path, methods in document["paths"].items() if methods.keys() - {"get"}]
+    assert "/api/v1/orders" in changing
+    words = ("machine", "device", "lock", "write", "command", "tag", "call", "station")
+    assert [path for path in changing if any(word in path for word in words)] == []
+
+
 async def test_what_comes_is_what_openapi_promises(tmp_path: Path) -> None:
     """Every GET of the document, called as it says, answers in the declared shape."""
     import jsonschema_rs

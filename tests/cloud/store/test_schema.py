@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from cloud.ledger import reading
 from cloud.store import schema
 from cloud.store.database import Database
 from cloud.store.schema import NewerSchemaError, migrate
@@ -23,6 +24,24 @@ def test_migrating_again_changes_nothing(url: str) -> None:
             migrate(database)
             with database.read() as reader:
                 assert reader.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+
+
+@pytest.mark.parametrize("revision", ["0001"])
+def test_a_database_of_an_older_version_is_brought_up(url: str, revision: str) -> None:
+    """With what it holds: here a machine that the older version knew."""
+    row = (
+        "INSERT INTO device (id, edge, connected, connected_since, heartbeat, last_read, detail, state_since,"
+        " item_state, mode, state_detail) VALUES ('press-1', 'hall', true, 1, 1, 1, '', 1, 'executing',"
+        " 'processing', '')"
+    )
+    with Database(url) as database:
+        database.write(lambda tx: schema.upgrade(tx, revision)).result()
+        database.write(lambda tx: tx.execute(text(row))).result()
+        migrate(database)
+        assert database.write(schema.differences).result() == []
+        with database.read() as reader:
+            (machine,) = reading.machines(reader)
+    assert (machine.id, machine.lock) == ("press-1", None)
 
 
 def test_a_newer_schema_is_refused(url: str) -> None:
