@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import Field, field_validator
+from pydantic import Field, WithJsonSchema, field_validator
 
 from drivers.profile import Access, Check, Identification, Part, Profile, Tag, WordOrder, mapping
 from drivers.scaling import FLOATS
@@ -87,13 +87,26 @@ class ModbusTag(Tag):
 
     references: ClassVar[tuple[str, ...]] = ("scale_exponent",)
 
-    word_order: WordOrder | None = Field(default=None, description="the profile's default when left out")
-    bit: int | None = Field(default=None, ge=0, le=15, description="bit of the register, 0 is the lowest")
+    address: Annotated[str, WithJsonSchema({"type": ["string", "integer"]})] = Field(
+        description="where the first register or bit is", examples=["holding:100", 40101]
+    )
+    word_order: WordOrder | None = Field(
+        default=None,
+        description="how its bytes lie; the profile's default when left out",
+        examples=["CDAB"],
+    )
+    bit: int | None = Field(
+        default=None, ge=0, le=15, description="bit of the register, 0 is the lowest", examples=[4]
+    )
     scale_exponent: str | None = Field(
-        default=None, description="tag whose value n scales this one by 10^n (SunSpec scale factors)"
+        default=None,
+        description="tag whose value n scales this one by 10^n (SunSpec scale factors)",
+        examples=["W_SF"],
     )
     absent: int | None = Field(
-        default=None, description="raw value by which the device says that it has none (SunSpec: 0xFFFF)"
+        default=None,
+        description="raw value by which the device says that it has none (SunSpec: 0xFFFF)",
+        examples=[65535],
     )
 
     @field_validator("address", mode="before")
@@ -184,11 +197,34 @@ class ModbusCheck(Check, ModbusTag):
 class ModbusDefaults(Part):
     """What holds for the whole device."""
 
-    unit: int = Field(default=1, ge=0, le=255, description="unit id (slave address)")
-    word_order: WordOrder = WordOrder.ABCD
-    max_gap: int = Field(default=16, ge=0, le=124, description="unused registers read to save a request")
-    max_registers: int = Field(default=125, ge=1, le=125, description="registers per request")
-    max_bits: int = Field(default=2000, ge=1, le=2000, description="coils per request")
+    unit: int = Field(default=1, ge=0, le=255, description="unit id (slave address)", examples=[17])
+    word_order: WordOrder = Field(
+        default=WordOrder.ABCD, description="how the bytes of wide values lie", examples=["CDAB"]
+    )
+    max_gap: int = Field(
+        default=16,
+        ge=0,
+        le=124,
+        description="unused ones that are read to save a request",
+        examples=[0],
+        json_schema_extra={"unit": "registers"},
+    )
+    max_registers: int = Field(
+        default=125,
+        ge=1,
+        le=125,
+        description="most that one request reads",
+        examples=[60],
+        json_schema_extra={"unit": "registers"},
+    )
+    max_bits: int = Field(
+        default=2000,
+        ge=1,
+        le=2000,
+        description="most that one request reads",
+        examples=[256],
+        json_schema_extra={"unit": "coils"},
+    )
 
 
 class ModbusProfile(Profile[ModbusTag]):
@@ -196,8 +232,14 @@ class ModbusProfile(Profile[ModbusTag]):
 
     protocols: ClassVar[tuple[str, ...]] = ("modbus",)
 
-    identification: Identification[ModbusCheck] = Identification[ModbusCheck]()
-    modbus: ModbusDefaults = ModbusDefaults()
+    identification: Identification[ModbusCheck] = Field(
+        default=Identification[ModbusCheck](),
+        description=Profile.model_fields["identification"].description,
+        examples=[{"checks": [{"address": "holding:900", "type": "uint16", "equals": 417}]}],
+    )
+    modbus: ModbusDefaults = Field(
+        default=ModbusDefaults(), description="what holds for the whole device", examples=[{"unit": 17}]
+    )
 
     @classmethod
     def cross_check(cls, data: Any) -> Iterator[Finding]:

@@ -50,11 +50,14 @@ def parse_node(text: str) -> NodeAddress:
 class OpcuaTag(Tag):
     """The value of one node, one element of it, or one field of its structure."""
 
-    index: int | None = Field(default=None, ge=0, description="element of a node that holds an array, from 0")
+    index: int | None = Field(
+        default=None, ge=0, description="element of a node that holds an array, from 0", examples=[2]
+    )
     field: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$",
-        description="field of a structured value, with dots into inner structures: Position.X",
+        description="field of a structured value, with dots into inner structures",
+        examples=["Position.X"],
     )
 
     @field_validator("address")
@@ -84,8 +87,8 @@ class OpcuaCheck(Check, OpcuaTag):
 class OpcuaMethod(MethodRule):
     """A method of the server that may be called."""
 
-    object: str = Field(description="node of the object that has the method")
-    method: str = Field(description="node of the method")
+    object: str = Field(description="node of the object that has the method", examples=["ns=1;i=5001"])
+    method: str = Field(description="node of the method", examples=["ns=1;i=7001"])
 
     @field_validator("object", "method")
     @classmethod
@@ -97,7 +100,9 @@ class OpcuaMethod(MethodRule):
 class OpcuaFiles(FilesAt):
     """NC programs in a mounted folder, or in a file directory of the server (OPC 10000-20)."""
 
-    node: str | None = Field(default=None, description="node of a FileDirectoryType object")
+    node: str | None = Field(
+        default=None, description="node of a FileDirectoryType object", examples=["ns=1;s=Programs"]
+    )
 
     @field_validator("node")
     @classmethod
@@ -111,7 +116,9 @@ class OpcuaDefaults(Part):
     """What holds for the whole server."""
 
     namespaces: tuple[str, ...] = Field(
-        default=(), description="namespace URIs; with them ns=1 in an address is the first, as in a NodeSet"
+        default=(),
+        description="namespace URIs; with them ns=1 in an address is the first, as in a NodeSet",
+        examples=[["urn:acme:press"]],
     )
 
 
@@ -120,12 +127,26 @@ class OpcuaProfile(Profile[OpcuaTag]):
 
     protocols: ClassVar[tuple[str, ...]] = ("opcua",)
 
-    identification: Identification[OpcuaCheck] = Identification[OpcuaCheck]()
-    opcua: OpcuaDefaults = OpcuaDefaults()
-    methods: dict[str, OpcuaMethod] = Field(
-        default_factory=dict, description="name: a method of the server that may be called"
+    identification: Identification[OpcuaCheck] = Field(
+        default=Identification[OpcuaCheck](),
+        description=Profile.model_fields["identification"].description,
+        examples=[{"checks": [{"address": "ns=1;s=Model", "type": "string", "equals": "Press 40"}]}],
     )
-    files: OpcuaFiles | None = None
+    opcua: OpcuaDefaults = Field(
+        default=OpcuaDefaults(),
+        description="what holds for the whole server",
+        examples=[{"namespaces": ["urn:acme:press"]}],
+    )
+    methods: dict[str, OpcuaMethod] = Field(
+        default_factory=dict,
+        description="name: a method of the server that may be called",
+        examples=[{"abort": {"object": "ns=1;i=5001", "method": "ns=1;i=7001"}}],
+    )
+    files: OpcuaFiles | None = Field(
+        default=None,
+        description=Profile.model_fields["files"].description,
+        examples=[{"node": "ns=1;s=Programs"}],
+    )
 
     @classmethod
     def cross_check(cls, data: Any) -> Iterator[Finding]:

@@ -84,6 +84,9 @@ T = TypeVar("T", bound=Tag, covariant=True)
 _ONCE = (Role.STATE, Role.PART_COUNT, Role.REMOTE_ENABLED)
 """Roles that one tag of a machine has: two would contradict each other."""
 
+_IDENTIFICATION = "how to recognise the machine; checked at every connect"
+_FILES = "where NC programs and recipes lie"
+
 DERIVED = ("state",)
 """What can be derived from other tags."""
 
@@ -94,10 +97,14 @@ class Template(Part, Generic[T]):
     """Tags that repeat at several places: phases, axes, channels."""
 
     tags: dict[TagName, SkipValidation[T]] = Field(
-        min_length=1, description="tags, as under tags; what differs is given by at"
+        min_length=1,
+        description="tags, as under tags; what differs is given by at",
+        examples=[{"voltage": {"address": "input:0", "type": "float32"}}],
     )
     at: dict[Place, int | str] = Field(
-        min_length=1, description="place: what is added to the address (Modbus) or put where {} stands"
+        min_length=1,
+        description="place: what is added to the address (Modbus), or what is put where {} stands",
+        examples=[{"l1": 0, "l2": 2, "l3": 4}],
     )
 
 
@@ -107,33 +114,61 @@ class Profile(Part, Generic[T]):
     protocols: ClassVar[tuple[str, ...]] = ()
     """Names of drivers that read this kind of profile; empty on the base."""
 
-    vendor: str = Field(min_length=1, max_length=60)
-    model: str = Field(min_length=1, max_length=60)
-    description: str = ""
-    source: str = Field(default="", description="where the map comes from: manual, edition, page")
-    verified: Verified = Field(default=Verified.SIMULATOR, description="what it has been tried on")
-    protocol: str
+    vendor: str = Field(min_length=1, max_length=60, description="who makes it", examples=["Acme"])
+    model: str = Field(min_length=1, max_length=60, description="its model", examples=["Press 40"])
+    description: str = Field(default="", description="for people", examples=["Hydraulic press"])
+    source: str = Field(
+        default="",
+        description="where the map comes from: manual, edition, page",
+        examples=["Acme manual 4711, 3rd edition, p. 88"],
+    )
+    verified: Verified = Field(
+        default=Verified.SIMULATOR, description="what it has been tried on", examples=["hardware"]
+    )
+    protocol: str = Field(description="the driver that reads it", examples=["modbus"])
     max_sessions: int | None = Field(
         default=None,
         ge=1,
         le=100,
         description="connections the machine takes at once; unset: as its kind does",
+        examples=[1],
     )
-    firmware: FirmwareRange = FirmwareRange()
-    identification: Identification[Check] = Identification[Check]()
-    tags: dict[TagName, T] = Field(min_length=1)
+    firmware: FirmwareRange = Field(
+        default=FirmwareRange(),
+        description="versions that it was made for; another one is not written to until it is accepted",
+        examples=[{"min": "2.8", "max": "3.1"}],
+    )
+    identification: Identification[Check] = Field(
+        default=Identification[Check](), description=_IDENTIFICATION, examples=[{"product": "Press 40*"}]
+    )
+    tags: dict[TagName, T] = Field(
+        min_length=1,
+        description="its values by name",
+        examples=[{"state": {"address": "holding:0", "type": "uint16"}}],
+    )
     templates: dict[str, Template[T]] = Field(
-        default_factory=dict, exclude=True, description="tags that repeat at several places"
+        default_factory=dict,
+        exclude=True,
+        description="tags that repeat at several places",
+        examples=[{"phase": {"at": {"l1": 0}, "tags": {}}}],
     )
     """As written. The tags that they stand for are in ``tags`` already."""
     states: dict[bool | int | str, MachineState] = Field(
-        default_factory=dict, description="raw value (or enum word) of the tag with role state: meaning"
+        default_factory=dict,
+        description="raw value (or enum word) of the tag with role state: meaning",
+        examples=[{"idle": {"item_state": "not_executing"}}],
     )
     derive: dict[str, Derivation] = Field(
-        default_factory=dict, description="state of a machine that has no state tag, from other tags"
+        default_factory=dict,
+        description="state of a machine that has no state tag, from other tags",
+        examples=[{"state": {"rules": [], "otherwise": "idle"}}],
     )
-    writes: dict[str, WriteRule] = Field(default_factory=dict, description="tag: what may be written to it")
-    files: FilesAt | None = Field(default=None, description="where NC programs and recipes lie")
+    writes: dict[str, WriteRule] = Field(
+        default_factory=dict,
+        description="tag: what may be written to it; a tag that is not here is never written",
+        examples=[{"program": {"allowed": ["P1", "P2"]}}],
+    )
+    files: FilesAt | None = Field(default=None, description=_FILES, examples=[{"path": "/mnt/press-40/nc"}])
 
     @model_validator(mode="before")
     @classmethod

@@ -25,8 +25,12 @@ class Verified(StrEnum):
 class FirmwareRange(Part):
     """The firmware versions a profile was made for, both ends included; compared part by part."""
 
-    min: str | None = None
-    max: str | None = None
+    min: str | None = Field(
+        default=None, description="lowest version; any when left out (in quotes)", examples=["2.8"]
+    )
+    max: str | None = Field(
+        default=None, description="highest version; 3.1 takes in 3.1.7 (in quotes)", examples=["3.1"]
+    )
 
     def holds(self, version: str) -> bool:
         """Whether a version such as ``2.9.4`` lies in the range; ``max: "3.1"`` takes in 3.1.7."""
@@ -43,7 +47,9 @@ def _version(text: str) -> tuple[int, ...]:
 class Check(Tag):
     """A register or node that shows which machine this is; it is read at every connect, never streamed."""
 
-    equals: Scalar = Field(description="what it must read, in the tag's unit")
+    equals: Scalar = Field(
+        description="what it must read", examples=[417], json_schema_extra={"unit": "the tag's"}
+    )
 
     @classmethod
     def combinations(cls, data: Mapping[Any, Any]) -> Iterator[Finding]:
@@ -63,18 +69,34 @@ C = TypeVar("C", bound=Check, covariant=True)
 class Identification(Part, Generic[C]):
     """How to recognise the machine; patterns may end in ``*``. Unset means: not checked."""
 
-    vendor: str | None = None
-    product: str | None = None
-    firmware: str | None = Field(default=None, description="tag that holds the firmware version")
-    checks: tuple[C, ...] = Field(default=(), description="registers or nodes and what they must read")
+    vendor: str | None = Field(
+        default=None, description="what the machine says; may end in *", examples=["Acme*"]
+    )
+    product: str | None = Field(
+        default=None, description="what the machine says; may end in *", examples=["Press 40*"]
+    )
+    firmware: str | None = Field(
+        default=None, description="tag that holds the firmware version", examples=["version"]
+    )
+    checks: tuple[C, ...] = Field(
+        default=(),
+        description="registers or nodes and what they must read: keys of a tag, and equals",
+        examples=[[{"address": "holding:900", "type": "uint16", "equals": 417}]],
+    )
 
 
 class MachineState(Part):
     """What one raw state of the machine means."""
 
-    item_state: ItemState
-    mode: OperationMode = OperationMode.PROCESSING
-    reason: str | None = Field(default=None, description="stop reason proposed to the operator")
+    item_state: ItemState = Field(description="what it does (OPC 40001-1)", examples=["executing"])
+    mode: OperationMode = Field(
+        default=OperationMode.PROCESSING,
+        description="what it is used for (OPC 40001-1)",
+        examples=["setup"],
+    )
+    reason: str | None = Field(
+        default=None, description="stop reason proposed to the operator", examples=["tool-change"]
+    )
 
 
 # --- derived states -------------------------------------------------------------------------------------
@@ -83,9 +105,18 @@ class MachineState(Part):
 class Bounds(Part):
     """A range a number must lie in."""
 
-    above: float | None = Field(default=None, description="greater than this")
-    below: float | None = Field(default=None, description="less than this")
-    between: tuple[float, float] | None = Field(default=None, description="from … to, both included")
+    above: float | None = Field(
+        default=None, description="greater than this", examples=[3.5], json_schema_extra={"unit": "the tag's"}
+    )
+    below: float | None = Field(
+        default=None, description="less than this", examples=[0.5], json_schema_extra={"unit": "the tag's"}
+    )
+    between: tuple[float, float] | None = Field(
+        default=None,
+        description="from … to, both included",
+        examples=[[0.5, 3.5]],
+        json_schema_extra={"unit": "the tag's"},
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Bounds:
@@ -108,19 +139,34 @@ Condition = Annotated[
 class DeriveRule(Part):
     """A state and when it is that: every condition holds. The first rule that fits counts."""
 
-    state: str = Field(description="word that states explains", min_length=1)
-    when: dict[TagName, Condition] = Field(min_length=1, description="tag: what it must read")
-    reason: str | None = Field(default=None, description="stop reason proposed to the operator")
+    state: str = Field(description="word that states explains", min_length=1, examples=["running"])
+    when: dict[TagName, Condition] = Field(
+        min_length=1,
+        description="tag: what it must read; all of them",
+        examples=[{"green": True, "current": {"above": 3.5}}],
+    )
+    reason: str | None = Field(
+        default=None, description="stop reason proposed to the operator", examples=["red-light"]
+    )
 
 
 class Derivation(Part):
     """A state word from other tags, for a machine that has no state tag (stack light, current, door)."""
 
     debounce: float = Field(
-        default=0.0, ge=0, le=3600, description="seconds a new state must last before it counts"
+        default=0.0,
+        ge=0,
+        le=3600,
+        description="how long a new state must last before it counts",
+        examples=[2],
+        json_schema_extra={"unit": "s"},
     )
-    rules: tuple[DeriveRule, ...] = Field(min_length=1)
-    otherwise: str = Field(min_length=1, description="word when no rule fits")
+    rules: tuple[DeriveRule, ...] = Field(
+        min_length=1,
+        description="the first one that fits counts",
+        examples=[[{"state": "running", "when": {"green": True}}]],
+    )
+    otherwise: str = Field(min_length=1, description="word when no rule fits", examples=["idle"])
 
 
 # --- what may be done to the machine --------------------------------------------------------------------
@@ -139,29 +185,50 @@ class Effect(StrEnum):
 class Precondition(Part):
     """A tag that must have a value before a write is sent."""
 
-    tag: str
-    equals: Scalar
+    tag: str = Field(description="tag that is read just before", examples=["guard_closed"])
+    equals: Scalar = Field(
+        description="value that it must have", examples=[True], json_schema_extra={"unit": "the tag's"}
+    )
 
 
 class Permission(Part):
     """What must hold before something is done to a machine, whatever it is."""
 
-    precondition: Precondition | None = None
-    item_states: tuple[ItemState, ...] | None = Field(
-        default=None, min_length=1, description="only while the machine is in one of these"
+    precondition: Precondition | None = Field(
+        default=None,
+        description="only while a tag has a value",
+        examples=[{"tag": "guard_closed", "equals": True}],
     )
-    interval: Seconds | None = Field(default=None, description="least seconds between two")
-    effect: Effect = Field(default=Effect.PARAMETER, description="what it does to the machine")
-    two_people: bool = Field(default=False, description="a second person must confirm")
-    description: str = ""
+    item_states: tuple[ItemState, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="only while the machine is in one of these",
+        examples=[["not_executing"]],
+    )
+    interval: Seconds | None = Field(
+        default=None, description="least time between two", examples=[30], json_schema_extra={"unit": "s"}
+    )
+    effect: Effect = Field(
+        default=Effect.PARAMETER,
+        description="what it does; all but parameter need a person at the station and remote_enabled",
+        examples=["start"],
+    )
+    two_people: bool = Field(default=False, description="a second person must confirm", examples=[True])
+    description: str = Field(default="", description="for people", examples=["Starts nothing"])
 
 
 class WriteRule(Permission):
     """One write the profile allows. Without a rule a tag is read-only, whatever the machine says."""
 
-    min: float | None = None
-    max: float | None = None
-    allowed: tuple[Scalar, ...] | None = None
+    min: float | None = Field(
+        default=None, description="lowest value", examples=[0], json_schema_extra={"unit": "the tag's"}
+    )
+    max: float | None = Field(
+        default=None, description="highest value", examples=[100], json_schema_extra={"unit": "the tag's"}
+    )
+    allowed: tuple[Scalar, ...] | None = Field(
+        default=None, description="the only values", examples=[["P1", "P2"]]
+    )
 
     def refusal(self, value: Value) -> str | None:
         """Why a value may not be written (the limit it breaks), or None when it may."""
@@ -180,8 +247,12 @@ class WriteRule(Permission):
 class MethodRule(Permission):
     """A method of the machine that may be called. A protocol adds where it is."""
 
-    inputs: dict[str, DataType] = Field(default_factory=dict, description="argument: type, in order")
-    outputs: dict[str, DataType] = Field(default_factory=dict, description="result: type, in order")
+    inputs: dict[str, DataType] = Field(
+        default_factory=dict, description="argument: type, in order", examples=[{"job": "string"}]
+    )
+    outputs: dict[str, DataType] = Field(
+        default_factory=dict, description="result: type, in order", examples=[{"status": "uint64"}]
+    )
 
     def refusal(self, arguments: Mapping[str, Value]) -> str | None:
         """Why it may not be called with these arguments, or None when it may."""
@@ -199,7 +270,9 @@ class MethodRule(Permission):
 class FilesAt(Part):
     """Where NC programs and recipes lie: a folder that is mounted here (SMB, FTP)."""
 
-    path: str | None = Field(default=None, description="folder on this computer")
+    path: str | None = Field(
+        default=None, description="folder on this computer", examples=["/mnt/press-40/nc"]
+    )
 
 
 def same_kind(one: Any, other: Any) -> bool:

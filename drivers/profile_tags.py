@@ -108,7 +108,12 @@ class Counter(Part):
         examples=[False],
     )
     rate: float = Field(
-        default=20.0, gt=0, le=10_000, description="most it goes up by in a second; more was set, not counted"
+        default=20.0,
+        gt=0,
+        le=10_000,
+        description="most it goes up by; what is faster was set, not counted",
+        examples=[50],
+        json_schema_extra={"unit": "1/s"},
     )
 
 
@@ -121,25 +126,86 @@ class Tag(Part):
     references: ClassVar[tuple[str, ...]] = ()
     """Keys that name another tag; in a template first one of the same place."""
 
-    address: str
-    type: DataType
-    length: int | None = Field(default=None, ge=1, le=240, description="characters of a string")
-    encoding: Encoding = Field(default=Encoding.UTF_8, description="of a string")
-    count: int | None = Field(
-        default=None, ge=1, le=MAX_COUNT, description="elements of an array: tags name/0, name/1, …"
+    address: str = Field(
+        description="where the value is, in the form of the protocol",
+        examples=["holding:100", "ns=1;s=State"],
     )
-    scale: float = 1.0
-    offset: float = 0.0
-    unit: str = Field(default="", max_length=20, description="UN/CEFACT Rec 20 code or the usual symbol")
-    deadband: float = Field(default=0.0, ge=0, description="absolute, in the unit")
-    deadband_percent: float = Field(default=0.0, ge=0, le=100, description="of the last value sent")
-    sampling: Seconds = 1.0
-    max_interval: Seconds = Field(default=60.0, description="a value is sent at least this often")
-    role: Role | None = None
-    access: Access = Access.READ
-    enum: dict[int, str] | None = Field(default=None, description="raw value: word")
-    counter: Counter | None = Field(default=None, description="for a count that wraps or restarts")
-    description: str = ""
+    type: DataType = Field(description="type of the raw value", examples=["float32"])
+    length: int | None = Field(
+        default=None,
+        ge=1,
+        le=240,
+        description="size of a string; must be given on Modbus",
+        examples=[16],
+        json_schema_extra={"unit": "characters"},
+    )
+    encoding: Encoding = Field(
+        default=Encoding.UTF_8, description="how a string lies in bytes", examples=["gb18030"]
+    )
+    count: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_COUNT,
+        description="elements of an array: tags name/0, name/1, …",
+        examples=[8],
+    )
+    scale: float = Field(
+        default=1.0, description="reading = raw × scale + offset; then of type float64", examples=[0.1]
+    )
+    offset: float = Field(
+        default=0.0,
+        description="reading = raw × scale + offset",
+        examples=[-40],
+        json_schema_extra={"unit": "the tag's"},
+    )
+    unit: str = Field(
+        default="",
+        max_length=20,
+        description="unit of readings: UN/CEFACT Rec 20 code or the usual symbol",
+        examples=["kWh"],
+    )
+    deadband: float = Field(
+        default=0.0,
+        ge=0,
+        description="a change smaller than this is not sent",
+        examples=[0.5],
+        json_schema_extra={"unit": "the tag's"},
+    )
+    deadband_percent: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="a change smaller than this part of the last value is not sent",
+        examples=[2],
+        json_schema_extra={"unit": "%"},
+    )
+    sampling: Seconds = Field(
+        default=1.0,
+        description="how often it is read or sampled",
+        examples=[0.2],
+        json_schema_extra={"unit": "s"},
+    )
+    max_interval: Seconds = Field(
+        default=60.0,
+        description="a value is sent at least this often",
+        examples=[30],
+        json_schema_extra={"unit": "s"},
+    )
+    role: Role | None = Field(
+        default=None,
+        description="what it means to the factory; state, counts and leave once",
+        examples=["state"],
+    )
+    access: Access = Field(
+        default=Access.READ, description="what the machine's own map allows", examples=["read-write"]
+    )
+    enum: dict[int, str] | None = Field(
+        default=None, description="raw value: word", examples=[{0: "idle", 3: "running"}]
+    )
+    counter: Counter | None = Field(
+        default=None, description="for a count that wraps or restarts", examples=[{"max": 65535}]
+    )
+    description: str = Field(default="", description="for people", examples=["Pressure at the pump"])
 
     @field_validator("scale")
     @classmethod
