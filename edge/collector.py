@@ -474,6 +474,7 @@ class Collector:
             self.losses += before.losses
             self.last_read = max(self.last_read, before.last_read)
             self.read_until = before.read_until
+            self._done.update(before._done)
             self.alarms.take_over(before.alarms)
             recorder.report(self.machine.resume(before.machine, now))
         if not was_on_trial:

@@ -157,6 +157,7 @@ class MachineWatch:
         """
         self.stops.clear()
         self._alarms.clear()
+        self._derive_anew()
         self.seen, self.connected = before.seen, before.connected
         self.count, self._counter_away = before.count, before._counter_away
         events: list[Event] = []
