@@ -54,6 +54,7 @@ BENCHES = (
     Bench("outbox", "what a sample costs in the outbox"),
     Bench("ingest", "cloud: ledger and history"),
     Bench("modbus", "10,000 Modbus registers a second on one edge"),
+    Bench("schedule", "50 devices, one silent and one flapping"),
     Bench("opcua", "OPC UA notification to outbox"),
     Bench("drain", "a backlog drains"),
     Bench("latency", "source to page"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.figures import Figure, Size, median, percentile
+from tests.bench.schedule import kept, lateness
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,3 +66,15 @@ def test_sizes_medians_and_percentiles() -> None:
     assert median("a", [5.0, 1.0, 2.0], "ms").reached == 2.0
     assert percentile([float(n) for n in range(100)], 0.95) == 95.0
     assert percentile([7.0], 0.99) == 7.0
+
+
+def test_a_schedule_is_kept_when_each_due_time_has_its_poll() -> None:
+    even = [7 + 0.2 * n for n in range(50)]
+    assert kept(even, 0.2) == 1.0
+    assert kept([at + 0.05 * (n % 2) for n, at in enumerate(even)], 0.2) == 1.0
+    assert kept([*even[:20], *even[30:]], 0.2) == 40 / 50
+    doubled = sorted([*even[:25], *even[24:49], 7.001])
+    assert kept([at for at in doubled if at != even[10]], 0.2) == 48 / 49, "one too many is not one more"
+    assert kept([7 + 0.24 * n for n in range(50)], 0.2) < 0.9, "a schedule that slips"
+    assert kept([], 0.2) == 0.0
+    assert max(lateness(even, 0.2)) < 1e-9
