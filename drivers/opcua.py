@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 from urllib.parse import urlsplit
 
 from drivers.driver import Capability, Deliver, DeviceLost, Driver, DriverType, Identity
 from drivers.opcua_options import OpcuaOptions
-from drivers.opcua_profile import OpcuaProfile, OpcuaTag
-from drivers.profile import AnyProfile, Tag
+from drivers.opcua_profile import OpcuaMethod, OpcuaProfile, OpcuaTag
+from drivers.profile import AnyProfile, MethodRule, Tag
 from protocols.values import Quality, Reading, Reason, Value
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class OpcuaDriver(Driver[OpcuaOptions]):
     """One OPC UA server. Every connection is a new client: one that failed is never used again."""
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.READ, Capability.SUBSCRIBE, Capability.WRITE, Capability.IDENTIFY}
+        {Capability.READ, Capability.SUBSCRIBE, Capability.WRITE, Capability.IDENTIFY, Capability.CALL}
     )
 
     def __init__(self, address: str, profile: AnyProfile, config: OpcuaOptions) -> None:
@@ -97,6 +97,20 @@ class OpcuaDriver(Driver[OpcuaOptions]):
 
     async def identify(self) -> Identity:
         return await self._connection.identify()
+
+    @property
+    def methods(self) -> Mapping[str, OpcuaMethod]:
+        assert isinstance(self.profile, OpcuaProfile)  # noqa: S101 - checked when constructed
+        return self.profile.methods
+
+    async def invoke(
+        self, method: str, rule: MethodRule, arguments: Mapping[str, Value]
+    ) -> Mapping[str, Value]:
+        from drivers.opcua_methods import invoke
+
+        assert isinstance(self.profile, OpcuaProfile)  # noqa: S101 - checked when constructed
+        client = self._connection.client
+        return await invoke(client, self.profile, method, self.methods[method], arguments)
 
     async def send(self, path: str, tag: Tag, value: Value) -> None:
         await self._connection.send(path, tag, value)

@@ -9,11 +9,27 @@ from uuid import UUID
 
 from pydantic import Field, field_validator
 
-from drivers.profile import Check, FilesAt, Identification, MethodRule, Part, Profile, Tag, mapping
+from drivers.profile import Check, Effect, FilesAt, Identification, MethodRule, Part, Profile, Tag, mapping
 from protocols.documents import Finding
 
 _FORM = re.compile(r"(?:nsu=(?P<uri>.+);|ns=(?P<index>\d{1,5});)?(?P<kind>[isg])=(?P<id>.+)", re.DOTALL)
 _FORMS = "write nsu=urn:acme:press;s=State, ns=1;s=State or i=2258"
+
+
+_EFFECTS = {
+    "start": Effect.START,
+    "storeandstart": Effect.START,
+    "resume": Effect.RESUME,
+    "unhold": Effect.RESUME,
+    "unsuspend": Effect.RESUME,
+    "reset": Effect.RESET,
+}
+"""Methods that may move a machine at once: job control (OPC 10031-4, 6.2) and PackML (OPC 30050)."""
+
+
+def effect_of_name(name: str) -> Effect | None:
+    """What a method of this browse name does whatever a profile says; None when its name tells nothing."""
+    return _EFFECTS.get("".join(c for c in name.casefold() if c.isalnum()))
 
 
 class NodeAddress(NamedTuple):
@@ -162,6 +178,8 @@ class OpcuaProfile(Profile[OpcuaTag]):
                 message = f"ns={node.number}, but opcua.namespaces has only {count}"
                 yield Finding(("tags", name, "address"), message)
         yield from cls.check_methods(data)
+        for name, rule in mapping(mapping(data).get("methods")).items():
+            yield from _understated(str(name), mapping(rule))
         files = mapping(data).get("files")
         if isinstance(files, Mapping) and files.get("path") is not None and files.get("node") is not None:
             yield Finding(("files", "node"), "either path or node, not both")
@@ -170,7 +188,20 @@ class OpcuaProfile(Profile[OpcuaTag]):
 
     def place(self, tag: OpcuaTag) -> NodeAddress:
         """A tag's node; ``ns=1`` becomes the first of the profile's namespaces where it lists any."""
-        node = tag.node
+        return self.node(tag.address)
+
+    def node(self, address: str) -> NodeAddress:
+        """A node of the profile; see :meth:`place`."""
+        node = parse_node(address)
         if node.uri is None and node.number and self.opcua.namespaces:
             return node._replace(uri=self.opcua.namespaces[node.number - 1], number=0)
         return node
+
+
+def _understated(name: str, rule: Mapping[Any, Any]) -> Iterator[Finding]:
+    """A method that starts, resets or resumes by its name, where the profile says something else."""
+    identifier = str(rule.get("method")).partition("s=")[2]
+    names = (str(name), re.split(r"[./|]", identifier)[-1] if identifier else "")
+    needed = next((effect for word in names if (effect := effect_of_name(word)) is not None), None)
+    if needed is not None and rule.get("effect", Effect.PARAMETER) != needed:
+        yield Finding(("methods", name, "effect"), f"it is a {needed} by its name — set effect: {needed}")

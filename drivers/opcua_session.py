@@ -101,6 +101,11 @@ class Session:
         self._client.connection_lost_callback = self._on_lost
         self._client.name = self._client.description = "OneLot edge"
 
+    @property
+    def client(self) -> GuardedClient:
+        """For what is no tag: methods and files."""
+        return self._client
+
     async def connect(self) -> None:
         """Connect, log in and look the namespaces up.
 
