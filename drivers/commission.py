@@ -15,6 +15,7 @@ from drivers.imports.command import import_list
 from drivers.profile import AnyProfile
 from drivers.profile_files import check_profile, find_profiles, load_profile
 from drivers.registry import driver_names, driver_type
+from drivers.scaffold.command import new_driver
 from protocols.documents import DocumentError, Problem, nearest, read
 from protocols.values import Quality, Reading
 
@@ -68,6 +69,7 @@ def _profile(name: str) -> AnyProfile:
 
 
 app.command("import")(import_list)
+app.command("new")(new_driver)
 
 
 @app.command("list")
