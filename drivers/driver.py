@@ -13,99 +13,77 @@ from __future__ import annotations
 import asyncio
 import importlib
 import math
-import socket
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from drivers.gate import AT_THE_MACHINE, WITHOUT_THE_MACHINE, Wish, needed, refusal
-from drivers.gate import Confirmation as Confirmation
+from drivers.capabilities import (
+    Alarm,
+    Browses,
+    Calls,
+    Capability,
+    Deliver,
+    FileEntry,
+    Files,
+    Found,
+    Identifies,
+    Identity,
+    Notifies,
+    Reads,
+    Remembers,
+    Writes,
+)
+from drivers.errors import (
+    ConnectError,
+    DeviceLost,
+    DriverError,
+    ReadFailed,
+    WriteFailed,
+    WriteRefused,
+    WriteUnknown,
+    unreachable,
+)
+from drivers.gate import AT_THE_MACHINE, WITHOUT_THE_MACHINE, Confirmation, Wish, needed, refusal
 from drivers.profile import AnyProfile, MethodRule, Permission, Tag
+from drivers.program_folder import Folder, Store
+from drivers.programs import checked_name, in_use, shows_what_runs, unfit_file
 from protocols.documents import Document, nearest
-from protocols.values import DataType, Quality, Reading, Value
+from protocols.values import Quality, Reading, Value
 
-Deliver = Callable[[list[Reading]], None]
-"""Takes readings as they arrive, in order. Called synchronously; the list must not be changed."""
-
-
-class Capability(StrEnum):
-    """What a driver can do beyond streaming."""
-
-    READ = "read"
-    SUBSCRIBE = "subscribe"
-    WRITE = "write"
-    BROWSE = "browse"
-    IDENTIFY = "identify"
-    EVENTS = "events"
-    CALL = "call"
-    HISTORY = "history"
-    FILES = "files"
-
-
-class DriverError(Exception):
-    """Anything that goes wrong between a driver and its machine."""
-
-
-class ConnectError(DriverError):
-    """A machine could not be reached: where, why, and what to try next."""
-
-    def __init__(self, address: str, cause: str, next_step: str) -> None:
-        self.address, self.cause, self.next_step = address, cause, next_step
-        super().__init__(f"{address}: {cause} — {next_step}")
-
-
-def unreachable(address: str, error: OSError, timeout: float) -> ConnectError:
-    """Why a TCP connection did not come about, in words, with what to check."""
-    if isinstance(error, TimeoutError):
-        return ConnectError(address, f"no answer within {timeout:g} s", "check address, cable and firewall")
-    if isinstance(error, ConnectionRefusedError):
-        return ConnectError(address, "connection refused", "check the port, and that the device is running")
-    if isinstance(error, socket.gaierror):
-        return ConnectError(address, "the host name is not known", "check the name, or use the IP address")
-    cause = error.strerror or str(error) or "closed by the device"
-    return ConnectError(address, cause, "check address, cable and firewall")
-
-
-class DeviceLost(DriverError):
-    """A connected machine stopped answering. The connection is of no more use; make a new one."""
-
-    def __init__(self, address: str, cause: str) -> None:
-        self.address, self.cause = address, cause
-        super().__init__(f"{address}: {cause}")
-
-
-class ReadFailed(DriverError):
-    """A request that the machine or its server refused as a whole."""
-
-
-class WriteRefused(DriverError):
-    """A write or call that was not sent: no rule allows it, a limit, a state or a lock forbids it."""
-
-
-class WriteFailed(DriverError):
-    """A write that was sent but did not take effect as asked."""
-
-
-class WriteUnknown(WriteFailed):
-    """A write that may or may not have taken effect; read back or ask a person, never send it again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a machine says it is; unknown parts are empty."""
-
-    vendor: str = ""
-    product: str = ""
-    serial: str = ""
-    firmware: str = ""
-    more: Mapping[str, str] = field(default_factory=dict)
+__all__ = [
+    "Alarm",
+    "Browses",
+    "Calls",
+    "Capability",
+    "Confirmation",
+    "ConnectError",
+    "Deliver",
+    "DeviceLost",
+    "Driver",
+    "DriverError",
+    "DriverType",
+    "FileEntry",
+    "Files",
+    "Found",
+    "Identifies",
+    "Identity",
+    "Notifies",
+    "Options",
+    "ReadFailed",
+    "Reads",
+    "Remembers",
+    "WriteFailed",
+    "WriteRefused",
+    "WriteUnknown",
+    "Writes",
+    "unreachable",
+]
 
 
 class Options(BaseModel):
@@ -130,109 +108,6 @@ class Options(BaseModel):
 C = TypeVar("C", bound=Options)
 
 
-@runtime_checkable
-class Reads(Protocol):
-    """Reads tags on demand."""
-
-    async def read(self, paths: Sequence[str]) -> list[Reading]: ...
-
-
-@runtime_checkable
-class Writes(Protocol):
-    """Writes a tag within the profile's rules and reads it back."""
-
-    async def write(self, path: str, value: Value, confirmation: Confirmation | None = None) -> Reading: ...
-
-
-@runtime_checkable
-class Identifies(Protocol):
-    """Says which machine and firmware it is connected to."""
-
-    async def identify(self) -> Identity: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One thing below an address of a machine, as browsing finds it; ``address`` is what a profile takes."""
-
-    address: str
-    name: str
-    kind: Literal["folder", "variable", "method"]
-    type: DataType | None = None
-    """None when it is no variable, or one of a type that no tag can have (``detail`` names it)."""
-    writable: bool = False
-    has_children: bool = False
-    detail: str = ""
-
-
-@runtime_checkable
-class Browses(Protocol):
-    """Lists what is directly below an address of the machine; its root when empty."""
-
-    async def browse(self, address: str = "") -> list[Found]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """A condition of the machine as it is now. ``id`` is the same from its rise to its end.
-
-    ``severity`` is 1 to 1000 as in OPC 10000-5, 6.4.2; ``time`` is the machine's own, µs UTC.
-    """
-
-    id: str
-    source: str
-    text: str
-    severity: int
-    active: bool
-    acknowledged: bool
-    time: int | None = None
-
-
-@runtime_checkable
-class Notifies(Protocol):
-    """Tells of alarms and conditions until cancelled. The first list holds all that stand, be it empty: what
-    stood before and is not in it has ended meanwhile. Each change comes after it."""
-
-    async def events(self, deliver: Callable[[list[Alarm]], None]) -> None: ...
-
-
-@runtime_checkable
-class Remembers(Protocol):
-    """Gives what the machine itself recorded of its tags from ``start`` to ``end`` (µs UTC), oldest first,
-    in lists of bounded size. Every reading carries its ``source_time``; tags without a record give none."""
-
-    def history(self, paths: Sequence[str], start: int, end: int) -> AsyncIterator[list[Reading]]: ...
-
-
-@runtime_checkable
-class Calls(Protocol):
-    """Calls a method that the profile allows, by its name there."""
-
-    async def call(
-        self, method: str, arguments: Mapping[str, Value], confirmation: Confirmation | None = None
-    ) -> Mapping[str, Value]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """A file at the machine: its name below the program folder, bytes, and when it was written (µs UTC)."""
-
-    name: str
-    size: int
-    modified: int | None = None
-
-
-@runtime_checkable
-class Files(Protocol):
-    """Lists, reads and writes NC programs and recipes at the machine."""
-
-    async def list_files(self) -> list[FileEntry]: ...
-
-    async def get_file(self, name: str) -> bytes: ...
-
-    async def put_file(self, name: str, content: bytes) -> None: ...
-
-
 class Driver(ABC, Generic[C]):
     """One machine on one protocol.
 
@@ -253,6 +128,9 @@ class Driver(ABC, Generic[C]):
         self.address = address
         self.profile = profile
         self.config = config
+        if profile.files is not None:
+            # What one machine offers may be more than what every machine of its protocol does.
+            self.capabilities = self.capabilities | {Capability.FILES}  # type: ignore[misc]
         self.problems: dict[str, str] = {}
         """Why a tag has no good value at the moment, in the machine's own words; by tag name."""
         self.refuses = ""
@@ -268,7 +146,7 @@ class Driver(ABC, Generic[C]):
     def __init_subclass__(cls, **more: Any) -> None:
         """A driver sends and invokes; what may be sent is decided here, for every driver alike."""
         super().__init_subclass__(**more)
-        for name, instead in (("write", "send"), ("call", "invoke")):
+        for name, instead in (("write", "send"), ("call", "invoke"), ("put_file", "store")):
             if name in cls.__dict__:
                 raise TypeError(f"{cls.__name__} may not replace Driver.{name} — implement {instead}")
 
@@ -408,6 +286,72 @@ class Driver(ABC, Generic[C]):
     ) -> Mapping[str, Value]:
         """Make one call that :meth:`call` has found allowed. Not for callers: it checks no rule."""
         raise WriteRefused(f'"{method}": this driver calls no methods')
+
+    # --- files ------------------------------------------------------------------------------------------
+
+    async def list_files(self) -> list[FileEntry]:
+        """The NC programs and recipes at the machine, by name.
+
+        Raises:
+            ReadFailed: the profile says of no place for them, or it cannot be read.
+            DeviceLost: the machine does not answer.
+        """
+        return await self.store().list_files()
+
+    async def get_file(self, name: str) -> bytes:
+        """What a file at the machine holds.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+            ReadFailed: it cannot be read, is too large, or the name is none.
+            DeviceLost: the machine does not answer.
+        """
+        return await self.store().get_file(checked_name(name))
+
+    async def put_file(self, name: str, content: bytes, confirmation: Confirmation | None = None) -> None:
+        """Write a file at the machine and read it back; not while the machine runs it.
+
+        A person at the station must confirm where the profile has nothing that shows whether it runs.
+
+        Raises:
+            WriteRefused: nothing was sent; says what runs, what is locked, or what is wrong with the file.
+            WriteFailed: the machine refused it, or holds something else now.
+            WriteUnknown: the machine did not answer, so it may have taken effect.
+            DeviceLost: the machine did not answer before anything was sent.
+        """
+        if (reason := unfit_file(name, content)) is not None:
+            raise WriteRefused(f'"{name}": {reason}')
+        if (reason := self._locked()) is not None:
+            raise WriteRefused(f'"{name}" {reason}')
+        store = self.store()
+        async with self._doing:
+            names = shows_what_runs(self.profile)
+            found = dict(zip(names, await self.read(names), strict=True)) if names else {}
+            reason = self._locked() or in_use(self.profile, name, found, confirmation)
+            if reason is not None:
+                raise WriteRefused(f'"{name}" {reason}')
+            await store.put_file(name, content)
+            try:
+                back = await store.get_file(name)
+            except (FileNotFoundError, ReadFailed) as error:
+                raise WriteFailed(f'"{name}" was sent and cannot be read back: {error}') from error
+        if back != content:
+            sizes = f"{len(back)} bytes that differ from the {len(content)} sent"
+            raise WriteFailed(f'"{name}": the machine holds {sizes}')
+
+    def _locked(self) -> str | None:
+        return f"cannot be changed now: {self.refuses}" if self.refuses else None
+
+    def store(self) -> Store:
+        """Where files lie: the folder that the profile names. It goes through no gate.
+
+        Raises:
+            ReadFailed: the profile names none.
+        """
+        place = self.profile.files
+        if place is None or place.path is None:
+            raise ReadFailed("the profile says of no place for files — add files: {path: FOLDER}")
+        return Folder(Path(place.path))
 
     def tag(self, path: str) -> Tag:
         """The tag of a name.
