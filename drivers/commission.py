@@ -14,6 +14,7 @@ from drivers.driver import Driver, DriverError, DriverType
 from drivers.imports.command import import_list
 from drivers.profile import AnyProfile
 from drivers.profile_files import check_profile, find_profiles, load_profile
+from drivers.recordings.command import record_device, replay_recording
 from drivers.registry import driver_names, driver_type
 from drivers.scaffold.command import new_driver
 from protocols.documents import DocumentError, Problem, nearest, read
@@ -70,6 +71,8 @@ def _profile(name: str) -> AnyProfile:
 
 app.command("import")(import_list)
 app.command("new")(new_driver)
+app.command("record")(record_device)
+app.command("replay")(replay_recording)
 
 
 @app.command("list")
