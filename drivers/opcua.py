@@ -10,6 +10,7 @@ from drivers.driver import Capability, Deliver, DeviceLost, Driver, DriverType, 
 from drivers.opcua_options import OpcuaOptions
 from drivers.opcua_profile import OpcuaMethod, OpcuaProfile, OpcuaTag
 from drivers.profile import AnyProfile, MethodRule, Tag
+from drivers.program_folder import Store
 from protocols.values import Quality, Reading, Reason, Value
 
 if TYPE_CHECKING:
@@ -111,6 +112,15 @@ class OpcuaDriver(Driver[OpcuaOptions]):
         assert isinstance(self.profile, OpcuaProfile)  # noqa: S101 - checked when constructed
         client = self._connection.client
         return await invoke(client, self.profile, method, self.methods[method], arguments)
+
+    def store(self) -> Store:
+        from drivers.opcua_files import Directory
+
+        assert isinstance(self.profile, OpcuaProfile)  # noqa: S101 - checked when constructed
+        place = self.profile.files
+        if place is None or place.node is None:
+            return super().store()
+        return Directory(self._connection.client, self.address, self.profile.node(place.node))
 
     async def send(self, path: str, tag: Tag, value: Value) -> None:
         await self._connection.send(path, tag, value)
