@@ -65,7 +65,9 @@ class Device(_Part):
     serial: str = ""
     title: str = Field(default="", max_length=60)
     profile: str = Field(description="profile below firmware_configs/profiles, e.g. acme/laser-x")
-    url: str = Field(description="opc.tcp://host:port or modbus://host:port?unit=1")
+    url: str = Field(
+        description="opc.tcp://host:port, modbus://host:port?unit=1 or vda5050://broker/interface/maker/serial"
+    )
     workcells: tuple[Name, ...] = ()
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     clock: Literal["trust", "offset", "receive"] = "receive"
@@ -142,6 +144,7 @@ class Site(_Part):
     areas: tuple[Area, ...]
     edges: tuple[Edge, ...]
     transport: Transport = Transport()
+    graph: str = Field(default="", description="site graph for AGVs, relative to this file: graph.yaml")
     products: tuple[str, ...] = Field(default=(), description="product files, relative to this file")
     stop_reasons: dict[Name, str] = Field(default_factory=dict, description="reason code: English | Chinese")
     scrap_reasons: dict[Name, str] = Field(default_factory=dict)
