@@ -122,13 +122,17 @@ async def record(
     kind = driver_type(profile.protocol)
     kind.create(address, profile, options)  # says what is wrong with it before anything is opened
     url = urlsplit(address)
-    clock = asyncio.get_running_loop().time
-    start = clock()
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+
+    def clock() -> float:
+        return loop.time() - start
+
     proxied = url.scheme == _PROXIED and profile.protocol == "modbus"
     header = Header(1, kind.name, text, url.query, numbers(dict(options)), proxied)
     if not proxied:
         return [header, *await _rounds(address, profile, options, rounds, interval, clock, told)]
-    proxy = Proxy(url.hostname or "", url.port or _PORT, lambda: clock() - start)
+    proxy = Proxy(url.hostname or "", url.port or _PORT, clock)
     async with kind.create(address, profile, options):
         pass  # an unreachable device is told by its own name, not as a proxy that hangs up
     async with proxy.serving() as port:
@@ -158,12 +162,12 @@ async def _rounds(
                     if (wait := start + interval * len(done) - clock()) > 0:
                         await asyncio.sleep(wait)
                     readings = await driver.read(paths)
-                    done.append(Round(round(clock() - start, 4), [Said.of(r) for r in readings]))
+                    done.append(Round(round(clock(), 4), [Said.of(r) for r in readings]))
                     told(done[-1])
         except (DeviceLost, ConnectError) as error:
             if isinstance(error, ConnectError) and not done:
                 raise
-            done.append(Round(round(clock() - start, 4), lost=error.cause))
+            done.append(Round(round(clock(), 4), lost=error.cause))
             told(done[-1])
             if (wait := start + interval * len(done) - clock()) > 0:
                 await asyncio.sleep(wait)

@@ -54,6 +54,7 @@ def test_old_code_pages_are_told_apart() -> None:
         ("IR12", Place(Table.INPUT, 12)),
         ("40001.15", Place(Table.HOLDING, 0, bit=15)),
         ("400100.20H", Place(Table.HOLDING, 99, length=20)),
+        ("400200[10]", Place(Table.HOLDING, 199, count=10)),
         ("40001-40004", Place(Table.HOLDING, 0, span=4)),
         ("40001 ~ 40002", Place(Table.HOLDING, 0, span=2)),
     ],
@@ -63,7 +64,7 @@ def test_addresses_are_read_as_lists_write_them(text: str, place: Place) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "M5", "40000", "400001[4]", "DB1.DBD4", "%DB1.DBX0.0", "70001", "-3", "٤٠٠٠١"]
+    "text", ["", "M5", "40000", "400001[4][2]", "DB1.DBD4", "%DB1.DBX0.0", "70001", "-3", "٤٠٠٠١"]
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
