@@ -69,12 +69,6 @@ def _profile(name: str) -> AnyProfile:
         raise _fail(str(error)) from None
 
 
-app.command("import")(import_list)
-app.command("new")(new_driver)
-app.command("record")(record_device)
-app.command("replay")(replay_recording)
-
-
 @app.command("list")
 def list_drivers(as_json: AsJson = False) -> None:
     """List the drivers and the profiles that come with the product."""
@@ -325,3 +319,9 @@ def _row(reading: Reading, profile: AnyProfile, driver: Driver[Any]) -> tuple[st
     )
     uncertain = "" if reading.quality is Quality.GOOD else f"uncertain: {reading.reason.name.lower()}"
     return reading.path, f"{shown} {tag.unit}".strip(), word or uncertain
+
+
+app.command("import")(import_list)
+app.command("new")(new_driver)
+app.command("record")(record_device)
+app.command("replay")(replay_recording)

@@ -56,8 +56,8 @@ class Place(NamedTuple):
     span: int | None = None
     """Registers, where a range is given."""
     low_byte_first: bool = False
-    count: int | None = None
-    """Elements, where it is an array."""
+    elements: int | None = None
+    """How many values one after the other, where it is an array."""
 
     @property
     def address(self) -> str:
@@ -100,7 +100,7 @@ def read_address(text: str, numbering: Numbering, default: Table | None) -> Plac
     """
     word = text.strip().upper().replace("％", "%").replace("：", ":")
     if array := re.fullmatch(r"([^\[\]]+)\[([0-9]{1,4})\]", word):
-        return _single(array[1], numbering, default)._replace(count=int(array[2]))
+        return _single(array[1], numbering, default)._replace(elements=int(array[2]))
     if "[" in word:
         raise ValueError("is an array of several dimensions — list its elements, one a line")
     if re.match(r"%?DB\d", word):

@@ -126,7 +126,9 @@ class Outcome:
 def import_list(
     source: Annotated[Source, typer.Argument(help="What the file is.")],
     files: Annotated[list[Path], typer.Argument(help="The list; several files for sunspec, model 1 first.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The profile to write or change.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The profile to write or change; LIST.yaml here.")
+    ] = None,
     vendor: Annotated[str, typer.Option(help="Who made the machine.")] = "",
     model: Annotated[str, typer.Option(help="What the machine is called.")] = "",
     protocol: Annotated[str, typer.Option(help="modbus or opcua, where addresses do not show it.")] = "",
@@ -137,7 +139,9 @@ def import_list(
     word_order: Annotated[str, typer.Option(help="ABCD, CDAB, BADC or DCBA.")] = "",
     sheet: Annotated[str, typer.Option(help="The sheet of a workbook.")] = "",
     first_register: Annotated[int, typer.Option(help="SunSpec: where SunS stands, from 0.")] = 40000,
-    dry_run: Annotated[bool, typer.Option(help="Say what would be done, write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, write nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")] = False,
 ) -> None:
     """Make a profile from a tag list, and say of every line that could not be taken why.

@@ -109,14 +109,14 @@ def _cells(row: Row, columns: Mapping[int, Column]) -> Cells:
 
 def _modbus_line(found: TagList, line: int, cells: Cells, numbering: Numbering, choices: Choices) -> None:
     place = _place(cells, numbering, choices)
-    kind = _type(found, line, cells, array=place.count is not None)
+    kind = _type(found, line, cells, array=place.elements is not None)
     length = _length(cells, kind, place)
     bit = _bit(cells, place)
     if bit is not None and kind.type is not DataType.BOOL:
         raise _Refused(cells[Column.TYPE], "is not Bool, but the address names one bit of a register")
     writable = _writable(cells) and not (place.table.value in ("input", "discrete") or bit is not None)
     tag: dict[str, Any] = {"address": place.address, "type": str(kind.type), "length": length, "bit": bit}
-    tag["count"] = place.count
+    tag["count"] = place.elements
     order = _word_order(cells.get(Column.WORD_ORDER, ""))
     tag["word_order"] = order or ("BADC" if place.low_byte_first else None)
     tag |= _meaning(cells)

@@ -54,7 +54,7 @@ def test_old_code_pages_are_told_apart() -> None:
         ("IR12", Place(Table.INPUT, 12)),
         ("40001.15", Place(Table.HOLDING, 0, bit=15)),
         ("400100.20H", Place(Table.HOLDING, 99, length=20)),
-        ("400200[10]", Place(Table.HOLDING, 199, count=10)),
+        ("400200[10]", Place(Table.HOLDING, 199, elements=10)),
         ("40001-40004", Place(Table.HOLDING, 0, span=4)),
         ("40001 ~ 40002", Place(Table.HOLDING, 0, span=2)),
     ],
