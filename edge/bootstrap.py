@@ -94,7 +94,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
 
         def make(setup: Setup, machine: Machine, numbers: Catalogue) -> Collector:
             made = _collector(setup, machine, recorder, clock, numbers, stations, backfill, before)
-            made.locked, made.accepted = control.refuses, control.accepted
+            made.recognition.locked, made.recognition.accepted = control.refuses, control.accepted
             return made
 
         def other_devices(known: Mapping[str, Sequence[str]]) -> None:

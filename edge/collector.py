@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
@@ -25,6 +25,7 @@ from edge.alarms import Standing
 from edge.backfill import Backfill, Gap
 from edge.beside import beside, fill_gap, tell_alarms
 from edge.machine import MachineWatch, watched_tags
+from edge.recognition import Recognition
 from edge.recorder import MAX_WAITING, Takes, Unheard
 from edge.retry import Retry
 from edge.tags import TagState, fitted, is_within
@@ -38,7 +39,6 @@ from protocols.values import MICROSECONDS, Quality, Reading, Reason, Value
 log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT = 30.0
-IDENTIFY_TIMEOUT = 5.0
 FILLS = 2
 """Connections at which it is tried to fill a gap."""
 AHEAD = 86_400 * MICROSECONDS
@@ -70,10 +70,6 @@ class Collector:
     """Reads back what the machine recorded while it was away; None: gaps stay gaps."""
     read_until: int = 0
     """Until when (µs UTC) all that it gave is on disk; from there it is read back. 0: nobody knows."""
-    locked: Callable[[str], str] = lambda _device: ""
-    """Why nothing may be done to the device: its lock; empty when there is none."""
-    accepted: Callable[[str], Collection[str]] = lambda _device: ()
-    """Versions of firmware outside the profile's range that somebody has accepted for the device."""
     on_trial: bool = False
     """Whether nothing is told of it: it only shows whether a changed configuration works, or did its part."""
     opening: str = "edge started"
@@ -90,6 +86,8 @@ class Collector:
     """Seconds between two attempts to reach it while it is demoted; 0 while it is not."""
     problems: Mapping[str, str] = field(default_factory=dict, init=False)
     """Why tags have no good value, in the machine's own words."""
+    recognition: Recognition = field(init=False)
+    """Whether it is the machine of its profile, and may be written to."""
     alarms: Standing = field(init=False)
     """The alarms it tells of by itself; those of tags are the machine's watch's."""
     _tags: dict[str, TagState] = field(default_factory=dict, init=False)
@@ -107,17 +105,12 @@ class Collector:
     _offset: int | None = field(default=None, init=False)
     _said_lost: bool = field(default=False, init=False)
     _differs: str = field(default="", init=False)
-    _asks: bool = field(default=True, init=False)
-    """Whether the machine is asked what it is: not again once it did not answer."""
-    _seen: identity.Examination | None = field(default=None, init=False)
-    """What the connected machine said of itself."""
-    _verdict: identity.Verdict | None = field(default=None, init=False)
-    """What that means for the profile; None until it was asked."""
     _done: dict[str, float] = field(default_factory=dict, init=False)
     """When things were last done to the machine, over all its connections."""
 
     def __post_init__(self) -> None:
         self.alarms = Standing(self.device.id)
+        self.recognition = Recognition(self.device.id, self.profile)
         numbers, watches = {t.path: t.number for t in self.catalogue.tags}, watched_tags(self.profile)
         for name, tag in self.profile.tags.items():
             if tag.readable:
@@ -142,8 +135,8 @@ class Collector:
         while True:
             try:
                 driver = self.make_driver()
-                driver.done, self._verdict = self._done, None
-                driver.refuses = self._refuses()
+                driver.done = self._done
+                self.recognition.begin(driver)
                 retry.demote_after = driver.config.demote_after
                 self.problems = driver.problems
                 async with contextlib.AsyncExitStack() as stack:
@@ -354,54 +347,15 @@ class Collector:
         self.recorder.report(events)
 
     async def _identify(self, driver: Driver[Any]) -> None:
-        """Ask the machine what it is; tell once when its profile was made for another, and refuse writes."""
-        self._seen = await self._examined(driver) if identity.is_checked(self.profile) else None
-        self._judge()
-        driver.refuses = self._refuses()
-        differs = self._verdict.notice(self.device.id) if self._verdict is not None else ""
+        """Ask the machine what it is, and tell once when its profile was made for another."""
+        await self.recognition.examine(driver)
+        self._tell_differs()
+
+    def _tell_differs(self) -> None:
+        differs = self.recognition.differs
         if differs and differs != self._differs:
             self.recorder.report([Notice(self.clock.now(), "warning", identity.CODE, differs)])
         self._differs = differs
-
-    async def _examined(self, driver: Driver[Any]) -> identity.Examination | None:
-        """What the machine says of itself and what its checks read; None when it does not answer."""
-        for ask in (True, False) if self._asks else (False,):
-            try:
-                async with asyncio.timeout(IDENTIFY_TIMEOUT):
-                    return await identity.examine(driver, ask=ask)
-            except (DriverError, OSError, TimeoutError) as error:
-                self._asks = False  # an old device may hang up on the question, and would never be read
-                cause = str(error) or "no answer"
-                log.debug("device.not_identified", device=self.device.id, cause=cause)
-        return None
-
-    def _judge(self) -> None:
-        self._verdict = (
-            identity.judge(self.profile, self._seen, self.accepted(self.device.id))
-            if identity.is_checked(self.profile)
-            else identity.Verdict()
-        )
-
-    def _refuses(self) -> str:
-        """Why nothing may be done to the machine now: its lock first, then that it may be another one."""
-        if (lock := self.locked(self.device.id)) != "":
-            return lock
-        if self._verdict is None:
-            return identity.UNKNOWN if identity.is_checked(self.profile) else ""
-        return self._verdict.refuses
-
-    def permit(self) -> None:
-        """The lock or the accepted firmware changed: what is connected follows at once."""
-        if self._driver is not None:
-            if self._verdict is not None:
-                self._judge()
-            self._driver.refuses = self._refuses()
-
-    @property
-    def foreign_firmware(self) -> str:
-        """The machine's firmware, when it is outside the profile's range and nobody has accepted it."""
-        verdict = self._verdict
-        return "" if verdict is None or verdict.accepted or self._driver is None else verdict.firmware
 
     def values(self, names: Iterable[str]) -> dict[str, Value]:
         """The newest good values of some tags."""
@@ -420,6 +374,7 @@ class Collector:
         self._filling = False
         was_connected, self.connected, self.detail = self.connected, False, cause
         self._driver = self._offset = None
+        self.recognition.end()
         gone = [name for name, tag in self._tags.items() if not tag.is_bad]
         if gone:
             self.deliver([Reading(name, None, Quality.BAD, Reason.NOT_CONNECTED) for name in gone])
@@ -475,10 +430,12 @@ class Collector:
             self.last_read = max(self.last_read, before.last_read)
             self.read_until = before.read_until
             self._done.update(before._done)
+            self._differs = before._differs
             self.alarms.take_over(before.alarms)
             recorder.report(self.machine.resume(before.machine, now))
         if not was_on_trial:
             return
+        self._tell_differs()
         recorder.report([*self.machine.connection(connected=self.connected, ts=now), self.heartbeat()])
         self.deliver(heard)
         if self.connected:

@@ -17,6 +17,8 @@ from edge.recorder import Takes
 HEARTBEAT = 10.0
 """Seconds between two heartbeats of every device."""
 SWEEP = 1.0
+CANCEL_AGAIN = 1.0
+"""Seconds after which a task that has not ended is cancelled once more."""
 
 
 @dataclass(slots=True)
@@ -58,7 +60,10 @@ class Devices:
                 for collector in self:
                     self.start(collector)
                 on_start()
-                await self._sweep()
+                try:
+                    await self._sweep()
+                finally:
+                    await _ended(self._tasks.values())
         finally:
             self._group = None
             self._tasks.clear()
@@ -72,11 +77,7 @@ class Devices:
 
     async def stop(self, collectors: Iterable[Collector]) -> None:
         """End collectors and wait until their connections are closed."""
-        tasks = [task for each in collectors if (task := self._tasks.get(id(each))) is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await _ended([task for each in collectors if (task := self._tasks.get(id(each))) is not None])
 
     async def _sweep(self) -> None:
         """Sweep every device each second, and send all heartbeats together every ten."""
@@ -89,3 +90,14 @@ class Devices:
             if loop.time() >= due:
                 due = loop.time() + HEARTBEAT
                 self.recorder.report([collector.heartbeat() for collector in self])
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended. Once is not always enough: ``wait_for`` of Python 3.11 loses a
+    cancellation that comes in the same moment as a refused connection (cpython issue 86296).
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)

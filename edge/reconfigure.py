@@ -40,6 +40,7 @@ SHOWN_PROBLEMS = 50
 
 INVALID, ROLLED_BACK, RESTART = "config.invalid", "config.rolled_back", "config.restart"
 """Codes of notices."""
+MAKE_ROOM = "make room on this PC's disk, then ask for a reload"
 
 
 class ConfigHealth(msgspec.Struct, frozen=True):
@@ -213,7 +214,7 @@ class Reconfiguration:
             else:
                 await self._try(candidate, before, machine)
         except OutboxFullError as error:
-            log.error("config.disk_full", device=device, error=str(error), next="make room; then reload")
+            log.error("config.disk_full", device=device, error=str(error), next=MAKE_ROOM)
         finally:
             self._trying.discard(device)
 
@@ -223,21 +224,19 @@ class Reconfiguration:
         if not beside:
             await self.devices.stop([before])
             before.leave("its configuration was changed: connecting anew")
-        taken = False
         trial = Trial(candidate)
+        self.devices.start(candidate)
+        why = await trial.failed(seconds)
         try:
-            self.devices.start(candidate)
-            why = await trial.failed(seconds)
             if not why:
                 await self._swap(candidate, before, machine)
-                taken = True
-        finally:
-            # Whatever ended the trial, one of the two goes on.
-            if not taken:
-                await self.devices.stop([candidate])
-                if not beside:
-                    self.devices.start(before)
-        if not taken:
+                return
+        except OutboxFullError as error:
+            log.error("config.disk_full", device=machine.device.id, error=str(error), next=MAKE_ROOM)
+        await self.devices.stop([candidate])
+        if not beside:
+            self.devices.start(before)
+        if why:
             self._roll_back(machine, why)
 
     def _roll_back(self, machine: Machine, why: str) -> None:

@@ -29,7 +29,7 @@ class Fleet:
             title=collector.device.title or device,
             profile=profile,
             connected=driver is not None,
-            firmware=collector.foreign_firmware,
+            firmware=collector.recognition.foreign_firmware,
             values=collector.values(profile.writes),
             methods=driver.methods if driver is not None else {},
         )
@@ -42,4 +42,4 @@ class Fleet:
         """The lock or the accepted firmware changed: the connected driver is to follow at once."""
         collector: Collector | None = self.devices.get(device)
         if collector is not None:
-            collector.permit()
+            collector.recognition.permit()

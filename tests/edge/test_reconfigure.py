@@ -238,3 +238,34 @@ async def test_a_reload_is_asked_for_with_the_token_and_answered_with_what_it_wi
                 "profile:acme/press",
                 "profile:acme/meter",
             }
+
+
+async def test_an_edge_that_stops_during_a_trial_stops(tmp_path: Path) -> None:
+    async with shop(tmp_path, watch=False, probation=600) as made:
+        async with living(made.setup()) as agent:
+            await until(lambda: all(collector.reads_well for collector in agent.devices))
+            made.devices["press-1"]["url"] = f"modbus://127.0.0.1:{free_port()}?unit=1"
+            made.devices["meter-1"]["options"]["max_sessions"] = 2
+            made.devices["meter-1"]["url"] = f"modbus://127.0.0.1:{free_port()}?unit=1"
+            made.write_site()
+            agent.reconfiguration.ask()
+            await until(lambda: agent.reconfiguration.health.trying == ["meter-1", "press-1"])
+            await until(lambda: not agent.devices.get("press-1").connected)  # type: ignore[union-attr]
+            assert agent.devices.get("meter-1").connected  # type: ignore[union-attr]
+        async with living(made.setup()) as agent:
+            await until(lambda: len(agent.devices) == 2)
+
+
+async def test_a_swap_in_spite_of_a_foreign_machine_says_so(tmp_path: Path) -> None:
+    async with shop(tmp_path) as made, living(made.setup()) as agent:
+        await until(lambda: all(collector.reads_well for collector in agent.devices))
+        check = {"address": "holding:2", "type": "uint16", "equals": 7}
+        made.write_profile("acme/press", {**press(), "identification": {"checks": [check]}})
+        await until(lambda: bool(agent.devices.get("press-1").recognition.differs))  # type: ignore[union-attr]
+        await until(lambda: all(collector.reads_well for collector in agent.devices))
+        await until(lambda: not agent.reconfiguration.health.trying)
+        found = await told(agent)
+        assert [e.code for e in found.of(Notice)] == ["device.identity"]
+        driver = agent.devices.driver("press-1")
+        assert driver is not None
+        assert "not the machine its profile was made for" in driver.refuses
