@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from drivers.driver import Capability, Deliver, DeviceLost, Driver, DriverType, Identity
 from drivers.opcua_options import OpcuaOptions
-from drivers.opcua_profile import OpcuaMethod, OpcuaProfile, OpcuaTag
+from drivers.opcua_profile import JobMethod, OpcuaMethod, OpcuaProfile, OpcuaTag
 from drivers.profile import AnyProfile, MethodRule, Tag
 from drivers.program_folder import Store
 from protocols.values import Quality, Reading, Reason, Value
@@ -100,18 +100,21 @@ class OpcuaDriver(Driver[OpcuaOptions]):
         return await self._connection.identify()
 
     @property
-    def methods(self) -> Mapping[str, OpcuaMethod]:
+    def methods(self) -> Mapping[str, OpcuaMethod | JobMethod]:
         assert isinstance(self.profile, OpcuaProfile)  # noqa: S101 - checked when constructed
-        return self.profile.methods
+        jobs = self.profile.jobs
+        return {**self.profile.methods, **(jobs.methods() if jobs is not None else {})}
 
     async def invoke(
         self, method: str, rule: MethodRule, arguments: Mapping[str, Value]
     ) -> Mapping[str, Value]:
-        from drivers.opcua_methods import invoke
+        from drivers import opcua_jobs, opcua_methods
 
         assert isinstance(self.profile, OpcuaProfile)  # noqa: S101 - checked when constructed
-        client = self._connection.client
-        return await invoke(client, self.profile, method, self.methods[method], arguments)
+        client, ours = self._connection.client, self.methods[method]
+        if isinstance(ours, JobMethod):
+            return await opcua_jobs.command(client, self.profile, method, ours, arguments)
+        return await opcua_methods.invoke(client, self.profile, method, ours, arguments)
 
     def store(self) -> Store:
         from drivers.opcua_files import Directory

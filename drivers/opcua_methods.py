@@ -44,9 +44,15 @@ async def invoke(
 
 
 async def call(
-    client: Client, what: str, target: ua.NodeId, method: ua.NodeId, inputs: list[ua.Variant]
+    client: Client,
+    what: str,
+    target: ua.NodeId,
+    method: ua.NodeId,
+    inputs: list[ua.Variant],
+    *,
+    uncertain: bool = False,
 ) -> list[ua.Variant]:
-    """One Call request (OPC 10000-4, 5.12.2) and its results.
+    """One Call request (OPC 10000-4, 5.12.2) and its results, also for an uncertain status if asked.
 
     Raises:
         WriteFailed: the server refused it (says which argument).
@@ -60,7 +66,7 @@ async def call(
         raise WriteUnknown(f"{what}: {cause}; it may have taken effect — ask the machine") from error
     except UaError as error:
         raise WriteFailed(f"{what}: {error}") from error
-    if not result.StatusCode.is_good():
+    if not (result.StatusCode.is_good() or (uncertain and result.StatusCode.is_uncertain())):
         wrong = [n for n, status in enumerate(result.InputArgumentResults or []) if not status.is_good()]
         where = f" (argument {wrong[0] + 1})" if wrong else ""
         raise WriteFailed(f"{what}: the server answered {result.StatusCode.name}{where}")

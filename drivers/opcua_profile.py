@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from pydantic import Field, field_validator
 
 from drivers.profile import Check, Effect, FilesAt, Identification, MethodRule, Part, Profile, Tag, mapping
 from protocols.documents import Finding
+from protocols.values import DataType
 
 _FORM = re.compile(r"(?:nsu=(?P<uri>.+);|ns=(?P<index>\d{1,5});)?(?P<kind>[isg])=(?P<id>.+)", re.DOTALL)
 _FORMS = "write nsu=urn:acme:press;s=State, ns=1;s=State or i=2258"
@@ -113,6 +115,75 @@ class OpcuaMethod(MethodRule):
         return address
 
 
+class JobCommand(StrEnum):
+    """Commands of a job order receiver (OPC 10031-4, 6.2.1)."""
+
+    STORE = "store"
+    STORE_AND_START = "store_and_start"
+    UPDATE = "update"
+    START = "start"
+    REVOKE_START = "revoke_start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+    ABORT = "abort"
+    CANCEL = "cancel"
+    CLEAR = "clear"
+
+    @property
+    def method(self) -> str:
+        """The browse name of its method."""
+        return "".join(word.title() for word in self.split("_"))
+
+
+_ORDERS = (JobCommand.STORE, JobCommand.STORE_AND_START, JobCommand.UPDATE)
+"""Commands that give a whole job order; the others name one."""
+
+
+class JobMethod(MethodRule):
+    """A command of the job order receiver as a method."""
+
+    command: str = Field(description="browse name of the method", examples=["StoreAndStart"])
+
+
+class OpcuaJobs(Part):
+    """The machine's receiver of job orders, and what it may be told."""
+
+    object: str = Field(
+        description="node of an ISA95JobOrderReceiverObjectType object", examples=["ns=1;i=5001"]
+    )
+    allow: tuple[JobCommand, ...] = Field(
+        min_length=1,
+        description="commands that may be given, as methods jobs/store, jobs/start, …; "
+        "start, store_and_start and resume need a person at the station and remote_enabled",
+        examples=[["store", "start", "abort"]],
+    )
+    two_people: bool = Field(
+        default=False, description="a second person must confirm what starts or resumes", examples=[True]
+    )
+
+    @field_validator("object")
+    @classmethod
+    def _is_node(cls, address: str) -> str:
+        parse_node(address)
+        return address
+
+    def methods(self) -> dict[str, JobMethod]:
+        """The allowed commands as methods; what one does is the standard's word."""
+        made = {}
+        for command in self.allow:
+            effect = effect_of_name(command) or Effect.PARAMETER
+            order = {"work_master": DataType.STRING} if command in _ORDERS else {}
+            made[f"jobs/{command}"] = JobMethod(
+                command=command.method,
+                effect=effect,
+                two_people=self.two_people and effect is not Effect.PARAMETER,
+                inputs={"job": DataType.STRING, **order},
+                outputs={"state": DataType.STRING},
+            )
+        return made
+
+
 class OpcuaFiles(FilesAt):
     """NC programs in a mounted folder, or in a file directory of the server (OPC 10000-20)."""
 
@@ -158,6 +229,11 @@ class OpcuaProfile(Profile[OpcuaTag]):
         description="name: a method of the server that may be called",
         examples=[{"abort": {"object": "ns=1;i=5001", "method": "ns=1;i=7001"}}],
     )
+    jobs: OpcuaJobs | None = Field(
+        default=None,
+        description="the machine's receiver of job orders (OPC 10031-4)",
+        examples=[{"object": "ns=1;i=5001", "allow": ["store", "start"]}],
+    )
     files: OpcuaFiles | None = Field(
         default=None,
         description=Profile.model_fields["files"].description,
@@ -178,7 +254,13 @@ class OpcuaProfile(Profile[OpcuaTag]):
                 message = f"ns={node.number}, but opcua.namespaces has only {count}"
                 yield Finding(("tags", name, "address"), message)
         yield from cls.check_methods(data)
+        allowed = mapping(mapping(data).get("jobs")).get("allow")
+        for number, command in enumerate(allowed if isinstance(allowed, list | tuple) else ()):
+            effect = effect_of_name(str(command))
+            yield from cls.check_effect(("jobs", "allow", number), effect, data)
         for name, rule in mapping(mapping(data).get("methods")).items():
+            if str(name).startswith("jobs/"):
+                yield Finding(("methods", name), "names with jobs/ are those of the key jobs")
             yield from _understated(str(name), mapping(rule))
         files = mapping(data).get("files")
         if isinstance(files, Mapping) and files.get("path") is not None and files.get("node") is not None:

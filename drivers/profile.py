@@ -238,6 +238,17 @@ class Profile(Part, Generic[T]):
         for name, rule in mapping(whole.get("methods")).items():
             yield from _unfit_permission(("methods", name), mapping(rule), whole, tags)
 
+    @classmethod
+    def check_effect(
+        cls, where: tuple[int | str, ...], effect: Effect | None, data: Any
+    ) -> Iterator[Finding]:
+        """Whether something that has an effect of its own may be in a profile without more."""
+        roles = {
+            mapping(tag).get("role"): mapping(tag) for tag in mapping(mapping(data).get("tags")).values()
+        }
+        if effect is not None and effect is not Effect.PARAMETER:
+            yield from _unfit_effect(where, effect, roles)
+
     def constants(self) -> dict[str, Value]:
         """Tags that a simulator shows with one value all the time, because others depend on it."""
         return {}
@@ -379,14 +390,20 @@ def _unfit_permission(
     roles = {tag.get("role"): tag for tag in tags.values()}
     effect = rule.get("effect", Effect.PARAMETER)
     if effect != Effect.PARAMETER and effect in set(Effect):
-        shown = roles.get(Role.REMOTE_ENABLED)
-        if shown is None:
-            message = f"a {effect} needs the machine's leave: give the tag that shows it role: remote_enabled"
-            yield Finding((*where, "effect"), message)
-        elif shown.get("access") == Access.WRITE:
-            yield Finding((*where, "effect"), "the tag with role remote_enabled cannot be read")
+        yield from _unfit_effect((*where, "effect"), effect, roles)
     if rule.get("item_states") and Role.STATE not in roles and "state" not in mapping(whole.get("derive")):
         yield Finding((*where, "item_states"), "no tag has the role state, and derive gives none either")
+
+
+def _unfit_effect(
+    where: tuple[Any, ...], effect: object, roles: Mapping[Any, Mapping[Any, Any]]
+) -> Iterator[Finding]:
+    shown = roles.get(Role.REMOTE_ENABLED)
+    if shown is None:
+        message = f"a {effect} needs the machine's leave: give the tag that shows it role: remote_enabled"
+        yield Finding(where, message)
+    elif shown.get("access") == Access.WRITE:
+        yield Finding(where, "the tag with role remote_enabled cannot be read")
 
 
 def _doubles(tags: Mapping[str, Mapping[Any, Any]]) -> Iterator[Finding]:

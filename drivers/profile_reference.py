@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from drivers.modbus_profile import ModbusCheck, ModbusDefaults, ModbusProfile, ModbusTag
-from drivers.opcua_profile import OpcuaDefaults, OpcuaFiles, OpcuaMethod, OpcuaProfile, OpcuaTag
+from drivers.opcua_profile import OpcuaDefaults, OpcuaFiles, OpcuaJobs, OpcuaMethod, OpcuaProfile, OpcuaTag
 from drivers.profile import (
     Bounds,
     Check,
@@ -121,6 +121,11 @@ SECTIONS = (
         "methods.<name>, on OPC UA",
         "A method that may be called. What may start at once (StoreAndStart of OPC 10031-4) is a start.",
         OpcuaMethod,
+    ),
+    Section(
+        "jobs, on OPC UA",
+        "A machine that takes job orders. The state of the job order is read back after each command.",
+        OpcuaJobs,
     ),
     Section("files, on OPC UA", "Instead of a path.", OpcuaFiles, FilesAt),
 )
