@@ -49,7 +49,7 @@ from drivers.errors import (
     WriteUnknown,
     unreachable,
 )
-from drivers.gate import AT_THE_MACHINE, WITHOUT_THE_MACHINE, Confirmation, Wish, needed, refusal
+from drivers.gate import AT_THE_MACHINE, WITHOUT_THE_MACHINE, Confirmation, Wish, needed, refusal, trouble
 from drivers.profile import AnyProfile, MethodRule, Permission, Tag
 from drivers.program_folder import Folder, Store
 from drivers.programs import checked_name, in_use, shows_what_runs, unfit_file
@@ -232,8 +232,14 @@ class Driver(ABC, Generic[C]):
             await self.send(path, tag, value)
             if not tag.readable:
                 return Reading(path, value)
-            (back,) = await self.read([path])
-        if back.quality is not Quality.GOOD or not _same(back.value, value, tag):
+            try:
+                (back,) = await self.read([path])
+            except DeviceLost as lost:
+                why = f"was sent, and the device was lost before it could be read back ({lost.cause})"
+                raise WriteUnknown(f'"{path}": {value} {why}') from lost
+        if back.quality is not Quality.GOOD:
+            raise WriteUnknown(f'"{path}": {value} was sent and cannot be read back: it {trouble(back)}')
+        if not _same(back.value, value, tag):
             raise WriteFailed(f'"{path}": wrote {value}, read back {back.value}')
         return back
 
@@ -333,6 +339,8 @@ class Driver(ABC, Generic[C]):
             await store.put_file(name, content)
             try:
                 back = await store.get_file(name)
+            except DeviceLost as lost:
+                raise WriteUnknown(f'"{name}" was sent, and the device was lost: {lost.cause}') from lost
             except (FileNotFoundError, ReadFailed) as error:
                 raise WriteFailed(f'"{name}" was sent and cannot be read back: {error}') from error
         if back != content:

@@ -380,4 +380,4 @@ def coding_of(profile: ModbusProfile, tag: ModbusTag) -> Coding:
     """How a tag's value lies in its registers."""
     order = profile.word_order(tag)
     length = tag.length or 1 if tag.type is DataType.STRING else 1
-    return Coding(tag.type, order, length, tag.bit, tag.scale, tag.offset)
+    return Coding(tag.type, order, length, tag.bit, tag.scale, tag.offset, tag.encoding)

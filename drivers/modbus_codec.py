@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-from drivers.profile import WordOrder
+from drivers.profile import Encoding, WordOrder
 from drivers.scaling import FLOATS, raw_number, scaler
 from protocols.values import DataType, Value
 
@@ -33,16 +33,20 @@ _SWAPPED = (WordOrder.CDAB, WordOrder.BADC)
 _LITTLE = (WordOrder.CDAB, WordOrder.DCBA)
 
 
+_WIDE = (Encoding.UTF_16_LE, Encoding.UTF_16_BE)
+
+
 class Coding(NamedTuple):
     """How one value lies in registers."""
 
     type: DataType
     order: WordOrder = WordOrder.ABCD
     length: int = 1
-    """Characters of a string."""
+    """Bytes of a string."""
     bit: int | None = None
     scale: float = 1.0
     offset: float = 0.0
+    encoding: Encoding = Encoding.UTF_8
 
     @property
     def registers(self) -> int:
@@ -72,8 +76,16 @@ def swap_bytes(data: bytes) -> bytes:
     return bytes(swapped)
 
 
-def _text(raw: bytes) -> str:
-    return raw.partition(b"\0")[0].decode("utf-8", "replace").rstrip(" ")
+def _text(encoding: Encoding) -> Callable[[bytes], str]:
+    """Text up to its first NUL, without the blanks that fill it up."""
+    if encoding not in _WIDE:
+        return lambda raw: raw.partition(b"\0")[0].decode(encoding, "replace").rstrip(" ")
+
+    def wide(raw: bytes) -> str:
+        ends = (n for n in range(0, len(raw) - 1, 2) if raw[n : n + 2] == b"\0\0")
+        return raw[: next(ends, len(raw))].decode(encoding, "replace").rstrip(" ")
+
+    return wide
 
 
 _Layer = tuple[tuple[bool, str], list[tuple[int, str]]]
@@ -172,7 +184,7 @@ def _compile(endian: str, members: Sequence[tuple[int, str]]) -> struct.Struct:
 
 def _conversion(coding: Coding) -> Callable[..., Value] | None:
     if coding.type is DataType.STRING:
-        return _text
+        return _text(coding.encoding)
     if coding.type is DataType.BOOL:
         mask = 0xFFFF if coding.bit is None else 1 << coding.bit
         return lambda raw: raw & mask != 0
@@ -211,7 +223,11 @@ def encode(coding: Coding, value: Value) -> bytes:
 def _encode_text(coding: Coding, value: Value) -> bytes:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not text")
-    data = value.encode()
+    try:
+        data = value.encode(coding.encoding)
+    except UnicodeEncodeError as error:
+        wrong = value[error.start]
+        raise ValueError(f'"{value}": {wrong!r} cannot be written in {coding.encoding}') from None
     if len(data) > coding.length:
         raise ValueError(f'"{value}" has {len(data)} bytes, the register block holds {coding.length}')
     return data.ljust(coding.registers * 2, b"\0")

@@ -10,7 +10,18 @@ from uuid import UUID
 
 from pydantic import Field, field_validator
 
-from drivers.profile import Check, Effect, FilesAt, Identification, MethodRule, Part, Profile, Tag, mapping
+from drivers.profile import (
+    Check,
+    Effect,
+    Encoding,
+    FilesAt,
+    Identification,
+    MethodRule,
+    Part,
+    Profile,
+    Tag,
+    mapping,
+)
 from protocols.documents import Finding
 from protocols.values import DataType
 
@@ -88,6 +99,12 @@ class OpcuaTag(Tag):
     def node(self) -> NodeAddress:
         """Where the value is."""
         return parse_node(self.address)
+
+    @classmethod
+    def combinations(cls, data: Mapping[Any, Any]) -> Iterator[Finding]:
+        yield from super().combinations(data)
+        if data.get("type") == DataType.STRING and data.get("encoding", Encoding.UTF_8) != Encoding.UTF_8:
+            yield Finding(("encoding",), "text of OPC UA is UTF-8 always (OPC 10000-6, 5.2.2.4)")
 
     @classmethod
     def element(cls, data: Mapping[Any, Any], index: int) -> dict[Any, Any]:

@@ -135,9 +135,9 @@ class Tag(Part):
         default=None,
         ge=1,
         le=240,
-        description="size of a string; must be given on Modbus",
+        description="size of a string, two to a register; must be given on Modbus",
         examples=[16],
-        json_schema_extra={"unit": "characters"},
+        json_schema_extra={"unit": "bytes"},
     )
     encoding: Encoding = Field(
         default=Encoding.UTF_8, description="how a string lies in bytes", examples=["gb18030"]

@@ -11,11 +11,13 @@ import pytest
 from drivers.driver import (
     Confirmation,
     Deliver,
+    DeviceLost,
     Driver,
     Identity,
     Options,
     WriteFailed,
     WriteRefused,
+    WriteUnknown,
 )
 from drivers.profile import AnyProfile, MethodRule, Permission, Tag
 from drivers.profile_files import check_profile
@@ -238,6 +240,34 @@ async def test_a_machine_that_takes_something_else_is_said() -> None:
 
     made.read = read  # type: ignore[method-assign]
     with pytest.raises(WriteFailed, match='"speed": wrote 5, read back 9'):
+        await made.write("speed", 5)
+
+
+async def test_a_write_that_cannot_be_read_back_may_have_taken_effect() -> None:
+    made = machine()
+    original = made.read
+
+    async def read(paths: Sequence[str]) -> list[Reading]:
+        if made.sent and made.bad:
+            raise DeviceLost("memory", "no answer within 1 s")
+        if made.sent:
+            made.bad = {"ack"}
+        return await original(paths)
+
+    made.read = read  # type: ignore[method-assign]
+    with pytest.raises(WriteUnknown, match=r"was sent and cannot be read back: it has no good value"):
+        await made.write("ack", True, ONE)
+    made.bad = {"speed"}
+    made.values["guard"] = True
+    made.sent.clear()
+
+    async def lost(paths: Sequence[str]) -> list[Reading]:
+        if made.sent:
+            raise DeviceLost("memory", "no answer within 1 s")
+        return await original(paths)
+
+    made.read = lost  # type: ignore[method-assign]
+    with pytest.raises(WriteUnknown, match=r"was sent, and the device was lost .* \(no answer within 1 s\)"):
         await made.write("speed", 5)
 
 

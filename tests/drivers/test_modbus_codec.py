@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from drivers.modbus_codec import BlockDecoder, Coding, decode_bits, encode
-from drivers.profile import WordOrder
+from drivers.profile import Encoding, WordOrder
 from drivers.scaling import scaler, whole_range
 from protocols.values import DataType, Value
 
@@ -197,3 +197,36 @@ def test_any_bytes_make_a_text(data: bytes) -> None:
     value = decoded(Coding(DataType.STRING, length=4), data)
     assume(isinstance(value, str))
     assert "\0" not in str(value)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "data"),
+    [
+        (Encoding.UTF_8, "Tür", "54 C3 BC 72 00 00 00 00"),
+        (Encoding.ASCII, "O1000", "4F 31 30 30 30 00 00 00"),
+        (Encoding.LATIN_1, "Tür 12", "54 FC 72 20 31 32 00 00"),
+        (Encoding.GB18030, "门板", "C3 C5 B0 E5 00 00 00 00"),
+        (Encoding.UTF_16_LE, "Aā门", "41 00 01 01 E8 95 00 00"),
+        (Encoding.UTF_16_BE, "Ā门", "01 00 95 E8 00 00 00 00"),
+    ],
+)
+def test_text_lies_in_registers_in_its_encoding(encoding: Encoding, text: str, data: str) -> None:
+    coding = Coding(DataType.STRING, length=8, encoding=encoding)
+    assert encode(coding, text) == bytes.fromhex(data)
+    assert decoded(coding, bytes.fromhex(data)) == text
+
+
+def test_text_that_its_encoding_does_not_have_is_named() -> None:
+    with pytest.raises(ValueError, match="'门' cannot be written in latin-1"):
+        encode(Coding(DataType.STRING, length=8, encoding=Encoding.LATIN_1), "A门")
+
+
+@given(st.sampled_from(list(Encoding)), st.text(max_size=8))
+def test_text_comes_back_in_every_encoding(encoding: Encoding, text: str) -> None:
+    assume("\0" not in text and text == text.rstrip(" "))
+    coding = Coding(DataType.STRING, length=40, encoding=encoding)
+    try:
+        data = encode(coding, text)
+    except ValueError:
+        assume(False)
+    assert decoded(coding, data) == text

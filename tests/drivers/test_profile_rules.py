@@ -187,6 +187,7 @@ def test_opcua_fields_methods_and_files() -> None:
     ("old", "new", "message"),
     [
         ("Position.X", "Position..X", "does not match"),
+        ("type: float64, field: Position.X", "type: string, encoding: gb18030", "UTF-8 always"),
         ("Position.X", "Position.X, index: -1", "must be at least 0"),
         ('object: "ns=1;i=1"', 'object: "Jobs"', "is not an OPC UA node"),
         ("lot: uint32", "lot: unit32", "did you mean uint32?"),
