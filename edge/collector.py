@@ -318,7 +318,7 @@ class Collector:
     def _came(self) -> None:
         now = self.clock.now()
         self._came_at = asyncio.get_running_loop().time()
-        self.connected, self.detail = True, ""
+        self.connected, self.detail, self.tried_every = True, "", 0.0
         self.recorder.report([*self.machine.connection(connected=True, ts=now), self._heartbeat(now, "")])
         if self._said_lost:
             log.info("device.back", device=self.device.id, address=self.device.url)

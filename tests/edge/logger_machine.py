@@ -66,8 +66,8 @@ class LoggerDriver(Driver[Options]):
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.HISTORY, Capability.EVENTS})
 
-    def __init__(self, machine: LoggerMachine, at: AnyProfile) -> None:
-        super().__init__("logger://here", at, Options())
+    def __init__(self, machine: LoggerMachine, at: AnyProfile, options: Options | None = None) -> None:
+        super().__init__("logger://here", at, options or Options())
         self.machine = machine
 
     async def connect(self) -> None:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,12 +19,15 @@ from protocols.lanes import Lane
 from protocols.link_commands import Feed, Want
 from protocols.states import Notice
 from protocols.values import Quality, Reading, Reason, Sample
+from tests.edge.clouds import Cloud
 from tests.edge.logger_machine import LoggerDriver, LoggerMachine, profile
-from tests.edge.machines import Ticks, collecting, device, recorder_of, reported
-from tests.edge.shops import until
+from tests.edge.machines import T0, Ticks, collecting, device, recorder_of, reported
+from tests.edge.shops import counting, living, shop, until
+from tests.servers import MosquittoServer
 
 S = 1_000_000
 PROFILE = profile()
+PROFILE_OF_COUNTER = profile(counter={"address": "counter", "type": "uint32"})
 
 
 @contextlib.asynccontextmanager
@@ -175,3 +179,29 @@ def test_what_a_tag_cannot_hold_is_bad_in_history_too() -> None:
         (None, Quality.BAD, Reason.SENSOR_FAILURE),
         (4.0, Quality.UNCERTAIN, Reason.STALE),
     ]
+
+
+@pytest.mark.system
+async def test_on_a_live_link_history_arrives_flagged_beside_live_values(
+    tmp_path: Path, mosquitto: MosquittoServer
+) -> None:
+    with Cloud(mosquitto.port) as cloud:
+        async with shop(tmp_path) as made, counting(made.servers["press-1"]):
+            made.write_edge(broker={"host": "127.0.0.1", "port": mosquitto.port})
+            async with living(made.setup()) as agent:
+                await until(lambda: agent.outbox.live)
+                collector = agent.devices.get("press-1")
+                assert collector is not None
+                machine = LoggerMachine(
+                    record=[(T0 + n, "counter", n) for n in range(1, 12_000)],
+                )
+                filled = Backfill(agent.outbox, lambda: agent.recorder.catalogue, rate=1e9)
+                tags = {"counter": collector._tags["counter"]}
+                found = await filled.fill(LoggerDriver(machine, PROFILE_OF_COUNTER), Gap(T0, T0 + S), tags)
+                assert found == 11_999
+                await until(lambda: sum(cloud.ledger.historical.values()) >= 3)
+                await until(lambda: len([s for s in cloud.samples if s.ts < T0 + S]) == found)
+        flagged = {key: cloud.ledger.batches[key] for key, is_ in cloud.ledger.historical.items() if is_}
+        times = [s.ts for batch in flagged.values() for s in telemetry.decode(batch.blob).samples()]
+        assert [ts for ts in times if ts < T0 + S] == [T0 + n for n in range(1, 12_000)]
+        assert not cloud.doubled

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.driver import Deliver
+from drivers.driver import Deliver, Options
 from edge import devices
 from edge.devices import Devices
 from edge.recorder import Unheard
@@ -44,3 +44,23 @@ async def test_a_driver_that_loses_a_cancellation_keeps_nobody_from_stopping(
             running.cancel()
             await asyncio.wait([running])
         assert running.cancelled()
+
+
+async def test_a_silent_machine_is_demoted_as_its_device_says(tmp_path: Path) -> None:
+    machine, at = LoggerMachine({"load": 1.0}), profile()
+
+    def make() -> LoggerDriver:
+        return LoggerDriver(machine, at, Options(demote_after=3))
+
+    async with collecting(tmp_path, at, device("logger://here"), make=make) as collector:
+        waited: list[float] = []
+        collector.jitter = lambda: waited.append(collector.tried_every) or 0.0  # type: ignore[func-returns-value]
+        running = asyncio.create_task(collector.run())
+        await until(lambda: len(waited) > 10)
+        machine.reachable.set()
+        await until(lambda: collector.reads_well)
+        running.cancel()
+        await asyncio.wait([running])
+        assert waited[:3] == [0.0, 0.0, 2.0], "two attempts like any other, then less and less often"
+        assert waited[3:8] == [4.0, 8.0, 16.0, 30.0, 30.0]
+        assert collector.tried_every == 0.0, "it is there"
