@@ -11,6 +11,7 @@ from edge.station.station_view import Shape
 from edge.terminal.painting import NARROW, Ink, Line, Span, fit, fitted, rule, sides, width_of, wrap
 from edge.terminal.session import Outcome, Session
 from edge.terminal.words import SHAPES, age, clock
+from protocols.lifecycles import LockState
 
 SHAPE_INKS = {
     Shape.RUNNING: Ink.PLAIN,
@@ -51,7 +52,12 @@ def is_big(session: Session, width: int) -> bool:
 
 
 def state(session: Session) -> Span:
-    """The station's state as shape and word."""
+    """The station's state as shape and word; a lock stands before everything else."""
+    locks = {machine.lock for machine in session.view.machines} if session.view else set()
+    if session.connected and LockState.LOCKED in locks:
+        return Span(session.say("top.locked"), Ink.ABNORMAL)
+    if session.connected and LockState.RELEASED in locks:
+        return Span(session.say("top.released"), Ink.ABNORMAL)
     shape = session.view.shape if session.view else Shape.NO_DATA
     if not session.connected:
         shape = Shape.NO_DATA

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from edge.station.commands import is_pseudonym
 from edge.station.quantities import measured
 from edge.station.refusals import Refusal
 from edge.station.station_view import OperationView, PartView
@@ -73,6 +74,13 @@ def meaning(session: Session, code: str, step: int | None) -> Meaning:
             measured(code)
             return Answer(step, code)
     raise Refusal("unknown-code", value=code)
+
+
+def pseudonym(code: str) -> str:
+    """The pseudonym of a badge, or one that was typed; "" for what is none."""
+    found = BADGE.fullmatch(code)
+    text = found.group(1) if found is not None else code
+    return text if is_pseudonym(text) else ""
 
 
 def badge(session: Session, code: str) -> bool:

@@ -80,6 +80,7 @@ SAYS = {
     "note": "shift.note",
     "undo": "undone",
 }
+CONTROL_SAYS = {"lock": "lock.set", "unlock": "lock.released", "accept": "lock.accepted"}
 """What is said of a command while it is under way; the others are told by their content."""
 
 
@@ -291,5 +292,15 @@ def spoken(view: StationView | None, command: Command) -> tuple[str, dict[str, P
         case "andon":
             topics = view.andon_topics if view else {}
             return "andon.raised", {"topic": topics.get(command.topic, command.topic)}
+        case "lock" | "unlock" | "accept":
+            return CONTROL_SAYS[command.do], {"device": command.device}
+        case "accept-firmware":
+            return "firmware.accepted", {"device": command.device, "firmware": command.firmware}
+        case "write" | "call":
+            target = command.tag if command.do == "write" else command.method
+            value = command.value if command.do == "write" else ""
+            return "command.intended", {"device": command.device, "target": target, "value": str(value)}
+        case "settle":
+            return "command.settled", {}
         case _:
             return SAYS[command.do], {}

@@ -117,7 +117,10 @@ WORDS: dict[str, Text] = {
     "now.running": Text("Produce", "生产"),
     "now.all-booked": Text("All pieces booked: complete (F4)", "已全部报工：请完工（F4）"),
     "now.paused": Text("Paused {age}: resume with F5", "已暂停 {age}：按 F5 继续"),
-    "now.paused-why": Text("Paused {age} ({reason}): resume with F5", "已暂停 {age}（{reason}）：按 F5 继续"),
+    "now.paused-why": Text(
+        "Paused {age} ({reason}): resume with F5",
+        "已暂停 {age}（{reason}）：按 F5 继续",
+    ),
     "now.next": Text("Next: set up with F4, or start at once with F5", "下一项：F4 调机，或 F5 直接开始"),
     "now.next-run": Text("{count} operations in one run", "{count} 道工序一次运行"),
     "now.waits": Text("Waits for {predecessor} at {workcell}", "等待 {workcell} 的 {predecessor}"),
@@ -164,6 +167,96 @@ WORDS: dict[str, Text] = {
     "andon.raised": Text("help called: {topic}", "已呼叫：{topic}"),
     "andon.cleared": Text("andon cleared", "呼叫已解除"),
     "shift.note": Text("note kept", "交班已记录"),
+    "lock.set": Text("{device} locked", "{device} 已锁定"),
+    "lock.released": Text(
+        "lock of {device} released: production accepts it now", "{device} 已解锁：请由生产接收"
+    ),
+    "lock.accepted": Text("{device} accepted for production", "{device} 已由生产接收"),
+    "firmware.accepted": Text(
+        "firmware {firmware} of {device} accepted",
+        "{device} 固件 {firmware} 已接受",
+    ),
+    "command.intended": Text(
+        "{device}: {target} {value} is on its way", "{device}：{target} {value} 正在发送"
+    ),
+    "command.settled": Text("settled", "已处理"),
+    "command.ended": Text("command to {device} settled", "{device} 的命令已处理"),
+    # machines
+    "key.machine": Text("machine", "机器"),
+    "top.locked": Text("⊘ locked", "⊘ 已锁定"),
+    "top.released": Text("⊘ to accept", "⊘ 待接收"),
+    "machine.free": Text("{machine}: no lock", "{machine}：未锁定"),
+    "machine.away": Text("✕ {machine} does not answer", "✕ {machine} 无应答"),
+    "machine.locked": Text(
+        "⊘ {machine} locked by {owner} since {since}: {reason} (F10)",
+        "⊘ {machine} 自 {since} 由 {owner} 锁定：{reason}（F10）",
+    ),
+    "machine.released": Text(
+        "⊘ {machine} released by {owner}: accept it for production (F10)",
+        "⊘ {machine} 已由 {owner} 解锁：请由生产接收（F10）",
+    ),
+    "machine.firmware": Text(
+        "▲ {machine} runs firmware {firmware}, unknown to its profile: read only (F10)",
+        "▲ {machine} 固件 {firmware} 不在配置范围内：只读（F10）",
+    ),
+    "machine.unknown": Text(
+        "▲ {machine}: nobody knows whether a command took effect. Look, then settle it (F10)",
+        "▲ {machine}：命令是否生效未知。请查看后处理（F10）",
+    ),
+    "machine.lock": Text("Lock {machine}", "锁定 {machine}"),
+    "machine.lock-why": Text("Why is {machine} locked?", "为何锁定 {machine}？"),
+    "machine.no-loto": Text(
+        "This keeps programs and people of this system away. It does not make the machine safe: "
+        "use lock-out/tag-out.",
+        "此锁定仅约束本系统的程序与人员，不能保证机器安全：请执行上锁挂牌。",
+    ),
+    "machine.release": Text("Release the lock of {machine} ({owner})", "解锁 {machine}（{owner}）"),
+    "machine.release-second": Text(
+        "{owner} locked it, not {actor}. In the absence of {owner}: badge of a second person",
+        "由 {owner} 锁定，并非 {actor}。{owner} 不在时：请第二人刷卡",
+    ),
+    "machine.accept": Text("Accept {machine} for production", "生产接收 {machine}"),
+    "machine.accept-question": Text(
+        "{owner} has released {machine}. Is everybody clear, are all tools out, are all guards closed?",
+        "{owner} 已解锁 {machine}。人员是否离开、工具是否取出、防护是否关闭？",
+    ),
+    "machine.accept-firmware": Text(
+        "Accept firmware {firmware} of {machine}", "接受 {machine} 固件 {firmware}"
+    ),
+    "machine.firmware-question": Text(
+        "The profile of {machine} was not made for firmware {firmware}. Do its values here agree with the "
+        "machine's own display?",
+        "{machine} 的配置并非针对固件 {firmware}。此处数值与机器显示一致吗？",
+    ),
+    "machine.set": Text(
+        "{machine}: set {target} from {old} to {new} {unit}?",
+        "{machine}：将 {target} 从 {old} 改为 {new} {unit}？",
+    ),
+    "machine.start": Text(
+        "▲ This STARTS {machine} ({target} {new}). Is everybody clear of it?",
+        "▲ 这将启动 {machine}（{target} {new}）。所有人都已离开吗？",
+    ),
+    "machine.reset": Text(
+        "▲ This resets a fault of {machine} ({target} {new}). It may move. Is everybody clear of it?",
+        "▲ 这将复位 {machine} 的故障（{target} {new}），机器可能动作。所有人都已离开吗？",
+    ),
+    "machine.resume": Text(
+        "▲ This lets {machine} go on ({target} {new}). It moves. Is everybody clear of it?",
+        "▲ 这将让 {machine} 继续（{target} {new}），机器会动作。所有人都已离开吗？",
+    ),
+    "machine.second": Text(
+        "Needs two people. Badge of somebody other than {actor}", "需要两人：请 {actor} 以外的人刷卡"
+    ),
+    "machine.took-effect": Text("{target} {value}: it took effect", "{target} {value}：已生效"),
+    "machine.no-effect": Text("{target} {value}: it did not", "{target} {value}：未生效"),
+    "confirm.yes-hint": Text("F4 yes · Esc no", "F4 是 · Esc 否"),
+    "state.intended": Text("on its way", "等待发送"),
+    "state.sending": Text("being sent", "发送中"),
+    "state.done": Text("done", "完成"),
+    "state.refused": Text("refused", "已拒绝"),
+    "state.failed": Text("failed", "失败"),
+    "state.expired": Text("not sent in time", "超时未发送"),
+    "state.unknown": Text("unknown", "未知"),
     "undone": Text("taken back", "已撤销"),
     "actor": Text("works here now: {actor}", "当前操作者：{actor}"),
     # other screens
@@ -198,7 +291,8 @@ WORDS: dict[str, Text] = {
     "andon.call": Text("call: {topic}", "呼叫：{topic}"),
     "stops.title": Text("Why did the machine stop?", "停机原因？"),
     "stops.of": Text(
-        "Stop at {when}, {age} {hint}  ({number} of {count})", "{when} 停机，{age} {hint}（{number}/{count}）"
+        "Stop at {when}, {age} {hint}  ({number} of {count})",
+        "{when} 停机，{age} {hint}（{number}/{count}）",
     ),
     "stops.free": Text("Type the reason and press Enter", "输入原因后回车"),
     "note.title": Text("Word to the next shift", "交班留言"),

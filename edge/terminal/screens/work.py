@@ -15,6 +15,7 @@ from edge.terminal.screens import work_big, work_wide
 from edge.terminal.screens.andon import AndonPage
 from edge.terminal.screens.complete import CompletePage
 from edge.terminal.screens.confirm import ConfirmPage, start
+from edge.terminal.screens.machine import MachinePage
 from edge.terminal.screens.note import NotePage
 from edge.terminal.screens.queue import QueuePage
 from edge.terminal.screens.scrap import ScrapPage
@@ -42,7 +43,9 @@ class WorkPage:
     # --- keys -----------------------------------------------------------------------------------------
 
     def keys(self, session: Session) -> Mapping[str, str]:
-        usable = {"f1": "key.queue", "f8": "key.help", "f10": "key.note"}
+        usable = {"f1": "key.queue", "f8": "key.help"}
+        has_machine = session.view is not None and bool(session.view.machines)
+        usable["f10"] = "key.machine" if has_machine else "key.note"
         run, part = session.run, session.current
         if session.view is not None and session.view.stops:
             usable["f7"] = "key.reason"
@@ -194,8 +197,10 @@ class WorkPage:
         if session.view is not None and session.view.last is not None:
             session.send(asked.Undo, command=session.view.last.command)
 
-    def note(self, session: Session) -> None:
-        session.open(NotePage())
+    def machine_or_note(self, session: Session) -> None:
+        """The machines of the station, among them the shift note; where there is none only that."""
+        has_machine = session.view is not None and bool(session.view.machines)
+        session.open(MachinePage() if has_machine else NotePage())
 
     # --- painting -------------------------------------------------------------------------------------
 
@@ -234,5 +239,5 @@ KEYS: dict[str, Callable[[WorkPage, Session], None]] = {
     "f7": WorkPage.reason,
     "f8": WorkPage.help,
     "f9": WorkPage.undo,
-    "f10": WorkPage.note,
+    "f10": WorkPage.machine_or_note,
 }

@@ -6,6 +6,7 @@ from edge.station.quantities import shown
 from edge.station.refusals import in_language
 from edge.station.station_view import OperationView, PartView, RunView
 from edge.terminal.painting import Ink, Line, Span, box, fit, sides, wrap, wrap_listed
+from edge.terminal.screens.machine import abnormal
 from edge.terminal.session import Session
 from edge.terminal.steps import progress_bar, rows
 from edge.terminal.words import age, moment, unit_word
@@ -169,7 +170,7 @@ def alerts(session: Session, width: int) -> list[Line]:
     view, language, now = session.view, session.language, session.time
     if view is None:
         return []
-    found: list[str] = []
+    found: list[str] = abnormal(session)
     if view.unassigned is not None:
         since = age(language, view.unassigned.since, now)
         found.append(session.say("unassigned", age=since, parts=str(view.unassigned.parts)))

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from edge.control.control import Control
+from edge.control.controls import apply
+from edge.control.machines import Machines, NoMachines
+from edge.station.commands import Command, ControlCommand
 from edge.station.lease import receive
 from edge.station.refusals import Refusal, from_transition
 from edge.station.station_view import LinkView, view
@@ -16,6 +20,7 @@ from edge.terminal.frame import paint
 from edge.terminal.painting import text_of
 from edge.terminal.screens.work import WorkPage
 from edge.terminal.session import BOUNCE, Key, Session
+from protocols.actions import Action
 from protocols.jobs import JobOperation
 from protocols.lifecycle import IllegalTransitionError
 from protocols.states import ItemState, OperationMode
@@ -34,8 +39,11 @@ class Terminal:
         machine: Machine = PRESS,
         link: LinkView | None = None,
         language: str = "en",
+        machines: Machines | None = None,
     ) -> None:
         self.seconds = 0.0
+        devices = {machine.device: [place.id]} if machines is not None else {}
+        self.control = Control(devices, machines or NoMachines())
         self.machine = machine
         self.link = link or LinkView(online=True, cloud=True, last_ack=T0 - 2 * SECOND)
         self.cell = receive(Workcell(place), job_list(*operations))
@@ -62,17 +70,20 @@ class Terminal:
 
     def look(self) -> None:
         """A snapshot arrives."""
-        self.session.receive(view(self.cell, self.machine, self.link, self.around(), 1))
+        station = self.cell.place.id
+        machines = self.control.view(station)
+        self.session.receive(view(self.cell, self.machine, self.link, self.around(), 1, machines))
 
     def around(self) -> Surroundings:
-        return Surroundings(self.now(), online=self.link.online, cloud=self.link.cloud)
+        locked = self.control.locked(self.cell.place.id)
+        return Surroundings(self.now(), online=self.link.online, cloud=self.link.cloud, locked=locked)
 
     def settle(self) -> None:
         """The edge answers everything that is under way."""
         while self.session.outgoing:
             command = self.session.outgoing[0]
             try:
-                actions = decide(self.cell, command, self.around())
+                actions = self.decided(command)
             except Refusal as refusal:
                 self.session.refused(command, refusal)
                 continue
@@ -80,8 +91,21 @@ class Terminal:
                 self.session.refused(command, from_transition(error))
                 continue
             self.cell = perform(self.cell, command, actions)
+            for action in actions:
+                self.control.controls = apply(self.control.controls, action)
             self.look()
             self.session.accepted(command)
+
+    def decided(self, command: Command) -> list[Action]:
+        """The actions of a command."""
+        if not isinstance(command, ControlCommand):
+            return decide(self.cell, command, self.around())
+        station = self.cell.place.id
+        events = self.control.decide(station, command, self.now())
+        return [
+            Action(f"{command.id}.{number}", self.now(), station, command.actor, event)
+            for number, event in enumerate(events)
+        ]
 
     def press(self, *names: str) -> None:
         """Press keys and let the edge answer; a single character types itself.
