@@ -20,7 +20,7 @@ from drivers.imports.tables import read_csv, read_xlsx
 from drivers.imports.taglist import MAX_BYTES, CannotImport, TagList
 from drivers.profile import WordOrder
 from drivers.profile_files import check_profile
-from protocols.documents import DocumentError, parse, read
+from protocols.documents import Document, DocumentError, parse, read
 
 _SHOWN = 20
 """Lines of each kind that are shown; --json gives all."""
@@ -203,13 +203,11 @@ def _apply(
     if created:
         changes = [Change(Kind.ADDED, name, new=tag) for name, tag in found.tags.items()]
         source = f"imported from {', '.join(file.name for file in files)}"
-        text = profile_file.new_text(
-            found,
-            vendor=vendor or "unknown",
-            model=model or files[0].stem[:60],
-            source=source,
-            command=command,
+        data = profile_file.new_data(
+            found, vendor=vendor or "unknown", model=model or files[0].stem[:60], source=source
         )
+        document = Document(str(profile), data, None)
+        text = profile_file.new_text(data, command) if found.tags else ""
     else:
         document = read(profile)
         record = profile_file.read_record(profile_file.record_of(profile))
@@ -219,11 +217,12 @@ def _apply(
         mine = data.get("tags") if isinstance(data.get("tags"), dict) else {}
         changes = merge(mine or {}, record["tags"] if record else None, found.tags)
         fresh, kept = _defaults(data, (record or {}).get("defaults", {}), found.defaults)
-        text = document_text = profile.read_text(encoding="utf-8-sig")
+        text = profile.read_text(encoding="utf-8-sig")
         if any(change.kind is not Kind.KEPT for change in changes) or fresh:
-            text = profile_file.changed_text(document_text, changes, fresh)
+            text = profile_file.changed_text(text, changes, fresh)
+            document = parse(text, str(profile))
     if found.tags:
-        check_profile(parse(text, str(profile)))
+        check_profile(document)
         if not dry_run:
             profile.parent.mkdir(parents=True, exist_ok=True)
             profile_file.write(profile, text)

@@ -40,13 +40,16 @@ def record_text(found: TagList, source: str) -> str:
     return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
 
 
-def new_text(found: TagList, *, vendor: str, model: str, source: str, command: str) -> str:
+def new_data(found: TagList, *, vendor: str, model: str, source: str) -> dict[str, Any]:
+    """A new profile as plain data."""
+    top: dict[str, Any] = {"vendor": vendor, "model": model, "source": source, "protocol": found.protocol}
+    return {**top, **found.defaults, "tags": found.tags}
+
+
+def new_text(data: Mapping[str, Any], command: str) -> str:
     """A new profile as YAML: one line a tag."""
-    top = CommentedMap()
-    top["vendor"], top["model"], top["source"], top["protocol"] = vendor, model, source, found.protocol
-    for key, value in found.defaults.items():
-        top[key] = _yaml(value)
-    top["tags"] = CommentedMap({name: _flow(tag) for name, tag in found.tags.items()})
+    top = CommentedMap({key: _yaml(value) for key, value in data.items() if key != "tags"})
+    top["tags"] = CommentedMap({name: _flow(tag) for name, tag in data["tags"].items()})
     top.yaml_set_start_comment(
         f"Imported: {command}\nEdit it as you like: importing again keeps what was edited by hand."
     )

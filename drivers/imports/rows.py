@@ -110,6 +110,9 @@ def _cells(row: Row, columns: Mapping[int, Column]) -> Cells:
 def _modbus_line(found: TagList, line: int, cells: Cells, numbering: Numbering, choices: Choices) -> None:
     place = _place(cells, numbering, choices)
     kind = _type(found, line, cells, array=place.elements is not None)
+    if found.counted == "row" and re.fullmatch(r"\d+\.1", cells[Column.ADDRESS]):
+        why = "is bit 1, or was bit 10 before the sheet made it a number: format the column as text"
+        found.notes.append(Remark(line, cells[Column.ADDRESS], why))
     length = _length(cells, kind, place)
     bit = _bit(cells, place)
     if bit is not None and kind.type is not DataType.BOOL:
