@@ -7,7 +7,7 @@ What may be decided without a machine is here and pure; ``Driver.put_file`` acts
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -55,7 +55,7 @@ class Program:
         if self.standing is Standing.EDITED:
             return (
                 f'"{name}" was edited at the machine: it holds {self.found[:12]}, '
-                f"released is {self.released.sha256[:12]} — release the edit, or send the program again"
+                f"released is {self.released.sha256[:12]} — release the edit, or have it overwritten"
             )
         return f'"{name}" is {self.standing}' + (f": {self.detail}" if self.detail else "")
 
@@ -66,14 +66,23 @@ def sha256(content: bytes) -> str:
 
 
 async def deliver(
-    driver: Files, released: Released, content: bytes, confirmation: Confirmation | None = None
+    driver: Files,
+    released: Released,
+    content: bytes,
+    confirmation: Confirmation | None = None,
+    *,
+    earlier: Collection[str] = (),
+    overwrite: bool = False,
 ) -> Program:
     """Send a released program to a machine, where it is read back and compared.
 
-    What is there already is not sent again, so that this may be repeated.
+    What is there already is not sent again, so that this may be repeated. What is there and was never
+    released (``earlier`` holds the hashes of former releases) is somebody's edit: only ``overwrite`` takes
+    it away.
 
     Raises:
-        WriteRefused: the content is not what was released, the machine runs it, or it is locked.
+        WriteRefused: the content is not what was released, the machine runs it, it is locked, or an edit
+            would be lost.
         WriteFailed: the machine refused it, or holds something else now.
         WriteUnknown: the machine did not answer.
     """
@@ -83,6 +92,8 @@ async def deliver(
             f'"{released.name}": its content has the hash {found[:12]}, released is {released.sha256[:12]}'
         )
     (before,) = await inspect(driver, [released])
+    if before.standing is Standing.EDITED and before.found not in earlier and not overwrite:
+        raise WriteRefused(str(before))
     if before.standing is not Standing.RELEASED:
         await driver.put_file(released.name, content, confirmation)
     return Program(released, Standing.RELEASED, found)

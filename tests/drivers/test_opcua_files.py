@@ -48,7 +48,7 @@ async def test_a_program_is_written_in_pieces_read_back_and_an_edit_is_found() -
         server.files["O1.nc"].content = V2
         (found,) = await inspect(mill, [released])
         assert (found.standing, found.found) == (Standing.EDITED, sha256(V2))
-        await deliver(mill, released, V1)
+        await deliver(mill, released, V1, overwrite=True)
         assert server.files["O1.nc"].content == V1
         assert server.files["O1.nc"].open == {}, "every handle is closed"
 

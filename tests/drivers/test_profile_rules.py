@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from drivers.opcua_profile import OpcuaProfile
@@ -200,3 +203,13 @@ def test_opcua_fields_methods_and_files() -> None:
 def test_opcua_mistakes(old: str, new: str, message: str) -> None:
     assert old in OPCUA
     assert message in "\n".join(problems(OPCUA.replace(old, new, 1)))
+
+
+def test_the_example_of_the_page_on_writing_is_right() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "writing.md").read_text("utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    profile = check_profile(parse(example, "writing.md"))
+    assert isinstance(profile, OpcuaProfile)
+    assert profile.jobs is not None
+    assert profile.jobs.methods()["jobs/start"].effect is Effect.START
+    assert profile.jobs.methods()["jobs/store"].effect is Effect.PARAMETER

@@ -82,8 +82,14 @@ async def test_a_released_program_goes_to_the_machine_and_an_edit_made_there_is_
         assert found.standing is Standing.EDITED
         assert found.found == sha256(V2)
         assert "was edited at the machine" in str(found)
-        await deliver(driver, released, V1)
+        with pytest.raises(WriteRefused, match="was edited at the machine"):
+            await deliver(driver, released, V1)
+        assert file.read_bytes() == V2
+        await deliver(driver, released, V1, overwrite=True)
         assert file.read_bytes() == V1
+        # A new release takes the place of the one before it.
+        await deliver(driver, Released("doors/O1000.nc", sha256(V2)), V2, earlier=[sha256(V1)])
+        assert file.read_bytes() == V2
 
 
 async def test_what_is_there_already_is_not_sent_again_even_while_it_runs(tmp_path: Path) -> None:
