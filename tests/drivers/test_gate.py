@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -300,3 +302,19 @@ def test_a_driver_cannot_replace_the_gate(name: str, instead: str) -> None:
 def test_permissions_default_to_the_harmless() -> None:
     assert Permission().effect == "parameter"
     assert not Permission().two_people
+
+
+def test_nobody_but_the_gate_sends() -> None:
+    """``send``, ``invoke`` and ``store`` check no rule: outside ``drivers/driver.py`` nobody calls them."""
+    root = Path(__file__).parents[2]
+    inner = re.compile(r"\b(?:driver|self|super\(\))\.(?:send\((?=path|command)|invoke\(|store\(\)\.)")
+    files = [file for room in ("edge", "drivers") for file in (root / room).rglob("*.py")]
+    found = [
+        f"{file.relative_to(root)}:{number}: {line.strip()}"
+        for file in files
+        if file != root / "drivers" / "driver.py"
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1)
+        if inner.search(line)
+    ]
+    assert found == []
+    assert inner.search((root / "drivers" / "driver.py").read_text("utf-8")), "the pattern finds them"

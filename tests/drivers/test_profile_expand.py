@@ -66,6 +66,30 @@ def test_templates_and_arrays_become_tags_at_the_places_of_their_protocol() -> N
     assert profile.tags["l3/voltage"].unit == "V"
 
 
+def test_a_tag_of_a_template_names_another_one_of_its_own_place() -> None:
+    profile = load(
+        HEAD.format("modbus")
+        + """\
+templates:
+  module:
+    at: {m1: 0, m2: 10}
+    tags:
+      watts: {address: "holding:0", type: int16, scale_exponent: w_sf}
+      w_sf: {address: "holding:1", type: int16}
+      volts: {address: "holding:2", type: int16, scale_exponent: common_sf}
+tags:
+  common_sf: {address: "holding:90", type: int16}
+"""
+    )
+    assert isinstance(profile, ModbusProfile)
+    assert {name: tag.scale_exponent for name, tag in profile.tags.items() if tag.scale_exponent} == {
+        "m1/watts": "m1/w_sf",
+        "m1/volts": "common_sf",
+        "m2/watts": "m2/w_sf",
+        "m2/volts": "common_sf",
+    }
+
+
 def test_opcua_templates_fill_the_address_and_arrays_take_elements() -> None:
     profile = load(
         HEAD.format("opcua")

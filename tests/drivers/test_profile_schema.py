@@ -51,7 +51,7 @@ def test_every_profile_that_comes_with_the_product_is_right_to_an_editor_as_well
         {"x": {"address": "holding:1", "type": "uint16", "field": "OnlyOpcua"}},
     ],
 )
-def test_an_editor_sees_what_is_wrong(tags: dict[str, Any], validator: Any) -> None:
+def test_an_editor_sees_what_is_wrong_in_tags_and_templates(tags: dict[str, Any], validator: Any) -> None:
     good = {
         "vendor": "A",
         "model": "B",
@@ -61,6 +61,10 @@ def test_an_editor_sees_what_is_wrong(tags: dict[str, Any], validator: Any) -> N
     assert validator.is_valid(good)
     assert not validator.is_valid({**good, "tags": tags})
     assert not validator.is_valid({**good, "tgas": {}})
+    template = {"at": {"l1": 0}, "tags": {"v": {"address": "input:0", "type": "float32"}}}
+    assert validator.is_valid({**good, "templates": {"phase": template}})
+    template["tags"] = tags
+    assert not validator.is_valid({**good, "templates": {"phase": template}})
     assert not validator.is_valid({**good, "protocol": "modbsu"})
 
 
