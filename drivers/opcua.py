@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 from urllib.parse import urlsplit
 
-from drivers.driver import Capability, Deliver, DeviceLost, Driver, DriverType, Identity
+from drivers.driver import (
+    Alarm,
+    Capability,
+    Deliver,
+    DeviceLost,
+    Driver,
+    DriverType,
+    Found,
+    Identity,
+    ReadFailed,
+)
 from drivers.opcua_options import OpcuaOptions
 from drivers.opcua_profile import JobMethod, OpcuaMethod, OpcuaProfile, OpcuaTag
 from drivers.profile import AnyProfile, MethodRule, Tag
@@ -53,7 +63,16 @@ class OpcuaDriver(Driver[OpcuaOptions]):
     """One OPC UA server. Every connection is a new client: one that failed is never used again."""
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.READ, Capability.SUBSCRIBE, Capability.WRITE, Capability.IDENTIFY, Capability.CALL}
+        {
+            Capability.READ,
+            Capability.SUBSCRIBE,
+            Capability.WRITE,
+            Capability.BROWSE,
+            Capability.IDENTIFY,
+            Capability.EVENTS,
+            Capability.CALL,
+            Capability.HISTORY,
+        }
     )
 
     def __init__(self, address: str, profile: AnyProfile, config: OpcuaOptions) -> None:
@@ -97,7 +116,76 @@ class OpcuaDriver(Driver[OpcuaOptions]):
         return await self._connection.read(paths)
 
     async def identify(self) -> Identity:
-        return await self._connection.identify()
+        from asyncua.ua.uaerrors._base import UaError
+
+        from drivers.opcua_identity import identify
+
+        session = self._connection
+        try:
+            return await identify(session)
+        except (TimeoutError, OSError, UaError) as error:
+            raise session.lost(error) from error
+
+    async def browse(self, address: str = "") -> list[Found]:
+        """All that is directly below an address, :data:`drivers.opcua_browse.MAX_FOUND` at most."""
+        return [found async for page in self.browse_pages(address) for found in page]
+
+    async def browse_pages(self, address: str = "") -> AsyncIterator[list[Found]]:
+        """The same a page at a time, for whoever shows it while more is coming.
+
+        Raises:
+            ValueError: not the form of an address.
+            ReadFailed: the server has no such node, or does not let us see it.
+            DeviceLost: it does not answer.
+        """
+        from asyncua.ua.uaerrors._base import UaError
+
+        from drivers.opcua_browse import browse
+
+        session = self._connection
+        try:
+            async for page in browse(session, address):
+                yield page
+        except (TimeoutError, OSError, UaError) as error:
+            raise session.lost(error) from error
+
+    async def history(self, paths: Sequence[str], start: int, end: int) -> AsyncIterator[list[Reading]]:
+        """What the server recorded; see :class:`drivers.driver.Remembers`.
+
+        Raises:
+            DeviceLost: it does not answer.
+        """
+        from asyncua.ua.uaerrors._base import UaError
+
+        from drivers.opcua_history import history
+
+        session = self._connection
+        try:
+            async for readings in history(session, paths, start, end):
+                yield readings
+        except (TimeoutError, OSError, UaError) as error:
+            raise session.lost(error) from error
+
+    async def events(self, deliver: Callable[[list[Alarm]], None]) -> None:
+        """Tell of alarms and conditions until cancelled; see :class:`drivers.driver.Notifies`.
+
+        Raises:
+            ReadFailed: the server has no such notifier.
+            DeviceLost: it does not answer.
+        """
+        from asyncua.ua.uaerrors._base import UaError
+
+        from drivers.opcua_events import events
+
+        assert isinstance(self.profile, OpcuaProfile)  # noqa: S101 - checked when constructed
+        session = self._connection
+        notifier = session.node(self.profile.node(self.config.notifier))
+        if notifier is None:
+            raise ReadFailed(f"the server has no namespace of the notifier {self.config.notifier}")
+        try:
+            await events(session, notifier, deliver)
+        except (TimeoutError, OSError, UaError) as error:
+            raise session.lost(error) from error
 
     @property
     def methods(self) -> Mapping[str, OpcuaMethod | JobMethod]:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from drivers.driver import Options
+from drivers.opcua_profile import parse_node
 from drivers.opcua_trust import Fault
 from protocols.documents import Finding, Findings
 
@@ -68,6 +69,7 @@ class OpcuaOptions(Options):
     updates: Updates = Field(
         default=Updates.SUBSCRIBE, description="poll, where a server's subscriptions are of no use"
     )
+    notifier: str = Field(default="i=2253", description="node that tells of alarms; the server unless given")
     timeout: float = Field(default=4.0, gt=0, le=60, description="seconds to wait for an answer")
     watchdog: float = Field(default=5.0, ge=1, le=600, description="seconds without data or keep-alive: lost")
     queue: int = Field(default=10, ge=1, le=1000, description="values the server keeps between two messages")
@@ -76,6 +78,12 @@ class OpcuaOptions(Options):
     @classmethod
     def _none_in_any_case(cls, security: Any) -> Any:
         return security.lower() if isinstance(security, str) and security.lower() == "none" else security
+
+    @field_validator("notifier")
+    @classmethod
+    def _is_node(cls, notifier: str) -> str:
+        parse_node(notifier)
+        return notifier
 
     @model_validator(mode="after")
     def _has_what_security_needs(self) -> OpcuaOptions:

@@ -1,77 +1,29 @@
-"""One connection to one OPC UA server, on asyncua. Imported only when a connection is made.
-
-Notifications are taken from asyncua's session, below its ``Subscription``, which would start a task for
-every single value.
-"""
+"""One connection to one OPC UA server, on asyncua. Imported only when a connection is made."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from asyncua import ua
+from asyncua.client.ua_session import UaSession
 from asyncua.ua.attribute_ids import AttributeIds
-from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors._base import UaError
 
-from drivers.driver import (
-    Deliver,
-    DeviceLost,
-    Identity,
-    WriteFailed,
-    WriteRefused,
-    WriteUnknown,
-)
+from drivers.driver import Deliver, DeviceLost, WriteFailed, WriteRefused, WriteUnknown
 from drivers.opcua_connection import connect
 from drivers.opcua_guard import GuardedClient
+from drivers.opcua_limits import Limits
+from drivers.opcua_meaning import Meaning
 from drivers.opcua_options import OpcuaOptions
+from drivers.opcua_polling import Polling
 from drivers.opcua_profile import NodeAddress, OpcuaProfile
-from drivers.opcua_values import (
-    VARIANTS,
-    Mismatch,
-    OutsideRange,
-    converter,
-    microseconds,
-    raw_value,
-    reason_of,
-)
+from drivers.opcua_streaming import Streaming
+from drivers.opcua_structures import Structures
+from drivers.opcua_values import VARIANTS, raw_value
 from drivers.profile import Tag
 from protocols.values import Quality, Reading, Reason, Value
-
-_BATCH = 500
-"""Nodes in one request, where the server does not say that it takes fewer."""
-_RETRY_S = 30.0
-"""Seconds until nodes that the server refused are asked for again: a PLC may load its program later."""
-_KEEP_ALIVE_S = 2.0
-"""Seconds between the server's signs of life while no value changes."""
-
-_LIMITS = (
-    ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
-    ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
-)
-
-_make = tuple.__new__
-_GOOD, _NONE = Quality.GOOD, Reason.NONE
-
-
-class _Group:
-    """The tags of one sampling interval and their subscription. A tag's handle is its place in ``names``."""
-
-    def __init__(self, interval: float, names: Sequence[str], deliver: Deliver) -> None:
-        self.interval = interval
-        self.names = names
-        self.deliver = deliver
-        self.subscription = 0
-        self.alive = 0.0
-        """When the server last said anything, by the loop's clock."""
-        self.silent_after = math.inf
-        """Seconds of silence after which it counts as lost."""
-        self.waiting = set(range(len(names)))
-        """Handles that are not monitored yet."""
-        self.refused: dict[int, Reason] = {}
 
 
 class Session:
@@ -87,15 +39,18 @@ class Session:
     def __init__(
         self, address: str, options: OpcuaOptions, profile: OpcuaProfile, problems: dict[str, str]
     ) -> None:
-        self._address = address
+        self.address = address
         self._options = options
-        self._tags = profile.all_tags
-        self._places = {name: profile.place(tag) for name, tag in self._tags.items()}
-        self._converters = {name: converter(tag) for name, tag in self._tags.items()}
+        self.tags = profile.all_tags
+        self._places = {name: profile.place(tag) for name, tag in self.tags.items()}
         self._problems = problems
-        self._nodes: dict[str, ua.NodeId] = {}
+        self.structures = Structures()
+        self.meaning = Meaning(self.tags, problems, self.structures)
+        self.nodes: dict[str, ua.NodeId] = {}
+        self.uris: list[str] = []
+        """The server's namespaces, by their index there."""
+        self.limits = Limits()
         self._lost: asyncio.Future[str] | None = None
-        self._read_batch = self._monitor_batch = _BATCH
         # asyncua's own probe is a second line: ours watches that data flows, not only that reads work.
         self._client = GuardedClient(address, options.timeout, options.watchdog)
         self._client.connection_lost_callback = self._on_lost
@@ -106,6 +61,11 @@ class Session:
         """For what is no tag: methods and files."""
         return self._client
 
+    @property
+    def services(self) -> UaSession:
+        """asyncua's session: the service calls."""
+        return self._client.uaclient.session
+
     async def connect(self) -> None:
         """Connect, log in and look the namespaces up.
 
@@ -115,10 +75,10 @@ class Session:
         self._lost = asyncio.get_running_loop().create_future()
 
         async def look_up() -> None:
-            await self._ask_limits()
+            self.limits = await Limits.ask(self.services)
             await self._resolve()
 
-        await connect(self._client, self._address, self._options, look_up)
+        await connect(self._client, self.address, self._options, look_up)
 
     async def close(self) -> None:
         """Log out if the server still answers, and let go of the socket in any case."""
@@ -139,27 +99,41 @@ class Session:
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(cause)
 
-    async def _ask_limits(self) -> None:
-        """How many nodes the server takes in one request (OPC 10000-5, 6.3.11); small PLCs take few."""
-        nodes = [ua.NodeId(ua.Int32(number)) for number in _LIMITS]
-        found = await self._client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
-        limits = [value.Value.Value if value.Value is not None else None for value in found]
-        self._read_batch, self._monitor_batch = (
-            min(_BATCH, limit) if isinstance(limit, int) and limit > 0 else _BATCH for limit in limits
-        )
+    def lost(self, error: Exception) -> DeviceLost:
+        """A service call that failed, as what it means for the connection."""
+        if isinstance(error, TimeoutError):
+            return DeviceLost(self.address, f"no answer within {self._options.timeout:g} s")
+        return DeviceLost(self.address, str(error) or type(error).__name__)
 
     async def _resolve(self) -> list[str]:
         """Look up the nodes of tags that have none yet; the names of those found now."""
-        uris = await self._client.get_namespace_array()
+        self.uris = list(await self._client.get_namespace_array())
         found = []
-        for name in [name for name in self._places if name not in self._nodes]:
-            node = _node_id(self._places[name], uris)
+        for name in [name for name in self._places if name not in self.nodes]:
+            node = self.node(self._places[name])
             if node is None:
                 self._problems[name] = f'the server has no namespace "{self._places[name].uri}"'
             else:
                 self._problems.pop(name, None)
-                self._nodes[name] = node
+                self.nodes[name] = node
                 found.append(name)
+        return found
+
+    def node(self, place: NodeAddress) -> ua.NodeId | None:
+        """A node as this server numbers it; None when it has no such namespace."""
+        if place.uri is None:
+            number = place.number
+        elif place.uri in self.uris:
+            number = self.uris.index(place.uri)
+        else:
+            return None
+        return ua.NodeId(place.identifier, number)  # type: ignore[arg-type]
+
+    def by_node(self, names: Iterable[str]) -> dict[ua.NodeId, list[str]]:
+        """Tags by their nodes: an array or a structure is fetched once for all of its tags."""
+        found: dict[ua.NodeId, list[str]] = {}
+        for name in names:
+            found.setdefault(self.nodes[name], []).append(name)
         return found
 
     def _missing(self, names: Sequence[str]) -> list[Reading]:
@@ -167,185 +141,123 @@ class Session:
         return [
             Reading(name, None, Quality.BAD, Reason.ILLEGAL_ADDRESS)
             for name in names
-            if name not in self._nodes
+            if name not in self.nodes
         ]
 
     async def stream(self, names: Sequence[str], deliver: Deliver) -> None:
-        """Subscribe and deliver until cancelled.
+        """Subscribe, or poll, and deliver until cancelled.
 
         Raises:
             DeviceLost: connection closed, subscription ended, or no sign of life within the watchdog.
         """
         if self._lost is None:
-            raise DeviceLost(self._address, "not connected")
+            raise DeviceLost(self.address, "not connected")
+        lost = self._lost
         missing = self._missing(names)
         if missing:
             deliver(missing)
-        missing_names = [reading.path for reading in missing]
+        absent = {reading.path for reading in missing}
+        polling = Polling(self.read, deliver)
+        streaming = Streaming(
+            self.address,
+            self._options,
+            self.services,
+            self.limits,
+            self.meaning,
+            polling,
+            deliver,
+            self._give_up,
+        )
+
+        async def start(these: Sequence[str]) -> None:
+            turns: dict[float, list[str]] = {}
+            for name in these:
+                turns.setdefault(self.tags[name].sampling, []).append(name)
+            for interval, members in turns.items():
+                await streaming.add(interval, self.by_node(members))
+
+        async def again() -> None:
+            if absent:
+                found = [name for name in await self._resolve() if name in absent]
+                absent.difference_update(found)
+                await start(found)
+            await learn()
+
+        async def learn() -> None:
+            if self.structures.unknown and await self.structures.learn(self.services):
+                deliver(await self.read([name for name in names if self.tags[name].field]))
+
+        async def subscribed() -> None:
+            await self._learn([name for name in names if name in self.nodes])
+            await start([name for name in names if name in self.nodes])
+            await streaming.watch(lost, again)
+
         try:
-            groups = await self._subscribe_all([name for name in names if name in self._nodes], deliver)
-            await self._watch(groups, self._lost, set(missing_names), deliver)
-        except TimeoutError:
-            raise DeviceLost(self._address, f"no answer within {self._options.timeout:g} s") from None
-        except (OSError, UaError) as error:
-            raise DeviceLost(self._address, f"cannot subscribe: {error}") from error
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(subscribed())
+                tasks.create_task(polling.run())
+        except ExceptionGroup as errors:
+            error = errors.exceptions[0]
+            if isinstance(error, TimeoutError):
+                raise self.lost(error) from None
+            if isinstance(error, OSError | UaError):
+                raise DeviceLost(self.address, f"cannot subscribe: {error}") from error
+            raise error from None
 
-    async def _subscribe_all(self, names: Sequence[str], deliver: Deliver) -> list[_Group]:
-        """One subscription for each sampling interval."""
-        groups: dict[float, list[str]] = {}
-        for name in names:
-            groups.setdefault(self._tags[name].sampling, []).append(name)
-        return [await self._subscribe(interval, members, deliver) for interval, members in groups.items()]
-
-    async def _watch(
-        self, groups: list[_Group], lost: asyncio.Future[str], missing: set[str], deliver: Deliver
-    ) -> None:
-        """Until the connection is lost or falls silent; asks again for refused nodes and namespaces."""
-        clock = asyncio.get_running_loop().time
-        retry = clock() + _RETRY_S
-        while True:
-            due = min([retry, *(group.alive + group.silent_after for group in groups)])
-            done, _ = await asyncio.wait([lost], timeout=max(0.05, due - clock()))
-            if done:
-                raise DeviceLost(self._address, lost.result())
-            for group in groups:
-                if clock() - group.alive >= group.silent_after:
-                    cause = f"no data and no keep-alive for {group.silent_after:.1f} s"
-                    raise DeviceLost(self._address, cause)
-            if clock() >= retry:
-                for group in groups:
-                    await self._monitor(group)
-                if missing:
-                    found = [name for name in await self._resolve() if name in missing]
-                    missing.difference_update(found)
-                    groups += await self._subscribe_all(found, deliver)
-                retry = clock() + _RETRY_S
-
-    async def _subscribe(self, interval: float, names: Sequence[str], deliver: Deliver) -> _Group:
-        """One subscription with all its items."""
-        clock = asyncio.get_running_loop().time
-        group = _Group(interval, names, deliver)
-        converters = [self._converters[name] for name in names]
-        count = len(names)
-
-        def notified(result: ua.PublishResult) -> None:
-            group.alive = clock()
-            notifications: Any = result.NotificationMessage.NotificationData
-            for notification in notifications or ():
-                items = getattr(notification, "MonitoredItems", None)
-                if items is None:
-                    status = getattr(notification, "Status", None)
-                    self._give_up(f"the server ended the subscription ({status.name if status else '?'})")
-                    continue
-                readings = []
-                for item in items:
-                    handle = item.ClientHandle
-                    if handle >= count:
-                        continue  # a server that mixes up its handles costs nobody else a value
-                    readings.append(self._reading(names[handle], item.Value, converters[handle]))
-                deliver(readings)
-
-        parameters = ua.CreateSubscriptionParameters()
-        # Tags that are sampled rarely still show every few seconds that the server is alive.
-        publishing = min(interval, _KEEP_ALIVE_S)
-        parameters.RequestedPublishingInterval = publishing * 1000
-        parameters.RequestedMaxKeepAliveCount = max(1, round(_KEEP_ALIVE_S / publishing))
-        parameters.RequestedLifetimeCount = 10 * parameters.RequestedMaxKeepAliveCount
-        parameters.MaxNotificationsPerPublish = 10_000
-        parameters.PublishingEnabled = True
-        group.alive = clock()
-        created = await self._client.uaclient.session.create_subscription(parameters, notified)
-        group.subscription = created.SubscriptionId
-        keep_alive = created.RevisedPublishingInterval / 1000 * created.RevisedMaxKeepAliveCount
-        group.silent_after = max(self._options.watchdog, 1.5 * keep_alive + 1.0)
-        await self._monitor(group)
-        return group
-
-    async def _monitor(self, group: _Group) -> None:
-        """Ask for the items that are not monitored yet; what the server refuses is said once."""
-        waiting = sorted(group.waiting)
-        for start in range(0, len(waiting), self._monitor_batch):
-            batch = waiting[start : start + self._monitor_batch]
-            parameters = ua.CreateMonitoredItemsParameters()
-            parameters.SubscriptionId = group.subscription
-            parameters.ItemsToCreate = [self._item(group, handle) for handle in batch]
-            parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-            results = await self._client.uaclient.session.create_monitored_items(parameters)
-            refused = []
-            for handle, result in zip(batch, results, strict=True):
-                if result.StatusCode.is_good():
-                    group.waiting.discard(handle)
-                    continue
-                reading = self._bad(group.names[handle], result.StatusCode)
-                if group.refused.get(handle) is not reading.reason:
-                    group.refused[handle] = reading.reason
-                    refused.append(reading)
-            if refused:
-                group.deliver(refused)
-
-    def _item(self, group: _Group, handle: int) -> ua.MonitoredItemCreateRequest:
-        item = ua.ReadValueId()
-        item.NodeId = self._nodes[group.names[handle]]
-        item.AttributeId = AttributeIds.Value
-        wanted = ua.MonitoringParameters()
-        wanted.ClientHandle = handle
-        wanted.SamplingInterval = group.interval * 1000
-        wanted.QueueSize = self._options.queue
-        wanted.DiscardOldest = True
-        request = ua.MonitoredItemCreateRequest()
-        request.ItemToMonitor = item
-        request.MonitoringMode = ua.MonitoringMode.Reporting
-        request.RequestedParameters = wanted
-        return request
+    async def _learn(self, names: Sequence[str]) -> None:
+        """Meet the structures among the tags once, so that their types are known before values flow."""
+        structured = [name for name in names if self.tags[name].field and name in self.nodes]
+        if structured:
+            await self._read(structured)
+            await self.structures.learn(self.services)
 
     async def read(self, names: Sequence[str]) -> list[Reading]:
         """Read values once, each with its own status."""
         found = {reading.path: reading for reading in self._missing(names)}
-        known = [name for name in dict.fromkeys(names) if name in self._nodes]
-        session = self._client.uaclient.session
+        known = [name for name in dict.fromkeys(names) if name in self.nodes]
         try:
-            for start in range(0, len(known), self._read_batch):
-                batch = known[start : start + self._read_batch]
-                nodes = [self._nodes[name] for name in batch]
-                values = await session.read_attributes(nodes, AttributeIds.Value)
-                for name, value in zip(batch, values, strict=True):
-                    found[name] = self._reading(name, value, self._converters[name])
-        except TimeoutError:
-            raise DeviceLost(self._address, f"no answer within {self._options.timeout:g} s") from None
-        except (OSError, UaError) as error:
-            raise DeviceLost(self._address, str(error) or type(error).__name__) from error
+            found |= await self._read(known)
+            if self.structures.unknown and await self.structures.learn(self.services):
+                found |= await self._read([name for name in known if self.tags[name].field])
+        except (TimeoutError, OSError, UaError) as error:
+            raise self.lost(error) from error
         return [found[name] for name in names]
 
-    async def identify(self) -> Identity:
-        """The server's BuildInfo (OPC 10000-5, 12.4)."""
-        ids = ObjectIds
-        nodes = [
-            ua.NodeId(ua.Int32(number))
-            for number in (
-                ids.Server_ServerStatus_BuildInfo_ManufacturerName,
-                ids.Server_ServerStatus_BuildInfo_ProductName,
-                ids.Server_ServerStatus_BuildInfo_SoftwareVersion,
-            )
-        ]
-        try:
-            values = await self._client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
-        except (TimeoutError, OSError, UaError) as error:
-            raise DeviceLost(self._address, str(error) or "no answer") from error
-        texts = [str(v.Value.Value) if v.Value is not None and v.Value.Value else "" for v in values]
-        return Identity(vendor=texts[0], product=texts[1], firmware=texts[2])
+    async def _read(self, names: Sequence[str]) -> dict[str, Reading]:
+        found: dict[str, Reading] = {}
+        nodes = list(self.by_node(names).items())
+        for start in range(0, len(nodes), self.limits.nodes):
+            batch = nodes[start : start + self.limits.nodes]
+            values = await self.services.read_attributes([node for node, _ in batch], AttributeIds.Value)
+            for (_, members), value in zip(batch, values, strict=True):
+                for name, convert in self.meaning.members(members):
+                    found[name] = self.meaning.reading(name, value, convert)
+        return found
 
     async def send(self, name: str, tag: Tag, value: Value) -> None:
         """Write one value; see :meth:`drivers.driver.Driver.send`."""
-        if name not in self._nodes:
+        if name not in self.nodes:
             raise WriteFailed(f'"{name}": {self._problems.get(name, "unknown node")}')
+        place = self.tags[name]
+        if place.field is not None:
+            raise WriteRefused(f'"{name}": one field of a structure cannot be written by itself')
         try:
             raw = raw_value(tag, value)
         except ValueError as error:
             raise WriteRefused(f'"{name}": {error}') from None
         # No timestamps: many servers refuse a client's (BadWriteNotSupported).
-        data = ua.DataValue(ua.Variant(raw, VARIANTS[tag.type]))
+        variant = ua.Variant(raw, VARIANTS[tag.type])
+        request = ua.WriteValue()
+        request.NodeId = self.nodes[name]
+        request.AttributeId = AttributeIds.Value
+        if place.index is not None:
+            request.IndexRange = str(place.index)
+            variant = ua.Variant([raw], VARIANTS[tag.type])
+        request.Value = ua.DataValue(variant)
+        parameters = ua.WriteParameters()
+        parameters.NodesToWrite = [request]
         try:
-            (status,) = await self._client.uaclient.session.write_attributes([self._nodes[name]], [data])
+            (status,) = await self.services.write(parameters)
         except (TimeoutError, OSError) as error:
             cause = str(error) or "no answer"
             raise WriteUnknown(f'"{name}": {cause}; it may have taken effect — read it back') from error
@@ -353,43 +265,3 @@ class Session:
             raise WriteFailed(f'"{name}": {error}') from error
         if not status.is_good():
             raise WriteFailed(f'"{name}": the server answered {status.name}')
-
-    def _reading(self, name: str, data: Any, convert: Callable[[Any], Value]) -> Reading:
-        status = data.StatusCode
-        code = 0 if status is None else status.value
-        if code >> 30 >= 2:
-            return self._bad(name, status, microseconds(data.SourceTimestamp))
-        value = data.Value.Value if data.Value is not None else None
-        try:
-            converted = convert(value)
-        except OutsideRange as error:
-            self._problems[name] = str(error)
-            return Reading(name, None, Quality.BAD, Reason.OUT_OF_RANGE, microseconds(data.SourceTimestamp))
-        except Mismatch:
-            kind = "nothing" if value is None else f"{data.Value.VariantType.name} {type(value).__name__}"
-            self._problems[name] = f"the server sends {kind}, the profile says {self._tags[name].type}"
-            return Reading(name, None, Quality.BAD, Reason.TYPE_MISMATCH, microseconds(data.SourceTimestamp))
-        if converted.__class__ is float and not math.isfinite(converted):
-            self._problems[name] = f"the server sends {converted}"
-            return Reading(name, None, Quality.BAD, Reason.SENSOR_FAILURE, microseconds(data.SourceTimestamp))
-        if self._problems:
-            self._problems.pop(name, None)
-        if code >> 30 == 1:
-            reason = reason_of(code)
-            return Reading(name, converted, Quality.UNCERTAIN, reason, microseconds(data.SourceTimestamp))
-        # tuple.__new__ makes the named tuple without a Python call: every value passes here.
-        return _make(Reading, (name, converted, _GOOD, _NONE, microseconds(data.SourceTimestamp)))
-
-    def _bad(self, name: str, status: ua.StatusCode, time: int | None = None) -> Reading:
-        self._problems[name] = f"{status.name}: {status.doc}"
-        return Reading(name, None, Quality.BAD, reason_of(status.value), time)
-
-
-def _node_id(place: NodeAddress, uris: Sequence[str]) -> ua.NodeId | None:
-    if place.uri is None:
-        number = place.number
-    elif place.uri in uris:
-        number = uris.index(place.uri)
-    else:
-        return None
-    return ua.NodeId(place.identifier, number)  # type: ignore[arg-type]

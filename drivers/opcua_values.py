@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
+from drivers.opcua_profile import OpcuaTag
 from drivers.profile import Tag
 from drivers.scaling import FLOATS, raw_number, scaler, whole_range
 from protocols.values import DataType, Reason, Value
@@ -42,8 +44,22 @@ _REASONS = {
     StatusCodes.BadWaitingForInitialData: Reason.STALE,
     StatusCodes.UncertainLastUsableValue: Reason.STALE,
     StatusCodes.UncertainNoCommunicationLastUsableValue: Reason.STALE,
+    StatusCodes.BadDataUnavailable: Reason.STALE,
+    StatusCodes.BadNoData: Reason.STALE,
+    StatusCodes.BadServerNotConnected: Reason.NOT_CONNECTED,
+    StatusCodes.BadOutOfService: Reason.NOT_CONNECTED,
+    StatusCodes.BadIndexRangeInvalid: Reason.ILLEGAL_ADDRESS,
+    StatusCodes.BadIndexRangeNoData: Reason.ILLEGAL_ADDRESS,
+    StatusCodes.BadUserAccessDenied: Reason.CONFIGURATION,
+    StatusCodes.BadNotReadable: Reason.CONFIGURATION,
+    StatusCodes.UncertainInitialValue: Reason.STALE,
+    StatusCodes.UncertainSubstituteValue: Reason.STALE,
+    StatusCodes.UncertainDataSubNormal: Reason.STALE,
+    StatusCodes.UncertainSubNormal: Reason.SENSOR_FAILURE,
     StatusCodes.UncertainSensorNotAccurate: Reason.SENSOR_FAILURE,
+    StatusCodes.UncertainSensorCalibration: Reason.SENSOR_FAILURE,
     StatusCodes.UncertainEngineeringUnitsExceeded: Reason.OUT_OF_RANGE,
+    StatusCodes.UncertainConfigurationError: Reason.CONFIGURATION,
 }
 
 
@@ -52,12 +68,14 @@ def reason_of(code: int) -> Reason:
     return _REASONS.get(code & 0xFFFF0000, Reason.OTHER)
 
 
+Field = Callable[[Any, tuple[str, ...]], Any]
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - asyncua's times without a zone are UTC
 
 
 class Mismatch(Exception):
-    """A value that is not of its tag's type."""
+    """A value that is not of its tag's type; says more where it is more than that."""
 
 
 class OutsideRange(Mismatch):
@@ -99,12 +117,49 @@ def _text(value: Any) -> Value:
     if isinstance(value, ua.QualifiedName):
         return value.Name or ""
     if isinstance(value, datetime):
-        return value.isoformat()
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, ua.XmlElement):
+        return value.Value or ""
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, ua.NodeId):
+        return value.to_string()
+    if isinstance(value, ua.StatusCode):
+        return value.name
     raise Mismatch
 
 
-def converter(tag: Tag) -> Callable[[Any], Value]:
-    """Turns what the server sends into the tag's value, scaled; raises :class:`Mismatch`."""
+def _element(value: Any, index: int) -> Any:
+    """One element of an array; of several dimensions, counted row by row."""
+    if not isinstance(value, list):
+        raise Mismatch("the server sends no array, the profile asks for an element of one")
+    flat = value
+    while flat and isinstance(flat[0], list):
+        flat = [each for row in flat for each in row]
+    if index >= len(flat):
+        raise Mismatch(f"the array has {len(flat)} elements, there is no element {index}")
+    return flat[index]
+
+
+def converter(tag: OpcuaTag, field: Field) -> Callable[[Any], Value]:
+    """Turns what the server sends into the tag's value, scaled; raises :class:`Mismatch`.
+
+    ``field`` takes a field out of a structure, by its path.
+    """
+    convert = _plain_converter(tag)
+    index, path = tag.index, tuple(tag.field.split(".")) if tag.field else ()
+    if path and index is not None:
+        return lambda value: convert(field(_element(value, index), path))
+    if path:
+        return lambda value: convert(field(value, path))
+    if index is not None:
+        return lambda value: convert(_element(value, index))
+    return convert
+
+
+def _plain_converter(tag: Tag) -> Callable[[Any], Value]:
     if tag.type is DataType.STRING:
         return _text
     if tag.type is DataType.BOOL:

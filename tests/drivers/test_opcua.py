@@ -151,7 +151,7 @@ async def test_more_nodes_than_fit_one_request_are_subscribed_in_batches() -> No
 
 
 async def test_a_node_that_appears_later_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.opcua_session._RETRY_S", 0.3)
+    monkeypatch.setattr("drivers.opcua_streaming.RETRY_S", 0.3)
     model = profile({"good": {}, "later": {}})
     shown = OpcuaServer(profile({"good": {}}))
     async with shown as server, streaming(driver(server.url, model)) as (received, _):
@@ -164,7 +164,7 @@ async def test_a_node_that_appears_later_is_found(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_namespace_that_appears_later_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.opcua_session._RETRY_S", 0.3)
+    monkeypatch.setattr("drivers.opcua_streaming.RETRY_S", 0.3)
     model = profile({"good": {}, "later": {"address": "nsu=urn:loaded-later;s=later"}})
     shown = OpcuaServer(profile({"good": {}}))
     async with shown as server, streaming(driver(server.url, model)) as (received, task):

@@ -1,0 +1,213 @@
+"""The nodes of a server, one level at a time (OPC 10000-4, 5.8.2), with what a profile needs to know."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from asyncua import ua
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIdNames, ObjectIds
+
+from drivers.driver import Found, ReadFailed
+from drivers.opcua_profile import parse_node
+from drivers.opcua_session import Session
+from drivers.opcua_values import VARIANTS
+from protocols.values import DataType
+
+PAGE = 1000
+"""References asked for in one answer; a server may give fewer."""
+MAX_FOUND = 200_000
+"""The most that is listed below one node."""
+
+References = list[ua.ReferenceDescription]
+
+_TYPES = {
+    **{variant.value: kind for kind, variant in VARIANTS.items()},
+    ua.VariantType.SByte.value: DataType.INT16,
+    ua.VariantType.Byte.value: DataType.UINT16,
+    ua.VariantType.DateTime.value: DataType.STRING,
+    ua.VariantType.Guid.value: DataType.STRING,
+    ua.VariantType.ByteString.value: DataType.STRING,
+    ua.VariantType.LocalizedText.value: DataType.STRING,
+    ua.VariantType.QualifiedName.value: DataType.STRING,
+    ObjectIds.Enumeration: DataType.INT32,
+    ObjectIds.Duration: DataType.FLOAT64,
+    ObjectIds.UtcTime: DataType.STRING,
+    ObjectIds.LocaleId: DataType.STRING,
+}
+"""Types of tags by data types of the standard namespace."""
+_KINDS = {
+    ua.NodeClass.Object: "folder",
+    ua.NodeClass.Variable: "variable",
+    ua.NodeClass.Method: "method",
+}
+_WRITABLE = 2
+"""Bit of an access level (OPC 10000-3, 8.57): CurrentWrite."""
+
+
+def text_of(value: Any) -> str:
+    """A value as a person reads it."""
+    if isinstance(value, ua.LocalizedText):
+        return value.Text or ""
+    return str(value)
+
+
+async def pages(session: Session, node: ua.NodeId, size: int = PAGE) -> AsyncIterator[References]:
+    """What is directly below a node, in pages. Whoever stops early lets the server forget the rest."""
+    wanted = ua.BrowseDescription()
+    wanted.NodeId = node
+    wanted.BrowseDirection = ua.BrowseDirection.Forward
+    wanted.ReferenceTypeId = ua.NodeId(ua.Int32(ObjectIds.HierarchicalReferences))
+    wanted.IncludeSubtypes = True
+    wanted.NodeClassMask = sum(kind.value for kind in _KINDS)
+    wanted.ResultMask = ua.BrowseResultMask.All
+    parameters = ua.BrowseParameters()
+    parameters.RequestedMaxReferencesPerNode = size
+    parameters.NodesToBrowse = [wanted]
+    (result,) = await session.services.browse(parameters)
+    point = result.ContinuationPoint
+    try:
+        while True:
+            if not result.StatusCode.is_good():
+                raise ReadFailed(f"{node.to_string()}: {result.StatusCode.name}: {result.StatusCode.doc}")
+            yield result.References or []
+            point = result.ContinuationPoint
+            if not point:
+                return
+            more = ua.BrowseNextParameters()
+            more.ContinuationPoints = [point]
+            point = None
+            (result,) = await session.services.browse_next(more)
+    finally:
+        if point:
+            release = ua.BrowseNextParameters()
+            release.ReleaseContinuationPoints = True
+            release.ContinuationPoints = [point]
+            await session.services.browse_next(release)
+
+
+async def children(session: Session, node: ua.NodeId, most: int) -> References:
+    """The first nodes directly below one; none where there is no such node."""
+    found: References = []
+    try:
+        async for page in pages(session, node, min(most, PAGE)):
+            found += page
+            if len(found) >= most:
+                break
+    except ReadFailed:
+        return []
+    return found[:most]
+
+
+async def browse(session: Session, address: str) -> AsyncIterator[list[Found]]:
+    """What is directly below an address (Objects when empty), a page at a time, each node once.
+
+    Raises:
+        ValueError: not the form of an address.
+        ReadFailed: the server has no such node, or does not let us see it.
+    """
+    node: ua.NodeId | None = ua.NodeId(ua.Int32(ObjectIds.ObjectsFolder))
+    if address:
+        place = parse_node(address)
+        node = session.node(place)
+        if node is None:
+            raise ReadFailed(f'the server has no namespace "{place.uri}"')
+    assert node is not None  # noqa: S101 - said above
+    seen: set[ua.NodeId] = set()
+    async for page in pages(session, node):
+        fresh = []
+        for each in page:
+            if each.NodeId not in seen and not each.NodeId.ServerIndex:
+                seen.add(each.NodeId)
+                fresh.append(each)
+        found = await _described(session, fresh)
+        if found:
+            yield found
+        if len(seen) >= MAX_FOUND:
+            return
+        await asyncio.sleep(0)  # a page takes a while to decode: others have their turn between two
+
+
+async def _described(session: Session, references: References) -> list[Found]:
+    variables = [each.NodeId for each in references if each.NodeClass == ua.NodeClass.Variable]
+    facts = await _facts(session, variables)
+    return [
+        _found(session, each, *facts.get(each.NodeId, (None, 0, -1)))
+        for each in references
+        if each.NodeClass in _KINDS
+    ]
+
+
+async def _facts(
+    session: Session, nodes: Sequence[ua.NodeId]
+) -> dict[ua.NodeId, tuple[ua.NodeId | None, int, int]]:
+    """Data type, access level and value rank of variables."""
+    attributes = (AttributeIds.DataType, AttributeIds.UserAccessLevel, AttributeIds.ValueRank)
+    wanted = [(node, attribute) for node in nodes for attribute in attributes]
+    size = max(3, session.limits.nodes // 3 * 3)
+    values: list[Any] = []
+    for start in range(0, len(wanted), size):
+        parameters = ua.ReadParameters()
+        for node, attribute in wanted[start : start + size]:
+            item = ua.ReadValueId()
+            item.NodeId = node
+            item.AttributeId = attribute
+            parameters.NodesToRead.append(item)
+        answers = await session.services.read(parameters)
+        values += [data.Value.Value if data.Value is not None else None for data in answers]
+    found = {}
+    for number, node in enumerate(nodes):
+        kind, access, rank = values[3 * number : 3 * number + 3]
+        found[node] = (
+            kind if isinstance(kind, ua.NodeId) else None,
+            access if isinstance(access, int) else 0,
+            rank if isinstance(rank, int) else -1,
+        )
+    return found
+
+
+def _found(
+    session: Session, each: ua.ReferenceDescription, kind: ua.NodeId | None, access: int, rank: int
+) -> Found:
+    shown: Any = _KINDS[each.NodeClass]
+    name = text_of(each.DisplayName) or each.BrowseName.Name or ""
+    type_, detail = None, ""
+    if shown == "variable" and kind is not None:
+        standard = kind.NamespaceIndex == 0 and isinstance(kind.Identifier, int)
+        type_ = _TYPES.get(int(kind.Identifier)) if standard else None
+        if type_ is None:
+            detail = f"type {_type_name(session, kind)}"
+        if rank >= 0:
+            detail = f"array{', ' + detail if detail else ''}"
+    is_folder = shown == "folder"
+    return Found(
+        address_of(session, each.NodeId),
+        name,
+        shown,
+        type_,
+        writable=bool(access & _WRITABLE),
+        has_children=is_folder,
+        detail=detail,
+    )
+
+
+def _type_name(session: Session, kind: ua.NodeId) -> str:
+    if kind.NamespaceIndex == 0 and isinstance(kind.Identifier, int):
+        return str(ObjectIdNames.get(kind.Identifier, kind.Identifier))
+    return address_of(session, kind)
+
+
+def address_of(session: Session, node: ua.NodeId) -> str:
+    """A node as a profile writes it."""
+    letter = {int: "i", str: "s", bytes: "b"}.get(type(node.Identifier), "g")
+    if isinstance(node.Identifier, int):
+        letter = "i"
+    word = node.Identifier.hex() if isinstance(node.Identifier, bytes) else node.Identifier
+    plain = f"{letter}={word}"
+    if not node.NamespaceIndex:
+        return plain
+    if node.NamespaceIndex < len(session.uris):
+        return f"nsu={session.uris[node.NamespaceIndex]};{plain}"
+    return f"ns={node.NamespaceIndex};{plain}"
