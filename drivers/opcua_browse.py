@@ -119,7 +119,7 @@ async def browse(session: Session, address: str) -> AsyncIterator[list[Found]]:
     async for page in pages(session, node):
         fresh = []
         for each in page:
-            if each.NodeId not in seen and not each.NodeId.ServerIndex:
+            if each.NodeId not in seen and not getattr(each.NodeId, "ServerIndex", 0):
                 seen.add(each.NodeId)
                 fresh.append(each)
         found = await _described(session, fresh)

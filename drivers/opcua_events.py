@@ -162,15 +162,19 @@ async def events(session: Session, notifier: ua.NodeId, deliver: Callable[[list[
             told.refresh.clear()
             await _refresh(session, subscription, told)
             told.complete()
-            again = asyncio.ensure_future(told.refresh.wait())
+            again: asyncio.Future[Any] = asyncio.ensure_future(told.refresh.wait())
             try:
-                await asyncio.wait([ended, again], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([_any(ended), again], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 again.cancel()
             if ended.done():
                 raise session.lost(UaError(ended.result()))
     finally:
         ended.cancel()
+
+
+def _any(future: asyncio.Future[str]) -> asyncio.Future[Any]:
+    return future
 
 
 async def _refresh(session: Session, subscription: int, told: _Conditions) -> None:
@@ -206,7 +210,7 @@ def _item(notifier: ua.NodeId) -> ua.MonitoredItemCreateRequest:
     for _, kind, path in _FIELDS:
         operand = ua.SimpleAttributeOperand()
         operand.TypeDefinitionId = ua.NodeId(ua.Int32(kind))
-        operand.BrowsePath = [ua.QualifiedName(word, 0) for word in path.split("/") if word]  # type: ignore[arg-type]
+        operand.BrowsePath = [ua.QualifiedName(word, 0) for word in path.split("/") if word]
         operand.AttributeId = AttributeIds.Value if path else AttributeIds.NodeId
         wanted.SelectClauses.append(operand)
     request.RequestedParameters.Filter = wanted

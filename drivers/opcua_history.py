@@ -1,8 +1,9 @@
-"""What a server recorded of its nodes: HistoryRead of raw values (OPC 10000-4, 5.10.3; OPC 10000-11, 6.4.3)."""
+"""What a server recorded of its nodes: HistoryRead of raw values (OPC 10000-4, 5.10.3; 10000-11, 6.4.3)."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
 
 from drivers.opcua_session import Session
+from drivers.opcua_values import microseconds
 from protocols.values import Reading
 
 PAGE = 1000
@@ -31,36 +33,49 @@ async def history(
     others nothing.
     """
     nodes = await _recorded(session, [name for name in names if name in session.nodes])
-    details = ua.ReadRawModifiedDetails()
-    details.IsReadModified = False
-    details.StartTime = _time(start)
-    details.EndTime = _time(end)
-    details.NumValuesPerNode = PAGE
-    details.ReturnBounds = False
-    left = MAX_VALUES
     items = list(nodes.items())
+    left = MAX_VALUES
     for at in range(0, len(items), session.limits.records):
-        waiting: list[tuple[ua.NodeId, list[str], bytes | None]] = [
-            (node, members, None) for node, members in items[at : at + session.limits.records]
-        ]
+        waiting = [_Turn(node, members, start) for node, members in items[at : at + session.limits.records]]
         while waiting:
-            answers = await _ask(
-                session, details, [(node, point) for node, _, point in waiting], release=False
-            )
-            following: list[tuple[ua.NodeId, list[str], bytes | None]] = []
-            for (node, members, before), answer in zip(waiting, answers, strict=True):
-                readings, count = _readings(session, members, answer, start, end)
+            begin = waiting[0].start
+            now = [turn for turn in waiting if turn.start == begin]
+            answers = await _ask(session, now, begin, end)
+            waiting = [turn for turn in waiting if turn.start != begin]
+            for turn, answer in zip(now, answers, strict=True):
+                readings, count, last = _readings(session, turn.members, answer, turn.start, end)
                 left -= count
                 if readings:
                     yield readings
-                point = bytes(answer.ContinuationPoint or b"")
-                # The same point again, or one with nothing, would go on for ever.
-                if point and point != before and count:
-                    following.append((node, members, point))
-            if left <= 0 and following:
-                await _ask(session, details, [(node, point) for node, _, point in following], release=True)
+                following = turn.after(bytes(answer.ContinuationPoint or b""), count, last)
+                if following is not None:
+                    waiting.append(following)
+            if left <= 0:
+                await _ask(session, [turn for turn in waiting if turn.point], begin, end, release=True)
                 return
-            waiting = following
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What is to be asked of a node next."""
+
+    node: ua.NodeId
+    members: list[str]
+    start: int
+    """µs UTC."""
+    point: bytes = b""
+    """Where the server said that it goes on."""
+
+    def after(self, point: bytes, count: int, last: int | None) -> _Turn | None:
+        """The turn after an answer of ``count`` records up to ``last``; None when that was all."""
+        if not count or (point and point == self.point):
+            return None  # the same again would go on for ever
+        if point:
+            return replace(self, point=point)
+        if count >= PAGE and last is not None and last >= self.start:
+            # Some servers stop at the number asked for without saying that there is more.
+            return replace(self, start=last + 1, point=b"")
+        return None
 
 
 async def _recorded(session: Session, names: Sequence[str]) -> dict[ua.NodeId, list[str]]:
@@ -79,42 +94,48 @@ async def _recorded(session: Session, names: Sequence[str]) -> dict[ua.NodeId, l
 
 
 async def _ask(
-    session: Session,
-    details: ua.ReadRawModifiedDetails,
-    nodes: Sequence[tuple[ua.NodeId, bytes | None]],
-    *,
-    release: bool,
+    session: Session, turns: Sequence[_Turn], start: int, end: int, *, release: bool = False
 ) -> list[ua.HistoryReadResult]:
+    if not turns:
+        return []
+    details = ua.ReadRawModifiedDetails()
+    details.IsReadModified = False
+    details.StartTime = _time(start)
+    details.EndTime = _time(end)
+    details.NumValuesPerNode = PAGE
+    details.ReturnBounds = False
     parameters = ua.HistoryReadParameters()
     parameters.HistoryReadDetails = details
     parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
     parameters.ReleaseContinuationPoints = release
-    for node, point in nodes:
+    for turn in turns:
         wanted = ua.HistoryReadValueId()
-        wanted.NodeId = node
-        wanted.ContinuationPoint = point
+        wanted.NodeId = turn.node
+        wanted.ContinuationPoint = turn.point or None
         parameters.NodesToRead.append(wanted)
     return await session.services.history_read(parameters)
 
 
 def _readings(
     session: Session, members: Sequence[str], answer: ua.HistoryReadResult, start: int, end: int
-) -> tuple[list[Reading], int]:
-    """Good and uncertain records of a node's tags within the times, and how many records there were."""
+) -> tuple[list[Reading], int, int | None]:
+    """A node's tags within the times; how many records the answer has, and the time of its last."""
     if answer.StatusCode.value >> 30 >= 2:
-        return [], 0
+        return [], 0, None
     data: Any = answer.HistoryData
     values = getattr(data, "DataValues", None) or []
-    readings = []
-    problems = session.meaning.quietly()
+    readings: list[Reading] = []
+    last: int | None = None
+    past = session.meaning.quietly()
     for value in values:
         if value.StatusCode is not None and value.StatusCode.value == StatusCodes.BadBoundNotFound:
             continue
-        for name, convert in problems.members(members):
-            reading = problems.reading(name, value, convert)
+        last = microseconds(value.SourceTimestamp) or last
+        for name, convert in past.members(members):
+            reading = past.reading(name, value, convert)
             if reading.source_time is not None and start <= reading.source_time <= end:
                 readings.append(reading)
-    return readings, len(values)
+    return readings, len(values), last
 
 
 def _time(microseconds: int) -> Any:

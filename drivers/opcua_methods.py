@@ -15,7 +15,7 @@ from asyncua.ua.uaerrors import UaError
 
 from drivers.driver import WriteFailed, WriteRefused, WriteUnknown
 from drivers.opcua_profile import NodeAddress, OpcuaMethod, OpcuaProfile, effect_of_name
-from drivers.opcua_values import VARIANTS, Mismatch, converter, raw_value
+from drivers.opcua_values import VARIANTS, Mismatch, plain_converter, raw_value
 from drivers.profile import Tag
 from protocols.values import DataType, Value
 
@@ -128,7 +128,7 @@ def _variant(what: str, name: str, kind: DataType, value: Value) -> ua.Variant:
 
 def _result(what: str, name: str, kind: DataType, result: ua.Variant) -> Value:
     try:
-        return converter(Tag(address="", type=kind))(result.Value)
+        return plain_converter(Tag(address="", type=kind))(result.Value)
     except Mismatch:
         shown = type(result.Value).__name__
         raise WriteFailed(f"{what}: the result {name} is a {shown}, the profile says {kind}") from None

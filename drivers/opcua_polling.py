@@ -48,4 +48,5 @@ class Polling:
             now = clock()
             for interval in sorted(each for each, at in self._due.items() if at <= now):
                 self.deliver(await self.read(list(self._turns[interval])))
-                self._due[interval] = max(self._due[interval] + interval, clock())
+                due = self._due[interval] + interval
+                self._due[interval] = due if due > clock() else now + interval

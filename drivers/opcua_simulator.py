@@ -173,6 +173,7 @@ class OpcuaServer(ProfileServer):
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         server.set_identity_tokens([ua.AnonymousIdentityToken])
         server.disable_clock()
+        server.iserver.bind_condition_methods = True  # whoever shows alarms can be asked for them
         await server.init()
         server.set_endpoint(self.url)
         built = dict(self._values)

@@ -148,7 +148,7 @@ def converter(tag: OpcuaTag, field: Field) -> Callable[[Any], Value]:
 
     ``field`` takes a field out of a structure, by its path.
     """
-    convert = _plain_converter(tag)
+    convert = plain_converter(tag)
     index, path = tag.index, tuple(tag.field.split(".")) if tag.field else ()
     if path and index is not None:
         return lambda value: convert(field(_element(value, index), path))
@@ -159,7 +159,8 @@ def converter(tag: OpcuaTag, field: Field) -> Callable[[Any], Value]:
     return convert
 
 
-def _plain_converter(tag: Tag) -> Callable[[Any], Value]:
+def plain_converter(tag: Tag) -> Callable[[Any], Value]:
+    """The same of a value that is the whole of its node, or an argument."""
     if tag.type is DataType.STRING:
         return _text
     if tag.type is DataType.BOOL:
