@@ -44,6 +44,7 @@ class _Wish:
     choices: Choices
     sheet: str
     first_register: int
+    repeats: Mapping[int, int]
 
 
 def _from_csv(files: Sequence[bytes], wish: _Wish) -> TagList:
@@ -89,7 +90,8 @@ def _from_nodeset(files: Sequence[bytes], wish: _Wish) -> TagList:
 def _from_sunspec(files: Sequence[bytes], wish: _Wish) -> TagList:
     from drivers.imports.sunspec import import_sunspec
 
-    return import_sunspec([file.decode("utf-8-sig", "replace") for file in files], wish.first_register)
+    texts = [file.decode("utf-8-sig", "replace") for file in files]
+    return import_sunspec(texts, wish.first_register, wish.repeats)
 
 
 def _one(files: Sequence[bytes]) -> bytes:
@@ -139,6 +141,9 @@ def import_list(
     word_order: Annotated[str, typer.Option(help="ABCD, CDAB, BADC or DCBA.")] = "",
     sheet: Annotated[str, typer.Option(help="The sheet of a workbook.")] = "",
     first_register: Annotated[int, typer.Option(help="SunSpec: where SunS stands, from 0.")] = 40000,
+    repeat: Annotated[
+        list[str] | None, typer.Option(help="SunSpec: MODEL=N, how often a model's parts repeat, e.g. 160=2.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, write nothing.")
     ] = False,
@@ -150,7 +155,7 @@ def import_list(
     import is remembered in a file beside it, which belongs into the same version control.
     """
     try:
-        wish = _Wish(_choices(protocol, base, table, word_order), sheet, first_register)
+        wish = _Wish(_choices(protocol, base, table, word_order), sheet, first_register, _repeats(repeat))
         found = READERS[source]([_bytes(file) for file in files], wish)
         command = " ".join(["onelot driver import", source, *(file.name for file in files)])
         profile = out or Path(f"{files[0].stem}.yaml")
@@ -169,6 +174,16 @@ def import_list(
     )
     if not found.tags:
         raise typer.Exit(1)
+
+
+def _repeats(texts: Sequence[str] | None) -> dict[int, int]:
+    found = {}
+    for text in texts or ():
+        model, _, times = text.partition("=")
+        if not (model.isdecimal() and times.isdecimal() and 1 <= int(times) <= 100):
+            raise CannotImport(f'--repeat "{text}" is not MODEL=N, N from 1 to 100, e.g. 160=2')
+        found[int(model)] = int(times)
+    return found
 
 
 def _choices(protocol: str, base: str, table: str, word_order: str) -> Choices:

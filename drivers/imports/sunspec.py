@@ -75,8 +75,12 @@ _ROLES = {
 _ENERGIES = {"WH": Role.ENERGY, "TotWhImp": Role.ENERGY}
 
 
-def import_sunspec(texts: Sequence[str], base: int = BASE) -> TagList:
+def import_sunspec(
+    texts: Sequence[str], base: int = BASE, repeats: Mapping[int, int] | None = None
+) -> TagList:
     """Definitions of models, in the order in which the device has them, from its first one on.
+
+    ``repeats`` says for a model how often its repeating parts are there, e.g. the inputs of model 160.
 
     The values by which a device says *not implemented* become ``absent``; scale factors become
     ``scale_exponent``.
@@ -91,14 +95,32 @@ def import_sunspec(texts: Sequence[str], base: int = BASE) -> TagList:
     checks = [{"address": f"holding:{base}", "type": "uint32", "equals": MARK}]
     place = base + 2
     for model in models:
-        size = _size(model["group"])
+        layout = list(_layout(model["group"], "", {}, (repeats or {}).get(model["id"])))
+        size = sum(int(point.get("size", 0)) for _, point, _ in layout) - 2
         checks.append({"address": f"holding:{place}", "type": "uint16", "equals": model["id"]})
+        repeating = [str(part.get("name")) for part in _repeating(model["group"])]
+        if repeating and model["id"] not in (repeats or {}):
+            number, what = model["id"], repeating[0]
+            if model is not models[-1]:
+                raise CannotImport(
+                    f'model {number} repeats "{what}": say --repeat {number}=N, as the device has it'
+                )
+            why = f"repeats as often as the device says: left out — or say --repeat {number}=N"
+            found.rejected.append(Remark(0, f"{number}.{what}", why))
+            _points(found, layout, str(number), place)
+            break
         checks.append({"address": f"holding:{place + 1}", "type": "uint16", "equals": size})
-        _points(found, model, place)
+        _points(found, layout, str(model["id"]), place)
         place += size + 2
-    # Devices have more models than anybody wants; what follows is shown, and ends the chain of a simulator.
-    following = {"address": f"holding:{place}", "type": "uint16", "enum": {_END: "none"}, "sampling": 60.0}
-    found.add(0, "next_model", following, ModbusTag)
+    else:
+        # Devices have more models than anybody wants; what follows is shown, and ends a simulator's chain.
+        following = {
+            "address": f"holding:{place}",
+            "type": "uint16",
+            "enum": {_END: "none"},
+            "sampling": 60.0,
+        }
+        found.add(0, "next_model", following, ModbusTag)
     found.defaults["identification"] = {"checks": checks}
     # A device may refuse what lies between models, and the specification allows 125 registers.
     found.defaults["modbus"] = {"max_gap": 8}
@@ -116,49 +138,58 @@ def _model(text: str) -> dict[str, Any]:
     return dict(data)
 
 
-def _size(group: Mapping[str, Any]) -> int:
-    """Registers after the length: of all points but ID and L; repeating groups are not there."""
-    return sum(int(point.get("size", 0)) for point in group["points"]) - 2
+_Laid = tuple[str, Mapping[str, Any], Mapping[str, str]]
+"""A tag's name, its point, and the tags of the scale factors that it may name."""
 
 
-def _points(found: TagList, model: Mapping[str, Any], place: int) -> None:
-    group, number = model["group"], str(model["id"])
-    prefix = _prefix(group["name"])
-    names = {point["name"] for point in group["points"]}
-    for line, (point, offset) in enumerate(_placed(group["points"]), 1):
+def _repeating(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parts of a model of which the device says how many there are."""
+    found = []
+    for part in group.get("groups", ()):
+        if part.get("count", 1) == 0 or isinstance(part.get("count"), str):
+            found.append(part)
+        found += _repeating(part)
+    return found
+
+
+def _layout(
+    group: Mapping[str, Any], above: str, scope: Mapping[str, str], repeat: int | None
+) -> Iterator[_Laid]:
+    """The points of a model in the order of their registers, repeating parts ``repeat`` times."""
+    prefix = f"{above}{str(group['name']).lower()}"
+    names = {**scope, **{str(point["name"]): f"{prefix}/{point['name']}" for point in group["points"]}}
+    for point in group["points"]:
+        yield f"{prefix}/{point['name']}", point, names
+    for part in group.get("groups", ()):
+        count = part.get("count", 1)
+        times = (repeat or 0) if count == 0 or isinstance(count, str) else int(count)
+        if part.get("count") is None:
+            yield from _layout(part, f"{prefix}/", names, repeat)
+        else:
+            for index in range(times):
+                named = {**part, "name": f"{part['name']}/{index}"}
+                yield from _layout(named, f"{prefix}/", names, repeat)
+
+
+def _points(found: TagList, layout: Sequence[_Laid], number: str, place: int) -> None:
+    for line, (path, point, names) in enumerate(layout, 1):
+        address, place = place, place + int(point.get("size", 0))
         name, kind = str(point["name"]), str(point.get("type"))
-        if name in ("ID", "L") or kind == "pad":
+        if (name in ("ID", "L") and path.count("/") == 1) or kind == "pad":
             continue
         if kind not in _TYPES:
             found.rejected.append(Remark(line, f"{number}.{name}", f"is a {kind}, which no tag can have"))
             continue
-        tag = _tag(point, kind, place + offset, prefix, names, number)
+        tag = _tag(point, kind, address, names, number)
         if tag is None:
-            factor = point.get("sf")
-            found.rejected.append(
-                Remark(line, f"{number}.{name}", f"is scaled by {factor}, which the model lacks")
-            )
+            why = f"is scaled by {point.get('sf')}, which the model lacks"
+            found.rejected.append(Remark(line, f"{number}.{name}", why))
             continue
-        found.add(line, f"{prefix}/{name}", tag, ModbusTag)
-    for part in group.get("groups", ()):
-        found.rejected.append(
-            Remark(0, f"{number}.{part.get('name')}", "repeats as often as the device says: not in a profile")
-        )
-
-
-def _placed(points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], int]]:
-    offset = 0
-    for point in points:
-        yield point, offset
-        offset += int(point.get("size", 0))
-
-
-def _prefix(name: str) -> str:
-    return str(name).lower()
+        found.add(line, path, tag, ModbusTag)
 
 
 def _tag(
-    point: Mapping[str, Any], kind: str, address: int, prefix: str, names: set[str], number: str
+    point: Mapping[str, Any], kind: str, address: int, names: Mapping[str, str], number: str
 ) -> dict[str, Any] | None:
     ours, absent = _TYPES[kind]
     unit = str(point.get("units") or "")
@@ -171,7 +202,7 @@ def _tag(
     elif factor is not None:
         if factor not in names:
             return None
-        tag["scale_exponent"] = f"{prefix}/{factor}"
+        tag["scale_exponent"] = names[factor]
     tag["absent"] = absent
     tag["unit"] = _UNITS.get(unit, unit)[:20]
     tag["role"] = _ROLES.get((number, point["name"]), _ENERGIES.get(str(point["name"])))

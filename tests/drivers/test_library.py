@@ -13,12 +13,13 @@ import pytest
 
 from drivers.derive import state_word
 from drivers.imports.sunspec import import_sunspec
+from drivers.imports.taglist import CannotImport
 from drivers.modbus_profile import ModbusProfile
 from drivers.profile import AnyProfile
-from drivers.profile_files import find_profiles, load_profile
+from drivers.profile_files import check_profile, find_profiles, load_profile
 from drivers.registry import driver_type
 from drivers.simulator import Movement
-from protocols.documents import read
+from protocols.documents import Document, read
 from protocols.values import Value
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +115,34 @@ async def test_pysunspec2_reads_from_our_simulator_what_we_read(name: str) -> No
             assert (theirs or None) == (value or None), path
         compared += 1
     assert compared == len(profile.tags) - 1
+
+
+async def test_a_chain_with_repeating_parts_is_read_as_pysunspec2_reads_it() -> None:
+    with pytest.raises(CannotImport, match=r'model 160 repeats "module": say --repeat 160=N'):
+        import_sunspec([definition(1), definition(160), definition(103)])
+    found = import_sunspec([definition(1), definition(160), definition(103)], repeats={160: 2})
+    data = {"vendor": "A", "model": "B", "protocol": "modbus", **found.defaults, "tags": found.tags}
+    profile = check_profile(Document("chain", data, None))
+    server = driver_type("modbus").serve(profile)
+    server.update(Movement(profile).values(33.0))
+    server.set("mppt/N", 2)
+    async with server:
+        theirs = await asyncio.to_thread(_modules, server.port)
+        async with driver_type("modbus").create(server.url, profile) as driver:
+            paths = ["mppt/module/0/DCV", "mppt/module/1/DCV", "mppt/module/1/DCW", "inverter_three_phase/W"]
+            ours = [r.value for r in await driver.read(paths)]
+    assert theirs == pytest.approx(ours)
+
+
+def _modules(port: int) -> list[Any]:
+    client = importlib.import_module("sunspec2.modbus.client")
+    device = client.SunSpecModbusClientDeviceTCP(slave_id=1, ipaddr="127.0.0.1", ipport=port, timeout=10)
+    try:
+        device.scan()
+        first, second = device.models[160][0].module
+        return [first.DCV.cvalue, second.DCV.cvalue, second.DCW.cvalue, device.models[103][0].W.cvalue]
+    finally:
+        device.close()
 
 
 def _model_name(models: dict[str, dict[str, Any]], prefix: str) -> str:
