@@ -142,7 +142,7 @@ class ModbusTag(Tag):
     def combinations(cls, data: Mapping[Any, Any]) -> Iterator[Finding]:
         yield from super().combinations(data)
         kind, length = data.get("type"), data.get("length")
-        known, writable = kind in set(DataType), data.get("access") in (Access.WRITE, Access.READ_WRITE)
+        known, writable = kind in tuple(DataType), data.get("access") in (Access.WRITE, Access.READ_WRITE)
         if data.get("scale_exponent") is not None and super().converts(data):
             yield Finding(("scale_exponent",), "either scale and offset or scale_exponent, not both")
         if data.get("scale_exponent") is not None and writable:

@@ -89,6 +89,6 @@ def _place(made: _Made, name: Any, template: Mapping[Any, Any]) -> Iterator[Find
                 yield Finding(("templates", name, "at", place), f"{inner}: {error}")
                 continue
             siblings = mapping(template["tags"])
-            for key in (key for key in made.kind.references if tag.get(key) in siblings):
+            for key in (key for key in made.kind.references if str(tag.get(key)) in siblings):
                 placed[key] = f"{place}/{tag[key]}"
             made.add(f"{place}/{inner}", placed, origin)

@@ -282,7 +282,7 @@ def same_kind(one: Any, other: Any) -> bool:
 
 def could_be(value: Any, kind: Any) -> bool:
     """Whether a value could be one of a type; yes when the type itself is wrong."""
-    if kind not in set(DataType) or not isinstance(value, bool | int | float | str):
+    if kind not in tuple(DataType) or not isinstance(value, bool | int | float | str):
         return True
     if kind == DataType.BOOL:
         return isinstance(value, bool)

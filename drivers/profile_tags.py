@@ -225,7 +225,7 @@ class Tag(Part):
     def combinations(cls, data: Mapping[Any, Any]) -> Iterator[Finding]:
         """What does not belong together in a tag's plain data, whose parts may be wrong themselves."""
         kind = data.get("type")
-        if kind not in set(DataType):
+        if kind not in tuple(DataType):
             return  # said where the type stands
         scaled = cls.converts(data)
         value_type = DataType.FLOAT64 if scaled else kind
