@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -122,12 +121,11 @@ async def browse(session: Session, address: str) -> AsyncIterator[list[Found]]:
             if each.NodeId not in seen and not getattr(each.NodeId, "ServerIndex", 0):
                 seen.add(each.NodeId)
                 fresh.append(each)
-        found = await _described(session, fresh)
-        if found:
-            yield found
+        # Some servers give all at once, whatever was asked for: it is still shown in pages.
+        for start in range(0, len(fresh), PAGE):
+            yield await _described(session, fresh[start : start + PAGE])
         if len(seen) >= MAX_FOUND:
             return
-        await asyncio.sleep(0)  # a page takes a while to decode: others have their turn between two
 
 
 async def _described(session: Session, references: References) -> list[Found]:

@@ -37,7 +37,7 @@ for _name in ("asyncua.client", "asyncua.uaprotocol", "asyncua.common", "asyncua
 
 CHUNK = 65_535
 """Bytes of the largest chunk that is taken or sent."""
-MESSAGE = 8 * 1024 * 1024
+MESSAGE = 16 * 1024 * 1024
 """Bytes of the largest message; its pieces take at most so much while they are put together."""
 CHUNKS = MESSAGE // 4096
 """Chunks of the longest message; a server's smallest have 8 KiB (OPC 10000-6, 7.1.2.3)."""
@@ -221,12 +221,12 @@ class GuardedClient(Client):
 
 
 def _facts(endpoints: Iterable[ua.EndpointDescription]) -> set[tuple[Any, ...]]:
-    """What a client must find the same in both lists: how a connection is secured, and with what."""
+    """What a client must find the same in both lists. A server leaves its certificate out of the second (OPC
+    10000-4, 5.6.2.2): the channel itself proves that."""
     return {
         (
             endpoint.SecurityMode,
             endpoint.SecurityPolicyUri,
-            bytes(endpoint.ServerCertificate or b""),
             frozenset(
                 (token.PolicyId, token.TokenType, token.SecurityPolicyUri)
                 for token in endpoint.UserIdentityTokens or ()

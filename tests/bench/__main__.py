@@ -56,6 +56,7 @@ BENCHES = (
     Bench("modbus", "10,000 Modbus registers a second on one edge"),
     Bench("schedule", "50 devices, one silent and one flapping"),
     Bench("opcua", "OPC UA notification to outbox"),
+    Bench("opcua_size", "OPC UA servers with a lot on them"),
     Bench("drain", "a backlog drains"),
     Bench("latency", "source to page"),
     Bench("recovery", "back after an outage"),

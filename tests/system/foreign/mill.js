@@ -6,7 +6,10 @@ const { DataType, OPCUACertificateManager, OPCUAServer, Variant, VariantArrayTyp
 
 async function main() {
     const [port, folder] = process.argv.slice(2);
-    const certificates = new OPCUACertificateManager({ rootFolder: path.join(folder, "pki") });
+    const certificates = new OPCUACertificateManager({
+        automaticallyAcceptUnknownCertificate: true,
+        rootFolder: path.join(folder, "pki"),
+    });
     const server = new OPCUAServer({
         port: Number(port),
         hostname: "127.0.0.1",

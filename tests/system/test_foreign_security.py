@@ -1,0 +1,70 @@
+"""Every security policy and mode against a server that this project did not write: node-opcua from npm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drivers.driver import ConnectError
+from drivers.opcua import OPCUA, OpcuaDriver
+from drivers.opcua_endpoints import offers
+from drivers.opcua_options import SecurityMode, SecurityPolicy
+from drivers.opcua_profile import OpcuaProfile
+from drivers.opcua_trust import TrustList
+from tests.system.processes import Process, quiet_port, until
+from tests.system.test_foreign_servers import FOREIGN, node_opcua
+
+pytestmark = [pytest.mark.system, pytest.mark.needs("npm"), pytest.mark.timeout(600)]
+
+PROFILE = OpcuaProfile.model_validate(
+    {
+        "vendor": "Foreign",
+        "model": "Mill",
+        "protocol": "opcua",
+        "tags": {
+            "temperature": {"address": "nsu=urn:foreign:mill;s=Mill.Temperature", "type": "float64"},
+            "program": {"address": "nsu=urn:foreign:mill;s=Mill.Program", "type": "string"},
+        },
+    }
+)
+
+
+async def test_every_policy_and_mode_against_node_opcua(tmp_path: Path) -> None:
+    port = quiet_port()
+    node = ["env", f"NODE_PATH={node_opcua() / 'node_modules'}", "node", str(FOREIGN / "mill.js")]
+    mill = Process("mill", [*node, str(port), str(tmp_path)], tmp_path / "mill.log")
+    mill.start()
+    try:
+
+        async def is_ready() -> bool:
+            mill.check()
+            return "ready" in mill.tail()
+
+        await until(is_ready, "the mill is ready", 60)
+        address = f"opc.tcp://127.0.0.1:{port}/mill"
+        pki = tmp_path / "edge-pki"
+
+        def made(policy: SecurityPolicy, mode: SecurityMode) -> OpcuaDriver:
+            options = {"security": str(policy), "mode": str(mode), "pki": str(pki), "timeout": 20}
+            driver = OPCUA.create(address, PROFILE, options)
+            assert isinstance(driver, OpcuaDriver)
+            return driver
+
+        with pytest.raises(ConnectError, match="onelot driver trust add"):
+            async with made(SecurityPolicy.BASIC256SHA256, SecurityMode.SIGN):
+                pass
+        shown = next(offer.certificate for offer in await offers(address, 20) if offer.certificate)
+        TrustList(pki).add(shown.der)
+        for policy in SecurityPolicy:
+            if policy is SecurityPolicy.NONE:
+                continue
+            for mode in SecurityMode:
+                async with made(policy, mode) as driver:
+                    readings = await driver.read(["temperature", "program"])
+                    assert [r.value for r in readings] == [61.5, "BRACKET-7"], (policy, mode)
+                    found = await driver.browse("nsu=urn:foreign:mill;s=Mill.State")
+                    assert found == []
+                    assert (await driver.identify()).vendor == "Foreign"
+    finally:
+        await mill.stop()
