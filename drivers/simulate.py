@@ -93,6 +93,8 @@ async def _play(servers: Sequence[ProfileServer], script: Script, say: Say, step
             say("the recording has ended", {"event": "ended", "seconds": round(seconds, 3)})
             return
         for number, server in enumerate(servers):
+            if server.alive and script.recording is None:
+                continue
             server.update(values if script.recording else {**values, **_shifted(movement, seconds, number)})
         if (now := fault_at(script.faults, seconds)) is not fault:
             fault = now

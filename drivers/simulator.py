@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from drivers.derive import state_word
 from drivers.profile import AnyProfile, Bounds, Check, Derivation, Role, Tag
@@ -51,6 +51,9 @@ class ProfileServer(ABC):
         host: address to listen on; loopback unless told otherwise.
         port: 0 takes any free one; see :attr:`url` once it runs.
     """
+
+    alive: ClassVar[bool] = False
+    """Its values move by themselves: nobody makes them up."""
 
     def __init__(self, profile: AnyProfile, host: str = "127.0.0.1", port: int = 0) -> None:
         self.profile = profile

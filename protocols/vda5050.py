@@ -121,6 +121,9 @@ class Action(_Part, frozen=True):
         return next((each.value for each in found if each.key == key), None)
 
 
+Actions = Annotated[tuple[Action, ...], Meta(max_length=256)]
+
+
 class NodePosition(_Part, frozen=True):
     """Metres and radians on a map."""
 
@@ -138,7 +141,7 @@ class Node(_Part, frozen=True):
     node_id: Id
     sequence_id: Number
     released: bool
-    actions: Annotated[tuple[Action, ...], Meta(max_length=256)]
+    actions: Actions
     node_position: NodePosition | UnsetType = UNSET
 
 
@@ -150,7 +153,7 @@ class Edge(_Part, frozen=True):
     released: bool
     start_node_id: Id
     end_node_id: Id
-    actions: Annotated[tuple[Action, ...], Meta(max_length=256)]
+    actions: Actions
     max_speed: float | UnsetType = UNSET
     length: float | UnsetType = UNSET
 
@@ -166,9 +169,16 @@ class Order(Header, frozen=True):
 
 
 class InstantActions(Header, frozen=True):
-    """Topic ``instantActions`` (6.8)."""
+    """Topic ``instantActions`` (6.8). Some 2.0 peers name the list like the topic: both names are read."""
 
-    actions: Annotated[tuple[Action, ...], Meta(max_length=256)]
+    actions: Actions | UnsetType = UNSET
+    instant_actions: Actions | UnsetType = UNSET
+
+    @property
+    def all(self) -> tuple[Action, ...]:
+        """The actions, under whichever name they came."""
+        named = self.instant_actions if self.actions is UNSET else self.actions
+        return () if named is UNSET else named
 
 
 class ErrorReference(_Part, frozen=True):

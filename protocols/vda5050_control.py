@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from protocols.values import MICROSECONDS
 from protocols.vda5050 import (
@@ -149,6 +150,13 @@ class MasterControl:
     _due: int = field(default=0, init=False)
     _tries: int = field(default=0, init=False)
     _out: list[Output] = field(default_factory=list, init=False)
+
+    @property
+    def version(self) -> str:
+        """What our messages say they are: 2.1.0, but to a 2.0.x vehicle its own version. What we send is the
+        same in both, and some vehicles refuse every other version than theirs."""
+        spoken = "" if self.state is None else self.state.version
+        return spoken if spoken.startswith("2.0.") and len(spoken) < 16 else VERSION
 
     # --- wishes -----------------------------------------------------------------------------------------
 
@@ -447,7 +455,11 @@ class MasterControl:
         self._send_instant(action, now)
 
     def _send_instant(self, action: Action, now: int) -> None:
-        message = InstantActions(**self._header(Topic.INSTANT_ACTIONS, now), actions=(action,))
+        message = InstantActions(
+            **self._header(Topic.INSTANT_ACTIONS, now),
+            actions=(action,),
+            instant_actions=UNSET if self.version == VERSION else (action,),
+        )
         self._out.append(Send(Topic.INSTANT_ACTIONS, encode(message)))
 
     def _follow_instants(self, state: State, now: int) -> None:
@@ -517,7 +529,7 @@ class MasterControl:
         return {
             "header_id": number,
             "timestamp": timestamp(now),
-            "version": VERSION,
+            "version": self.version,
             "manufacturer": self.vehicle.manufacturer,
             "serial_number": self.vehicle.serial,
         }

@@ -84,6 +84,7 @@ class VirtualAgv:
     speed: float = 1.2
     action_seconds: float = 4.0
     hurry: float = 1.0
+    version: str = VERSION
     theta: float = 0.0
     battery: float = 90.0
     mode: OperatingMode = OperatingMode.AUTOMATIC
@@ -186,7 +187,7 @@ class VirtualAgv:
         return Factsheet(
             manufacturer=self.vehicle.manufacturer,
             serial_number=self.vehicle.serial,
-            version=VERSION,
+            version=self.version,
             type_specification=TypeSpecification(
                 series_name="Virtual AGV", agv_kinematic="DIFF", agv_class="CARRIER", max_load_mass=500.0
             ),
@@ -200,7 +201,7 @@ class VirtualAgv:
             if topic is Topic.ORDER:
                 self._take_order(decode(Order, payload))
             elif topic is Topic.INSTANT_ACTIONS:
-                for action in decode(InstantActions, payload).actions:
+                for action in decode(InstantActions, payload).all:
                     self._take_instant(action, now)
         except NotAMessageError as error:
             self._refuse("validationError", str(error)[:200], {"topic": str(topic)})
@@ -457,7 +458,7 @@ class VirtualAgv:
         return {
             "header_id": number,
             "timestamp": timestamp(now),
-            "version": VERSION,
+            "version": self.version,
             "manufacturer": self.vehicle.manufacturer,
             "serial_number": self.vehicle.serial,
         }

@@ -45,17 +45,17 @@ def simulated(profile: str) -> Iterator[str]:
 def test_list_names_drivers_and_profiles() -> None:
     result = run("list")
     assert result.exit_code == 0
-    assert "modbus  modbus://10.0.4.7:502?unit=1" in result.output
+    assert "modbus   modbus://10.0.4.7:502?unit=1" in result.output
     assert "virtual/laser" in result.output
     listed = json.loads(run("list", "--json").output)
-    assert [d["name"] for d in listed["drivers"]] == ["modbus", "opcua"]
+    assert [d["name"] for d in listed["drivers"]] == ["modbus", "opcua", "vda5050"]
     assert "virtual/laser" in listed["profiles"]
 
 
 def test_listing_imports_no_protocol_library() -> None:
     code = (
         "import sys; from drivers.registry import driver_types; driver_types(); import drivers.commission; "
-        "print([m for m in ('asyncua', 'pymodbus') if m in sys.modules])"
+        "print([m for m in ('asyncua', 'paho', 'pymodbus') if m in sys.modules])"
     )
     root = Path(__file__).parents[2]
     result = subprocess.run(

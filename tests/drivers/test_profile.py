@@ -101,7 +101,7 @@ def test_every_mistake_is_reported_at_once_even_between_the_parts() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("modbus\nmodbus", "modbsu\nmodbus", 'protocol: "modbsu" is not one of modbus, opcua — did you mean'),
+        ("modbus\nmodbus", "modbsu\nmodbus", "is not one of modbus, opcua, vda5050 — did you mean modbus?"),
         ('"holding:10"', '"holdng:10"', "names no table"),
         ("40001", "50001", "is not a Modbus address"),
         ("40001", "49999999", "is not a Modbus address"),

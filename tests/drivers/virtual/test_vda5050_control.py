@@ -382,3 +382,12 @@ def test_what_is_sent_is_a_message_of_the_vehicle() -> None:
     made = world()
     sent = [out for out in made.master.act("stateRequest", made.now) if isinstance(out, Send)]
     assert [each.topic for each in sent] == [Topic.INSTANT_ACTIONS]
+
+
+def test_a_2_0_vehicle_is_spoken_to_in_its_own_version() -> None:
+    made = world()
+    assert made.master.version == "2.1.0"
+    made.agv.version = "2.0.0"
+    made.run(6)
+    give(made)
+    assert made.sent["o1", 0].version == "2.0.0"

@@ -30,6 +30,10 @@ from protocols.vda5050_topics import Topic, VehicleId
 
 VEHICLE = VehicleId("uagv", "acme", "7")
 START = 1_790_000_000_000_000
+LOAD = tuple(
+    ActionParameter(key=key, value=value)
+    for key, value in (("loadId", "L1"), ("stationType", "floor"), ("loadType", "EPAL"))
+)
 STEP = 500_000
 TIMING = Timing(resend=2, tries=5, silence=20, instant=20, cancel=60)
 
@@ -45,7 +49,7 @@ def stops(count: int, *, actions: bool = True, start: int = 0) -> tuple[list[Sto
                     action_type="pick" if n < start + count - 1 else "drop",
                     action_id=f"a{n}",
                     blocking_type=BlockingType.HARD,
-                    action_parameters=(ActionParameter(key="loadId", value="L1"),),
+                    action_parameters=LOAD,
                 ),
             )
             if actions and n in (start + count // 2, start + count - 1)
