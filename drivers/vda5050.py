@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from urllib.parse import unquote, urlsplit
@@ -73,6 +74,9 @@ if TYPE_CHECKING:
 
 TICK = 0.2
 """Seconds between two looks at what is due."""
+
+FIRST = 2.0
+"""Seconds that reading waits for a field that has never come."""
 
 
 class Vda5050Options(Options):
@@ -161,8 +165,10 @@ class Vda5050Driver(Driver[Vda5050Options]):
         )
         timing = Timing(resend=config.resend, silence=config.silence, cancel=config.cancel_timeout)
         self.control = MasterControl(self.vehicle, lambda: uuid.uuid4().hex, timing)
-        self.keep: Callable[[Given], None] = lambda _: None
-        """Told of every change of the order before anything that follows from it is sent."""
+        self.keep: Callable[[Given], Awaitable[None]] | None = None
+        """Writes every change of the order down before anything that follows from it is sent."""
+        self._held: deque[Output] = deque()
+        self._settling = asyncio.Lock()
         self._methods: Mapping[str, Vda5050Method] = profile.methods
         self._places = {name: parse_place(tag.address) for name, tag in profile.all_tags.items()}
         self._last: dict[str, Reading] = {}
@@ -233,6 +239,7 @@ class Vda5050Driver(Driver[Vda5050Options]):
         except TimeoutError:
             pass
         self._perform(self.control.tick(_now()))
+        await self._settle()
 
     # --- reading ----------------------------------------------------------------------------------------
 
@@ -269,6 +276,9 @@ class Vda5050Driver(Driver[Vda5050Options]):
         _ = self._connection
         for path in paths:
             self.tag(path)
+        until = time.monotonic() + FIRST
+        while any(path not in self._last for path in paths) and time.monotonic() < until:
+            await self._wait()  # not every topic comes with the first state
         if reason := self._why_lost():
             raise DeviceLost(self.address, reason)
         return [self._last.get(path, Reading(path, None, Quality.BAD, Reason.OTHER)) for path in paths]
@@ -438,22 +448,39 @@ class Vda5050Driver(Driver[Vda5050Options]):
         _ = self._connection
 
     def _perform(self, outputs: Sequence[Output]) -> None:
+        """Do it now, or, where an order must be written down first, as soon as that is done."""
         for output in outputs:
-            match output:
-                case OrderChanged(order):
-                    self.keep(order)
-                    self._news.set()
-                case Send(topic, payload):
-                    if self._mqtt is not None:
-                        self._mqtt.publish(self.vehicle.topic(topic), payload)
-                case InstantChanged(instant):
-                    answer = self._answers.get(instant.action.action_id)
-                    ended = instant.action.action_id not in self.control.pending
-                    if answer is not None and ended and not answer.done():
-                        answer.set_result(instant)
-                case PresenceChanged():
-                    self._note_facts()
-                    self._news.set()
+            if self._held or (self.keep is not None and isinstance(output, OrderChanged)):
+                self._held.append(output)
+                self._news.set()
+            else:
+                self._do(output)
+
+    async def _settle(self) -> None:
+        async with self._settling:
+            while self._held:
+                output = self._held[0]
+                if isinstance(output, OrderChanged) and self.keep is not None:
+                    await self.keep(output.order)
+                self._do(output)
+                self._held.popleft()
+
+    def _do(self, output: Output) -> None:
+        match output:
+            case OrderChanged():
+                self._note_facts()
+                self._news.set()
+            case Send(topic, payload):
+                if self._mqtt is not None:
+                    self._mqtt.publish(self.vehicle.topic(topic), payload)
+            case InstantChanged(instant):
+                answer = self._answers.get(instant.action.action_id)
+                ended = instant.action.action_id not in self.control.pending
+                if answer is not None and ended and not answer.done():
+                    answer.set_result(instant)
+            case PresenceChanged():
+                self._note_facts()
+                self._news.set()
 
 
 def _alarm(error: Error, at: int | None) -> Alarm:

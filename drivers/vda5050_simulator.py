@@ -41,6 +41,7 @@ class Vda5050Server(ProfileServer):
         vehicle: who it is.
         agv: the vehicle itself, where it stands somewhere in particular.
         broker: all of the broker, where a login or TLS is needed.
+        patient: a broker that is not there yet is no error; it is tried again.
     """
 
     alive: ClassVar[bool] = True
@@ -54,6 +55,7 @@ class Vda5050Server(ProfileServer):
         vehicle: VehicleId | None = None,
         agv: VirtualAgv | None = None,
         broker: Broker | None = None,
+        patient: bool = False,
     ) -> None:
         if not isinstance(profile, Vda5050Profile):
             raise TypeError(f"a VDA 5050 server needs a Vda5050Profile, not a {type(profile).__name__}")
@@ -62,6 +64,7 @@ class Vda5050Server(ProfileServer):
         self.vehicle = vehicle or VehicleId(own.interface, own.manufacturer, own.serial)
         self.agv = agv or VirtualAgv(self.vehicle)
         self._broker = broker
+        self._patient = patient
         self._overlay: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._missing: set[tuple[str, tuple[str, ...]]] = set()
         self._said: dict[str, dict[str, Any]] = {}
@@ -83,7 +86,9 @@ class Vda5050Server(ProfileServer):
         try:
             await self._connect()
         except NoBrokerError as error:
-            raise OSError(str(error)) from error
+            if not self._patient:
+                raise OSError(str(error)) from error
+            self._broken.set()
         self._task = asyncio.create_task(self._live(), name=f"agv-{self.vehicle.serial}")
 
     async def stop(self) -> None:

@@ -26,6 +26,7 @@ from edge.reconfigure import ConfigHealth, Reconfiguration
 from edge.recorder import Recorder
 from edge.sparkplug import SparkplugHealth, SparkplugPublisher
 from edge.station.stations import Stations
+from edge.transport.transport import Transport
 from edge.uplink import LinkStatus, Uplink
 from protocols.states import Event
 
@@ -117,6 +118,7 @@ class Agent:
     started: int
     execution: Execution
     sparkplug: SparkplugPublisher | None = None
+    transport: Transport | None = None
     events: asyncio.Queue[list[Event]] = field(default_factory=lambda: asyncio.Queue(WAITING_EVENTS))
     """Events of machines that are on disk, on their way to the stations."""
     metrics: EdgeMetrics = field(init=False)
@@ -149,6 +151,8 @@ class Agent:
             base.create_task(serve(app, listener), name="api")
             if self.sparkplug is not None:
                 base.create_task(self.sparkplug.run(), name="sparkplug")
+            if self.transport is not None:
+                base.create_task(self.transport.run(), name="transport")
             try:
                 async with self.recorder.running(), asyncio.TaskGroup() as machines:
                     machines.create_task(self.devices.run(lambda: on_ready(port)), name="devices")

@@ -33,6 +33,11 @@ from edge.remembered import Remembered, remembered
 from edge.sparkplug import SparkplugPublisher
 from edge.station.journal import WORKCELL
 from edge.station.stations import Stations, places
+from edge.transport import journal as transport_journal
+from edge.transport.journal import TRANSPORT
+from edge.transport.missions import MissionState, reconciled
+from edge.transport.transport import Transport
+from edge.transport.vda5050_fleet import Vda5050Fleet
 from edge.uplink import Handlers, Running, Uplink, topics
 from edge.watching import hashes
 from edge.witness import Witness
@@ -62,7 +67,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
     async with contextlib.AsyncExitStack() as stack:
         for protocol in sorted({machine.profile.protocol for machine in setup.machines}):
             await asyncio.to_thread(driver_type(protocol).warm_up)
-        store = Store(config.data / DATABASE, (WORKCELL, CONTROL), config.outbox.limits)
+        store = Store(config.data / DATABASE, (WORKCELL, CONTROL, TRANSPORT), config.outbox.limits)
         await stack.enter_async_context(store)
         clock.resume(await store.read(last_time))
         if witness:
@@ -132,6 +137,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             Execution(control, stations, control.machines, clock),
         )
         agent.sparkplug = _sparkplug(setup, recorder, store, clock)
+        agent.transport = await _transport(setup, devices, stations, store, clock)
         recorder.on_events = agent.hear
         yield agent
 
@@ -157,6 +163,30 @@ def _uplink(setup: Setup, outbox: Outbox, stations: Stations, running: Running) 
         stations.jobs_received, stations.release_requested, stations.neighbour_actions, catalogue_asked
     )
     return Uplink(edge, outbox, running, handlers, pipe)
+
+
+async def _transport(
+    setup: Setup, devices: Devices, stations: Stations, store: Store, clock: Clock
+) -> Transport | None:
+    """The transport of an edge that has a site graph and vehicles of its own."""
+    vehicles = [machine.device.id for machine in setup.machines if machine.profile.protocol == "vda5050"]
+    if setup.graph is None or not vehicles:
+        return None
+    missions, orders = await store.read(transport_journal.load)
+    missions = reconciled(missions, orders.values())
+    homes = setup.graph.homes(vehicles)
+    carrier = Vda5050Fleet(setup.graph, homes, devices.driver, store, new_id, orders)
+    carrier.resume({each.id: each for each in missions.values() if each.state is MissionState.UNDER_WAY})
+    return Transport(
+        stations,
+        setup.edge.workcells,
+        tuple(setup.graph.stations),
+        carrier,
+        store,
+        clock,
+        "material" if "material" in setup.site.andon_topics else next(iter(setup.site.andon_topics), ""),
+        missions,
+    )
 
 
 def _sparkplug(setup: Setup, recorder: Recorder, store: Store, clock: Clock) -> SparkplugPublisher | None:

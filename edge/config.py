@@ -7,7 +7,7 @@ and the site. Relative paths are relative to the file they stand in.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ from protocols.broker import Broker, Tls
 from protocols.documents import Document, DocumentError, Problem, not_one_of, read
 from protocols.lanes import EDGE_ID
 from protocols.site import Device, Edge, Site
+from protocols.site_graph import SiteGraph
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 MIB = 1 << 20
@@ -115,6 +116,8 @@ class Setup:
     machines: tuple[Machine, ...]
     sources: Mapping[str, Path]
     """Files it was read from, by what they are: ``edge``, ``site``, ``profile:acme/press``."""
+    graph: SiteGraph | None = None
+    """Where AGVs drive, when the site names one."""
 
 
 def load_setup(path: Path) -> Setup:
@@ -145,10 +148,35 @@ def load_setup(path: Path) -> Setup:
                 raise DocumentError([document.problem(("edge",), message)])
             if config.profiles.is_dir():
                 machines, sources = _machines(config, site_document, site, site.edge(config.edge))
+    graph = None
+    if config is not None and site is not None and site_document is not None and site.graph:
+        with _noting(problems):
+            graph = _graph(site_document, config.site.parent / site.graph, site, machines)
     if problems or config is None or site is None:
         raise DocumentError(list(dict.fromkeys(problems)))
     sources |= {"edge": path, "site": config.site}
-    return Setup(config, site, site.edge(config.edge), machines, sources)
+    return Setup(config, site, site.edge(config.edge), machines, sources, graph)
+
+
+def _graph(site_document: Document, path: Path, site: Site, machines: Sequence[Machine]) -> SiteGraph:
+    """The site graph, with a parking node for every vehicle of this edge."""
+    if not path.is_file():
+        raise DocumentError([site_document.problem(("graph",), f'there is no file "{path}"')])
+    document = read(path)
+    graph = document.validate(SiteGraph)
+    cells = site.workcells()
+    problems = [
+        document.problem(("stations", cell), f"workcell {not_one_of(cell, cells)}", at_key=True)
+        for cell in graph.stations
+        if cell not in cells
+    ]
+    try:
+        graph.homes([machine.device.id for machine in machines if machine.profile.protocol == "vda5050"])
+    except ValueError as error:
+        problems.append(document.problem(("nodes",), str(error), at_key=True))
+    if problems:
+        raise DocumentError(problems)
+    return graph
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ maker's fleet manager) is not decided here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from protocols.routing import NoWayError, Roads, Route
@@ -63,6 +63,18 @@ class Fleet:
                     break
         made += [self._begun(trip) for trip in self._ways_home(idle)]
         return made
+
+    def resume(
+        self, vehicle: str, home: str, nodes: Sequence[str], at: int, reserved: int, haul: str
+    ) -> None:
+        """Take in a vehicle that is under way: what was reserved for it before a restart still is.
+
+        Raises:
+            TrafficError: another one has it meanwhile.
+        """
+        self.traffic.resume(vehicle, home, tuple(nodes), at, reserved)
+        kept = Haul(haul, "", nodes[-1]) if haul else None
+        self.trips[vehicle] = Trip(vehicle, Route(tuple(nodes), (), 0.0), kept)
 
     def release(self, vehicle: str) -> int:
         """How many nodes of its way a vehicle may have as its base now."""

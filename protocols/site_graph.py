@@ -15,7 +15,7 @@ a map in metres, edges lead from one to another, stations tie workcells to nodes
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -86,6 +86,19 @@ class SiteGraph(_Part):
     def length(self, edge: GraphEdge) -> float:
         """Metres of an edge."""
         return edge.length or max(0.01, _distance(self.nodes[edge.start], self.nodes[edge.to]))
+
+    def homes(self, vehicles: Sequence[str]) -> dict[str, str]:
+        """A parking node for each vehicle, in the order of the graph.
+
+        Raises:
+            ValueError: there are more vehicles than parking nodes.
+        """
+        places = [name for name, node in self.nodes.items() if node.parking]
+        if len(places) < len(vehicles):
+            raise ValueError(
+                f"{len(places)} parking nodes for {len(vehicles)} vehicles: mark more with parking: true"
+            )
+        return dict(zip(vehicles, places, strict=False))
 
     def station(self, workcell: str) -> Station:
         """The station of a workcell.

@@ -69,6 +69,18 @@ class Traffic:
             raise TrafficError(f"{vehicle} at {node} would block the site: move it to {home}")
         self.claims = claims
 
+    def resume(self, vehicle: str, home: str, route: tuple[str, ...], at: int, reserved: int) -> None:
+        """A vehicle that was under way before a restart has what it had.
+
+        Raises:
+            TrafficError: another one has it meanwhile.
+        """
+        claim = Claim(home, route, at, reserved)
+        for other, others in self.claims.items():
+            if shared := claim.held() & others.held():
+                raise TrafficError(f"{vehicle} and {other} both have {min(map(str, shared))}")
+        self.claims[vehicle] = claim
+
     def leave(self, vehicle: str) -> None:
         """A vehicle is taken off the site."""
         self.claims.pop(vehicle, None)

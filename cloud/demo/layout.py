@@ -86,9 +86,10 @@ def lay_out(folder: Path, *, speed: float, http_port: int = 0) -> Layout:
     source = FIRMWARE_CONFIGS
     ports = Ports()
     try:
-        site_file = _write_site(source, folder, speed, ports)
+        broker = ports.take()
+        site_file = _write_site(source, folder, speed, ports, broker)
         site = _load(site_file)
-        broker, http, panel = ports.take(), ports.take(http_port), ports.take()
+        http, panel = ports.take(http_port), ports.take()
         apis = {edge["id"]: ports.take() for edge in site["edges"]}
     finally:
         ports.release()
@@ -126,7 +127,7 @@ def shortened(product: dict[str, Any], speed: float) -> dict[str, Any]:
     return {**product, "operations": operations}
 
 
-def _write_site(source: Path, folder: Path, speed: float, ports: Ports) -> Path:
+def _write_site(source: Path, folder: Path, speed: float, ports: Ports, broker: int) -> Path:
     origin = source / "sites" / SITE
     site = _load(origin / "site.yaml")
     for area in site["areas"]:
@@ -140,10 +141,12 @@ def _write_site(source: Path, folder: Path, speed: float, ports: Ports) -> Path:
     }
     for edge in site["edges"]:
         for device in edge["devices"]:
-            device["url"] = _moved(device["url"], ports)
+            device["url"] = _moved(device["url"], ports, broker)
     target = folder / "site"
     for name in site["products"]:
         _dump(target / name, shortened(_load(origin / name), speed))
+    if site.get("graph"):
+        _dump(target / site["graph"], _load(origin / site["graph"]))
     _dump(target / "site.yaml", site)
     return target / "site.yaml"
 
@@ -156,9 +159,11 @@ def _short(seconds: int, speed: float) -> int:
     return max(1, round(seconds / speed)) if seconds else 0
 
 
-def _moved(url: str, ports: Ports) -> str:
+def _moved(url: str, ports: Ports, broker: int) -> str:
+    """A machine on a port of its own; a vehicle on the demo's broker."""
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{HOST}:{ports.take(parts.port or 0)}"))
+    port = broker if parts.scheme == "vda5050" else ports.take(parts.port or 0)
+    return urlunsplit(parts._replace(netloc=f"{HOST}:{port}"))
 
 
 def _edge_config(layout: Layout, edge: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from drivers.profile import AnyProfile
@@ -19,13 +20,16 @@ from drivers.profile_files import load_profile
 from drivers.registry import driver_types
 from drivers.simulator import ProfileServer
 from drivers.virtual.physics import Character, Machine, State, Vehicle
-from protocols.site import Device, Site
+from protocols.site import Device, Edge, Site
+from protocols.site_graph import SiteGraph
 from protocols.values import Value
 
 STEP = 0.2
 """Seconds between two updates."""
 COUNT_EVERY = 1.0
 """Seconds between two steps of a ``counter`` tag: slow enough that every poll of 0.2 s sees each number."""
+
+VEHICLE_PROFILE = "virtual/agv-vda"
 
 CHARACTERS: dict[str, Character] = {
     "virtual/laser": Character(
@@ -101,6 +105,7 @@ class Factory:
         worn: tuple[str, ...] = (),
         worn_hours: float = 2.0,
         count_every: float = COUNT_EVERY,
+        graph: SiteGraph | None = None,
     ) -> None:
         self._rng = random.Random(seed)
         self._speed = speed
@@ -108,11 +113,15 @@ class Factory:
         self._worn_hours = worn_hours
         self._count_every = count_every
         self._stations = list(site.workcells())
+        self._graph = graph
+        self._carried_for = _served_by_vehicles(site) if graph is not None else set()
         self._shown: dict[str, _Shown] = {}
         for device in site.devices().values():
             if device.profile.startswith("virtual/"):
                 profile = load_profile(profiles / f"{device.profile}.yaml")
-                self._shown[device.id] = _Shown(device, _server(device, profile), self._subject(device))
+                self._shown[device.id] = _Shown(
+                    device, self._server(site, device, profile), self._subject(device)
+                )
         unknown = set(worn) - set(self._shown)
         if unknown:
             raise UnknownMachineError(
@@ -140,12 +149,15 @@ class Factory:
         return self._shown[name].server
 
     def carry(self, pick: str, drop: str) -> None:
-        """Let the vehicle with the shorter way fetch at one workcell and bring to another."""
+        """Let the vehicle with the shorter way fetch at one workcell and bring to another.
+
+        What a vehicle on VDA 5050 brings there is its edge's business: it gets orders.
+        """
         vehicles = [item.subject for item in self._shown.values() if isinstance(item.subject, Vehicle)]
         for cell in (pick, drop):
             if cell not in self._stations:
                 raise UnknownMachineError(f'no station "{cell}" (there are {", ".join(self._stations)})')
-        if vehicles:
+        if vehicles and drop not in self._carried_for:
             start = self._stations.index(pick)
             nearest = min(vehicles, key=lambda vehicle: abs(vehicle.position - start))
             nearest.send(start, self._stations.index(drop))
@@ -192,7 +204,18 @@ class Factory:
                 volts = {f"voltage_l{phase}": 230 + self._rng.gauss(0, 0.4) for phase in (1, 2, 3)}
                 values |= {"power": total, "energy": energy, **volts}
             known = shown.server.profile.tags
-            shown.server.update({tag: value for tag, value in values.items() if tag in known})
+            if not shown.server.alive:
+                shown.server.update({tag: value for tag, value in values.items() if tag in known})
+
+    def _server(self, site: Site, device: Device, profile: AnyProfile) -> ProfileServer:
+        if device.profile == VEHICLE_PROFILE:
+            edge = next(edge for edge in site.edges if device in edge.devices)
+            vehicle: ProfileServer = _vehicle(device, edge, self._graph, profile, self._speed)
+            return vehicle
+        address = urlsplit(device.url)
+        kind = driver_types()[profile.protocol]
+        server: ProfileServer = kind.serve(profile, address.hostname or "127.0.0.1", address.port or 0)
+        return server
 
     def _subject(self, device: Device) -> Machine | Vehicle | None:
         # each machine has randomness of its own: adding one does not change the others' story
@@ -207,8 +230,30 @@ class Factory:
         return None
 
 
-def _server(device: Device, profile: AnyProfile) -> ProfileServer:
-    address = urlsplit(device.url)
-    kind = driver_types()[profile.protocol]
-    server: ProfileServer = kind.serve(profile, address.hostname or "127.0.0.1", address.port or 0)
-    return server
+def _served_by_vehicles(site: Site) -> set[str]:
+    """Workcells of edges that have a vehicle on VDA 5050."""
+    return {
+        cell
+        for edge in site.edges
+        for cell in edge.workcells
+        if any(device.profile == VEHICLE_PROFILE for device in edge.devices)
+    }
+
+
+def _vehicle(device: Device, edge: Edge, graph: SiteGraph | None, profile: AnyProfile, speed: float) -> Any:
+    """A virtual AGV at its parking node, on the broker that the device's address names."""
+    from drivers.vda5050 import parse_url
+    from drivers.vda5050_profile import Vda5050Profile
+    from drivers.vda5050_simulator import Vda5050Server
+    from drivers.virtual.agv import VirtualAgv
+
+    if not isinstance(profile, Vda5050Profile):
+        raise TypeError(f"{device.profile} is no profile of a vehicle")
+    host, port, who = parse_url(device.url, profile)
+    agv = VirtualAgv(who, hurry=speed)
+    if graph is not None:
+        vehicles = [each.id for each in edge.devices if each.profile == VEHICLE_PROFILE]
+        agv.node = graph.homes(vehicles)[device.id]
+        spot = graph.nodes[agv.node]
+        agv.x, agv.y, agv.map_id = spot.x, spot.y, spot.map
+    return Vda5050Server(profile, host, port or 0, vehicle=who, agv=agv, patient=True)

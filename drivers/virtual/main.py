@@ -12,6 +12,7 @@ from drivers.virtual.factory import Factory, UnknownMachineError
 from drivers.virtual.panel import DEFAULT_PORT, serve
 from protocols.documents import DocumentError, load
 from protocols.site import Site
+from protocols.site_graph import SiteGraph
 
 
 def command(
@@ -29,11 +30,17 @@ def command(
         int, typer.Option(min=0, max=65535, help="Port of the panels, on loopback.")
     ] = DEFAULT_PORT,
 ) -> None:
-    """Serve the site's virtual machines on OPC UA and Modbus TCP, on loopback."""
+    """Serve the site's virtual machines on OPC UA, Modbus TCP and VDA 5050, on loopback."""
     try:
         plant = load(site, Site)
         factory = Factory(
-            plant, profiles, speed=speed, seed=seed, worn=tuple(worn or ()), worn_hours=worn_hours
+            plant,
+            profiles,
+            speed=speed,
+            seed=seed,
+            worn=tuple(worn or ()),
+            worn_hours=worn_hours,
+            graph=load(site.parent / plant.graph, SiteGraph) if plant.graph else None,
         )
     except (DocumentError, UnknownMachineError) as error:
         typer.echo(error, err=True)

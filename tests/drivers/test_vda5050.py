@@ -106,7 +106,12 @@ async def test_a_vehicle_is_read_and_streamed(mosquitto: MosquittoServer) -> Non
 async def test_an_order_runs_through_and_shows_in_the_tags(mosquitto: MosquittoServer) -> None:
     async with vehicle(mosquitto) as server, driver(server) as made, streaming(made) as received:
         kept: list[Any] = []
-        made.keep = kept.append
+
+        async def keep(given: Any) -> None:
+            await asyncio.sleep(0)
+            kept.append(given)
+
+        made.keep = keep
         made.give("o1", *stops(4), 2)
         with pytest.raises(NotNowError, match="o1 is"):
             made.give("o2", *stops(4), 4)

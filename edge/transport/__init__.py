@@ -1,0 +1,1 @@
+"""What brings pieces from one workcell to the next: missions, and the port to whatever carries them."""

@@ -1,0 +1,61 @@
+"""The tables of missions and of what vehicles were told, in the edge's file. Inside transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+from sqlite_utils import Database, Migrations
+
+from edge.transport.missions import ENDED, Mission, Order
+
+TRANSPORT = Migrations("transport")
+KEPT_ENDED = 1000
+"""Missions that have ended and are kept, so that none is made twice."""
+
+
+@TRANSPORT(name="0001_transport")
+def _transport(db: Database) -> None:
+    """One row for each mission, and for each vehicle's last order."""
+    db.conn.execute(
+        """CREATE TABLE mission (
+            id TEXT PRIMARY KEY, ended INTEGER NOT NULL, created INTEGER NOT NULL, value BLOB NOT NULL
+        )"""
+    )
+    db.conn.execute("CREATE TABLE vehicle_order (device TEXT PRIMARY KEY, value BLOB NOT NULL)")
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_mission = msgspec.msgpack.Decoder(Mission)
+_order = msgspec.msgpack.Decoder(Order)
+
+
+def load(db: sqlite3.Connection) -> tuple[dict[str, Mission], dict[str, Order]]:
+    """Missions by id, oldest first, and orders by device."""
+    missions = [
+        _mission.decode(value) for (value,) in db.execute("SELECT value FROM mission ORDER BY created")
+    ]
+    orders = [_order.decode(value) for (value,) in db.execute("SELECT value FROM vehicle_order")]
+    return {each.id: each for each in missions}, {each.device: each for each in orders}
+
+
+def keep_missions(db: sqlite3.Connection, missions: list[Mission]) -> None:
+    """Write missions as they are now; of those that ended only the newest are kept."""
+    db.executemany(
+        "INSERT INTO mission VALUES (?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET ended=excluded.ended, value=excluded.value",
+        [(each.id, each.state in ENDED, each.created, _encode(each)) for each in missions],
+    )
+    db.execute(
+        "DELETE FROM mission WHERE ended AND id NOT IN "
+        "(SELECT id FROM mission WHERE ended ORDER BY created DESC LIMIT ?)",
+        (KEPT_ENDED,),
+    )
+
+
+def keep_order(db: sqlite3.Connection, order: Order) -> None:
+    """Write what a vehicle is about to be told."""
+    db.execute(
+        "INSERT INTO vehicle_order VALUES (?, ?) ON CONFLICT DO UPDATE SET value=excluded.value",
+        (order.device, _encode(order)),
+    )

@@ -1,0 +1,249 @@
+"""The VDA 5050 vehicles of this edge as a carrier: reserved nodes become released nodes of their orders."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from msgspec import UNSET
+
+from drivers.driver import DeviceLost, Driver
+from drivers.vda5050 import Vda5050Driver
+from edge.outbox.store import Store
+from edge.transport import journal
+from edge.transport.missions import Mission, MissionEvent, Order
+from edge.transport.port import Report
+from protocols.fleet import Fleet, Haul, Trip
+from protocols.routing import Roads
+from protocols.site_graph import SiteGraph
+from protocols.traffic import TrafficError
+from protocols.vda5050 import Action, ActionParameter, AgvPosition, BlockingType, NodePosition, State
+from protocols.vda5050_control import NotNowError
+from protocols.vda5050_lifecycles import OrderState
+from protocols.vda5050_order import Given, Stop, Way
+
+log = structlog.get_logger(__name__)
+
+NEAR = 1.5
+"""Metres from a node within which a vehicle stands at it."""
+
+
+@dataclass(slots=True)
+class Vda5050Fleet:
+    """Vehicles by device id, each with a parking node of its own.
+
+    Args:
+        graph: where they drive.
+        homes: parking node by device.
+        driver: the connected driver of a device; None while it is not connected.
+        store: the edge's file.
+        new_id: ids of orders that bring a vehicle home.
+    """
+
+    graph: SiteGraph
+    homes: Mapping[str, str]
+    driver: Callable[[str], Driver[Any] | None]
+    store: Store
+    new_id: Callable[[], str]
+    fleet: Fleet = field(init=False)
+    orders: dict[str, Order] = field(default_factory=dict)
+    _missions: dict[str, Mission] = field(default_factory=dict, init=False)
+    _said: dict[str, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.fleet = Fleet(Roads(self.graph))
+
+    async def step(self, waiting: Sequence[Mission], report: Report) -> None:
+        """See :class:`edge.transport.port.Carrier`."""
+        ready: dict[str, float] = {}
+        for device in self.homes:
+            driver = self.driver(device)
+            if not isinstance(driver, Vda5050Driver):
+                continue
+            self._attach(device, driver)
+            if device not in self.fleet.traffic.claims and not self._enter(device, driver):
+                continue
+            free = device not in self.fleet.trips and not driver.refuses
+            if device in self.fleet.trips:
+                # what has ended is on disk before the vehicle hears of anything new: in the next step
+                self._go_on(device, driver, report)
+            state = driver.control.state
+            if free and state is not None and driver.control.why_not() is None:
+                ready[device] = state.battery_state.battery_charge
+        hauls = {
+            each.id: Haul(each.id, self.graph.station(each.pick).node, self.graph.station(each.drop).node)
+            for each in waiting
+        }
+        missions = {each.id: each for each in waiting}
+        for trip in self.fleet.plan(hauls.values(), ready):
+            self._send(trip, missions.get(trip.haul.id) if trip.haul else None, report)
+
+    def resume(self, missions: Mapping[str, Mission]) -> None:
+        """Missions that were under way when the edge went down; their orders are taken up again."""
+        self._missions = dict(missions)
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _attach(self, device: str, driver: Vda5050Driver) -> None:
+        """A driver that is new takes up the order of the one before it."""
+        if driver.keep is not None:
+            return
+
+        async def keep(given: Given) -> None:
+            mission = self.orders[device].mission if device in self.orders else ""
+            order = Order(device, mission, given)
+
+            def work(db: sqlite3.Connection) -> None:
+                journal.keep_order(db, order)
+
+            await self.store.run(work)
+            self.orders[device] = order
+
+        driver.keep = keep
+        order = self.orders.get(device)
+        if order is not None and not order.given.ended:
+            driver.restore(order.given)
+
+    def _enter(self, device: str, driver: Vda5050Driver) -> bool:
+        """Where a vehicle stands when it is first seen; what it was doing it goes on doing."""
+        order = self.orders.get(device)
+        state = driver.control.state
+        if state is None:
+            return False
+        if order is not None and not order.given.ended:
+            nodes = tuple(stop.node_id for stop in order.given.stops)
+            at = max(order.given.passed - 1, 0)
+            return self._resumed(device, order, nodes, at)
+        node = _node_of(self.graph, state)
+        problem = f"{device} stands at no node of the site graph: drive it to one by hand"
+        if node is not None:
+            try:
+                self.fleet.traffic.enter(device, node, self.homes[device])
+            except TrafficError as error:
+                problem = str(error)
+            else:
+                self._said.pop(device, None)
+                return True
+        if self._said.get(device) != problem:
+            self._said[device] = problem
+            log.warning("transport.vehicle_not_placed", device=device, reason=problem)
+        return False
+
+    def _resumed(self, device: str, order: Order, nodes: tuple[str, ...], at: int) -> bool:
+        home, base = self.homes[device], order.given.base - 1
+        try:
+            self.fleet.resume(device, home, nodes, at, base, order.mission)
+        except TrafficError as error:
+            if self._said.get(device) != str(error):
+                self._said[device] = str(error)
+                log.error("transport.vehicle_in_the_way", device=device, reason=str(error))
+            return False
+        return True
+
+    def _go_on(self, device: str, driver: Vda5050Driver, report: Report) -> None:
+        kept = self.orders.get(device)
+        given = driver.control.order or (kept.given if kept is not None else None)
+        if given is None:
+            return
+        claim = self.fleet.traffic.claims[device]
+        at = max(given.passed - 1, claim.at)
+        if at > claim.at:
+            self.fleet.passed(device, at)
+        if given.ended:
+            self._end(device, given, at, report)
+        elif given.state in (OrderState.OFFERED, OrderState.ACTIVE) and not driver.refuses:
+            released = self.fleet.release(device)
+            if released > given.released:
+                try:
+                    driver.release(released)
+                except (NotNowError, DeviceLost) as error:
+                    log.info("transport.not_released", device=device, reason=str(error))
+
+    def _end(self, device: str, given: Given, at: int, report: Report) -> None:
+        trip = self.fleet.trips[device]
+        self.fleet.ended(device, at)
+        mission = self._missions.pop(trip.haul.id, None) if trip.haul is not None else None
+        if mission is None:
+            return
+        if given.state is OrderState.FINISHED:
+            report(mission, MissionEvent.FINISH, device, "")
+        elif given.state is OrderState.REJECTED:
+            report(mission, MissionEvent.RETURN, "", given.reason)
+        else:
+            report(mission, MissionEvent.FAIL, device, given.reason or str(given.state))
+
+    def _send(self, trip: Trip, mission: Mission | None, report: Report) -> None:
+        driver = self.driver(trip.vehicle)
+        order_id = f"{mission.id}:{self.new_id()[:8]}" if mission is not None else f"home:{self.new_id()[:8]}"
+        stops, ways = _itinerary(self.graph, trip, order_id, mission)
+        released = self.fleet.release(trip.vehicle)
+        given = Given(order_id, stops, ways, released, released)
+        before = self.orders.get(trip.vehicle)
+        self.orders[trip.vehicle] = Order(trip.vehicle, mission.id if mission is not None else "", given)
+        try:
+            if not isinstance(driver, Vda5050Driver):
+                raise NotNowError(f"{trip.vehicle} is not connected")
+            driver.give(order_id, stops, ways, released)
+        except (NotNowError, DeviceLost) as error:
+            log.info("transport.not_given", device=trip.vehicle, reason=str(error))
+            self.fleet.ended(trip.vehicle, 0)
+            if before is not None:
+                self.orders[trip.vehicle] = before
+            else:
+                self.orders.pop(trip.vehicle, None)
+            return
+        if mission is not None:
+            self._missions[mission.id] = mission
+            report(mission, MissionEvent.TAKE, trip.vehicle, "")
+
+
+def _itinerary(
+    graph: SiteGraph, trip: Trip, order_id: str, mission: Mission | None
+) -> tuple[tuple[Stop, ...], tuple[Way, ...]]:
+    """A trip as the stops and ways of an order, with pick and drop where they are due."""
+    last = len(trip.route.nodes) - 1
+    acts: dict[int, list[Action]] = {}
+    if mission is not None:
+        for index, kind in ((trip.picks_at, "pick"), (last, "drop")):
+            acts.setdefault(index, []).append(_action(kind, order_id, mission))
+    stops = tuple(
+        Stop(name, _position(graph, name), tuple(acts.get(index, ())))
+        for index, name in enumerate(trip.route.nodes)
+    )
+    ways = tuple(Way(edge.id, edge.speed, graph.length(edge)) for edge in trip.route.edges)
+    return stops, ways
+
+
+def _action(kind: str, order_id: str, mission: Mission) -> Action:
+    place = mission.pick if kind == "pick" else mission.drop
+    return Action(
+        action_type=kind,
+        action_id=f"{order_id}:{kind}",
+        blocking_type=BlockingType.HARD,
+        action_parameters=(
+            ActionParameter(key="stationName", value=place),
+            ActionParameter(key="loadId", value=mission.job),
+        ),
+    )
+
+
+def _position(graph: SiteGraph, name: str) -> NodePosition:
+    node = graph.nodes[name]
+    theta = UNSET if node.theta is None else node.theta
+    return NodePosition(x=node.x, y=node.y, map_id=node.map, theta=theta)
+
+
+def _node_of(graph: SiteGraph, state: State) -> str | None:
+    """The node a vehicle stands at: the one it names, else the nearest to its position."""
+    if state.last_node_id in graph.nodes and not state.driving:
+        return state.last_node_id
+    spot = state.agv_position
+    if not isinstance(spot, AgvPosition):
+        return None
+    away = {name: math.hypot(node.x - spot.x, node.y - spot.y) for name, node in graph.nodes.items()}
+    near = min(away, key=lambda name: away[name])
+    return near if away[near] <= NEAR else None

@@ -1,0 +1,189 @@
+"""Two virtual vehicles on a broker carry missions: every load arrives once, across a restart too."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drivers.driver import DeviceLost
+from drivers.profile_files import load_profile
+from drivers.registry import driver_type
+from drivers.vda5050 import Vda5050Driver
+from drivers.vda5050_simulator import Vda5050Server
+from drivers.virtual.agv import VirtualAgv
+from edge.outbox.store import Store
+from edge.transport import journal
+from edge.transport.journal import TRANSPORT
+from edge.transport.missions import Mission, MissionEvent, MissionState, reconciled
+from edge.transport.vda5050_fleet import Vda5050Fleet
+from protocols.documents import load
+from protocols.site_graph import SiteGraph
+from protocols.vda5050_topics import VehicleId
+from tests.servers import MosquittoServer
+
+ROOT = Path(__file__).parents[3] / "firmware_configs"
+GRAPH = load(ROOT / "sites" / "demo" / "graph.yaml", SiteGraph)
+HOMES = GRAPH.homes(["agv-1", "agv-2"])
+
+
+@dataclass
+class Yard:
+    """Vehicles, drivers that read them, and what was reported."""
+
+    broker: MosquittoServer
+    stack: contextlib.AsyncExitStack
+    servers: dict[str, Vda5050Server] = field(default_factory=dict)
+    drivers: dict[str, Vda5050Driver] = field(default_factory=dict)
+    missions: dict[str, Mission] = field(default_factory=dict)
+    events: list[tuple[str, MissionEvent]] = field(default_factory=list)
+
+    async def vehicles(self) -> None:
+        profile = load_profile(ROOT / "profiles" / "virtual" / "agv-vda.yaml")
+        for name, home in HOMES.items():
+            who = VehicleId("uagv", "yard", uuid.uuid4().hex[:12])
+            spot = GRAPH.nodes[home]
+            agv = VirtualAgv(who, home, spot.x, spot.y, spot.map, hurry=60)
+            made: Any = Vda5050Server(profile, self.broker.host, self.broker.port, vehicle=who, agv=agv)
+            self.servers[name] = await self.stack.enter_async_context(made)
+
+    @contextlib.asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Drivers that stream, as collectors let them."""
+        profile = load_profile(ROOT / "profiles" / "virtual" / "agv-vda.yaml")
+        async with contextlib.AsyncExitStack() as stack:
+            tasks = []
+            for name, server in self.servers.items():
+                made = driver_type("vda5050").create(server.url, profile, {"timeout": 8, "resend": 1})
+                assert isinstance(made, Vda5050Driver)
+                self.drivers[name] = await stack.enter_async_context(made)
+                tasks.append(asyncio.create_task(made.stream(lambda _: None)))
+            try:
+                yield
+            finally:
+                self.drivers.clear()
+                for task in tasks:
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError, DeviceLost):
+                        await task
+
+    def report(self, mission: Mission, event: MissionEvent, device: str, reason: str) -> None:
+        known = self.missions.get(mission.id, mission)
+        self.missions[mission.id] = known.after(event, device=device, reason=reason)
+        self.events.append((mission.id, event))
+
+    def waiting(self) -> list[Mission]:
+        return [each for each in self.missions.values() if each.state is MissionState.WAITING]
+
+    async def run(self, fleet: Vda5050Fleet, until: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not until():
+                await fleet.step(self.waiting(), self.report)
+                held: set[object] = set()
+                for claim in fleet.fleet.traffic.claims.values():
+                    assert not held & claim.held()
+                    held |= claim.held()
+                await asyncio.sleep(0.05)
+
+    def all_done(self) -> bool:
+        return all(each.state is MissionState.DONE for each in self.missions.values())
+
+
+def carrier(yard: Yard, store: Store, orders: Any = None) -> Vda5050Fleet:
+    ids = itertools.count()
+    prefix = uuid.uuid4().hex[:4]
+    return Vda5050Fleet(
+        GRAPH, HOMES, yard.drivers.get, store, lambda: f"{prefix}{next(ids):04}", dict(orders or {})
+    )
+
+
+def missions(*ways: tuple[str, str]) -> dict[str, Mission]:
+    return {
+        f"m{n}": Mission(f"m{n}", f"op-{n}", f"job-{n}", pick, drop, n) for n, (pick, drop) in enumerate(ways)
+    }
+
+
+async def test_two_vehicles_carry_everything_and_go_home(mosquitto: MosquittoServer, tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack, Store(tmp_path / "edge.db", [TRANSPORT]) as store:
+        yard = Yard(mosquitto, stack)
+        await yard.vehicles()
+        yard.missions = missions(
+            ("laser-1", "brake-1"), ("laser-2", "weld-1"), ("brake-1", "weld-2"), ("asm-1", "pack-1")
+        )
+        async with yard.connected():
+            fleet = carrier(yard, store)
+            await yard.run(fleet, yard.all_done)
+            taken = [name for name, event in yard.events if event is MissionEvent.TAKE]
+            assert sorted(taken) == sorted(yard.missions)
+            assert {each.device for each in yard.missions.values()} == set(HOMES)
+
+            def at_home() -> bool:
+                return all(yard.servers[name].agv.node == home for name, home in HOMES.items())
+
+            await yard.run(fleet, at_home)
+            assert all(not server.agv.load for server in yard.servers.values())
+
+
+async def test_an_edge_that_restarts_in_the_middle_goes_on_with_the_same_order(
+    mosquitto: MosquittoServer, tmp_path: Path
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        yard = Yard(mosquitto, stack)
+        await yard.vehicles()
+        for server in yard.servers.values():
+            server.agv.hurry = 8
+        yard.missions = missions(("laser-1", "weld-2"))
+        async with Store(tmp_path / "edge.db", [TRANSPORT]) as store, yard.connected():
+            fleet = carrier(yard, store)
+            await yard.run(fleet, lambda: any(server.agv.load for server in yard.servers.values()))
+            carrying = next(name for name, server in yard.servers.items() if server.agv.load)
+            order = yard.servers[carrying].agv.order_id
+        kept = dict(yard.missions)
+        async with Store(tmp_path / "edge.db", [TRANSPORT]) as store, yard.connected():
+            _, orders = await store.read(journal.load)
+            assert orders[carrying].given.order_id == order
+            yard.missions = reconciled(kept, orders.values())
+            fleet = carrier(yard, store, orders)
+            fleet.resume(yard.missions)
+            await yard.run(fleet, yard.all_done)
+            assert yard.servers[carrying].agv.order_id.startswith(order)
+        assert [event for _, event in yard.events] == [MissionEvent.TAKE, MissionEvent.FINISH]
+
+
+async def test_a_locked_vehicle_stops_at_its_base_and_goes_on_when_it_is_free(
+    mosquitto: MosquittoServer, tmp_path: Path
+) -> None:
+    async with contextlib.AsyncExitStack() as stack, Store(tmp_path / "edge.db", [TRANSPORT]) as store:
+        yard = Yard(mosquitto, stack)
+        await yard.vehicles()
+        yard.missions = missions(("laser-1", "weld-2"))
+        async with yard.connected():
+            for driver in yard.drivers.values():
+                driver.refuses = "locked by K7: floor wet"
+            fleet = carrier(yard, store)
+            for _ in range(10):
+                await fleet.step(yard.waiting(), yard.report)
+            assert yard.events == []
+            for driver in yard.drivers.values():
+                driver.refuses = ""
+            await yard.run(fleet, yard.all_done)
+
+
+async def test_a_mission_whose_action_fails_is_given_up_with_the_vehicle_s_reason(
+    mosquitto: MosquittoServer, tmp_path: Path
+) -> None:
+    async with contextlib.AsyncExitStack() as stack, Store(tmp_path / "edge.db", [TRANSPORT]) as store:
+        yard = Yard(mosquitto, stack)
+        await yard.vehicles()
+        for server in yard.servers.values():
+            server.agv.fail_next = True
+        yard.missions = missions(("laser-1", "brake-1"))
+        async with yard.connected():
+            fleet = carrier(yard, store)
+            await yard.run(fleet, lambda: yard.missions["m0"].state is MissionState.FAILED)
+        assert "pick failed" in yard.missions["m0"].reason
