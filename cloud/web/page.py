@@ -25,6 +25,9 @@ from cloud.web.dialog import OPEN, SheetDialog
 from cloud.web.feed import Feed
 from cloud.web.tiles import WorkcellTile
 from cloud.web.trend import Trends
+from cloud.web.vehicles import Vehicle, site_graph, vehicles
+from cloud.web.vehicles import draw as draw_vehicles
+from protocols.site_graph import SiteGraph
 
 LIVE_EVERY = 0.2
 """Seconds between two looks at the live values."""
@@ -42,6 +45,7 @@ _WATCH = f"<script>{(_HERE / 'watch.js').read_text('utf-8')}</script>"
 def mount(app: FastAPI, context: Context, accounts: Accounts) -> Feed:
     """Add log-in and pages to the app; the feed that is returned must be run beside it."""
     feed, trends = Feed(context), Trends(context)
+    graph = site_graph(context.site, context.config.site)
     app.include_router(login.router)
 
     def logged_in(request: Request) -> Session:
@@ -52,7 +56,8 @@ def mount(app: FastAPI, context: Context, accounts: Accounts) -> Feed:
 
     async def page(request: Request) -> _Page:
         await feed.fresh()
-        return _Page(context, accounts, feed, trends, logged_in(request), await feed.known_tags())
+        session = logged_in(request)
+        return _Page(context, accounts, feed, trends, session, await feed.known_tags(), graph)
 
     # asked before the library makes a page: a stranger costs no memory
     door = [Depends(logged_in)]
@@ -89,6 +94,7 @@ class _Page:
     trends: Trends
     session: Session
     tags: list[reading.Tag]
+    graph: SiteGraph | None = None
     _tiles: list[WorkcellTile] = field(default_factory=list)
     _version: int = -1
     _needs: ui.element | None = None
@@ -102,6 +108,7 @@ class _Page:
     _trend_seconds: int = 600
     _plan_seconds: int = 86_400
     _dialog: SheetDialog | None = None
+    _vehicles: list[Vehicle] = field(default_factory=list)
 
     async def build(self) -> None:
         """Make everything once, filled with what is known; the timers only change what is different."""
@@ -119,6 +126,8 @@ class _Page:
                 self._build_line()
                 self._build_needs_panel()
             self._build_plan()
+            if self._vehicles or self.graph is not None:
+                self._panel("agvs", "AGVs", "whole")
             with ui.element("div").classes("band"):
                 self._panel("orders", "Orders", "wide")
                 with ui.element("div").classes("fill column"):
@@ -226,6 +235,8 @@ class _Page:
                 found = [value.ts for tag in self._newest_of.get(device, ()) if (value := live.get(tag))]
                 newest[device] = max(found, default=0)
             tile.show_live(live, newest, now)
+        if "agvs" in self._html:
+            self._send("agvs", draw_vehicles(self._vehicles, live, self.graph, now))
 
     async def _show_board(self) -> None:
         if self.accounts.expired(self.session):
@@ -344,3 +355,4 @@ class _Page:
         for tag in self.tags:
             newest.setdefault(tag.device, []).append(tag.id)
         self._newest_of = newest
+        self._vehicles = vehicles(self.context.site, self.tags)

@@ -1,0 +1,141 @@
+"""AGVs on the page: what each does, its battery and mission, and where it is on the site graph. Pure but for
+:func:`site_graph`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import structlog
+
+from cloud.ledger.reading import Tag
+from cloud.live import LiveValue, LiveValues
+from cloud.web.words import ago
+from protocols.documents import DocumentError, load
+from protocols.site import Site
+from protocols.site_graph import GraphNode, SiteGraph
+from protocols.values import MICROSECONDS, Quality
+
+log = structlog.get_logger(__name__)
+
+OLD = 10 * MICROSECONDS
+"""µs after which a vehicle's newest value is shown with its age."""
+MARGIN = 3.0
+"""Metres around the graph."""
+NAMED = {"x": "x", "y": "y"}
+ROLES = ("state", "battery", "mission", "station")
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """A device that has missions; ``tags`` are cloud tag ids by role, and ``x`` and ``y`` by name."""
+
+    device: str
+    title: str
+    tags: Mapping[str, int]
+
+
+def site_graph(site: Site, file: Path) -> SiteGraph | None:
+    """The graph that the site names, beside its file; None without one, or when it cannot be read."""
+    if not site.graph:
+        return None
+    try:
+        return load(file.parent / site.graph, SiteGraph)
+    except (DocumentError, OSError) as error:
+        log.warning("page.no_site_graph", reason=str(error), next="correct the file; edges refuse it, too")
+        return None
+
+
+def vehicles(site: Site, tags: Sequence[Tag]) -> list[Vehicle]:
+    """All devices with a tag of the role mission, in the order of the site."""
+    found: dict[str, dict[str, int]] = {}
+    for tag in tags:
+        if not tag.current:
+            continue
+        name = tag.role if tag.role in ROLES else NAMED.get(tag.path.rpartition("/")[2], "")
+        if name:
+            found.setdefault(tag.device, {}).setdefault(name, tag.id)
+    return [
+        Vehicle(device.id, device.title or device.id, found[device.id])
+        for device in site.devices().values()
+        if "mission" in found.get(device.id, {})
+    ]
+
+
+def draw(shown: Sequence[Vehicle], live: LiveValues, graph: SiteGraph | None, now: int) -> str:
+    """A list of the vehicles, and the map where there is a graph and a vehicle that tells where it is."""
+    rows = "".join(_row(vehicle, live, now) for vehicle in shown)
+    head = "<tr><th>AGV</th><th>State</th><th>Battery</th><th>Mission</th><th>At</th><th></th></tr>"
+    table = f"<table>{head}{rows}</table>"
+    return f'<div class="agvs">{table}{_map(shown, live, graph) if graph is not None else ""}</div>'
+
+
+def _value(vehicle: Vehicle, live: LiveValues, name: str) -> LiveValue | None:
+    tag = vehicle.tags.get(name)
+    value = live.get(tag) if tag is not None else None
+    return value if value is not None and value.quality is not Quality.BAD else None
+
+
+def _words(vehicle: Vehicle, live: LiveValues, name: str, unit: str = "") -> str:
+    value = _value(vehicle, live, name)
+    if value is None or value.value in ("", None):
+        return "–"
+    if isinstance(value.value, float):
+        return f"{value.value:.0f}{unit}"
+    return escape(f"{value.value}{unit}")
+
+
+def _row(vehicle: Vehicle, live: LiveValues, now: int) -> str:
+    newest = max((v.ts for tag in vehicle.tags.values() if (v := live.get(tag)) is not None), default=0)
+    age = (
+        "no data"
+        if not newest
+        else f"{ago((now - newest) // MICROSECONDS)} old"
+        if now - newest > OLD
+        else ""
+    )
+    cells = (
+        escape(vehicle.title),
+        _words(vehicle, live, "state"),
+        _words(vehicle, live, "battery", " %"),
+        _words(vehicle, live, "mission"),
+        _words(vehicle, live, "station"),
+        age if newest else "no data",
+    )
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _map(shown: Sequence[Vehicle], live: LiveValues, graph: SiteGraph) -> str:
+    xs, ys = [n.x for n in graph.nodes.values()], [n.y for n in graph.nodes.values()]
+    left, top = min(xs) - MARGIN, -max(ys) - MARGIN
+    width, height = max(xs) - min(xs) + 2 * MARGIN, max(ys) - min(ys) + 2 * MARGIN
+    lines = "".join(
+        f'<line x1="{graph.nodes[e.start].x:g}" y1="{-graph.nodes[e.start].y:g}" '
+        f'x2="{graph.nodes[e.to].x:g}" y2="{-graph.nodes[e.to].y:g}"/>'
+        for e in graph.edges
+    )
+    stations = "".join(_station(cell, graph.nodes[s.node]) for cell, s in graph.stations.items())
+    dots = "".join(_dot(vehicle, live) for vehicle in shown)
+    return (
+        f'<svg class="agv-map" viewBox="{left:g} {top:g} {width:g} {height:g}" role="img" '
+        f'aria-label="where the AGVs are">{lines}{stations}{dots}</svg>'
+    )
+
+
+def _station(cell: str, node: GraphNode) -> str:
+    return (
+        f'<rect x="{node.x - 0.5:g}" y="{-node.y - 0.5:g}" width="1" height="1"/>'
+        f'<text x="{node.x + 0.8:g}" y="{-node.y + 0.4:g}">{escape(cell)}</text>'
+    )
+
+
+def _dot(vehicle: Vehicle, live: LiveValues) -> str:
+    x, y = _value(vehicle, live, "x"), _value(vehicle, live, "y")
+    if x is None or y is None or not isinstance(x.value, int | float) or not isinstance(y.value, int | float):
+        return ""
+    return (
+        f'<circle cx="{x.value:.1f}" cy="{-y.value:.1f}" r="0.9"/>'
+        f'<text class="agv" x="{x.value:.1f}" y="{-y.value - 1.3:.1f}">{escape(vehicle.title)}</text>'
+    )
