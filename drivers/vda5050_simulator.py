@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import time
 import uuid
 from collections.abc import Mapping
@@ -45,6 +46,7 @@ class Vda5050Server(ProfileServer):
     """
 
     alive: ClassVar[bool] = True
+    unit: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class Vda5050Server(ProfileServer):
         self._overlay: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._missing: set[tuple[str, tuple[str, ...]]] = set()
         self._said: dict[str, dict[str, Any]] = {}
+        self._others: list[Vda5050Server] = []
         self._mqtt: Connection | None = None
         self._broken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -87,11 +90,25 @@ class Vda5050Server(ProfileServer):
             await self._connect()
         except NoBrokerError as error:
             if not self._patient:
-                raise OSError(str(error)) from error
+                place = f"{self.host}:{self.port}"
+                text = f"{error} — a virtual AGV needs a broker: onelot broker --port {self.port}"
+                raise OSError(errno.ECONNREFUSED, text, place) from error
             self._broken.set()
         self._task = asyncio.create_task(self._live(), name=f"agv-{self.vehicle.serial}")
+        for other in self._others:
+            await other.start()
+
+    def adopt(self, other: Vda5050Server, unit: int) -> None:
+        """Another vehicle on the same broker, started with this one; its serial ends in ``-unit``."""
+        own = self.vehicle
+        other.port = self.port
+        other.vehicle = VehicleId(own.interface, own.manufacturer, f"{own.serial}-{unit}")
+        other.agv = VirtualAgv(other.vehicle)
+        self._others.append(other)
 
     async def stop(self) -> None:
+        for other in self._others:
+            await other.stop()
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

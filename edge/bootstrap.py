@@ -137,7 +137,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             Execution(control, stations, control.machines, clock),
         )
         agent.sparkplug = _sparkplug(setup, recorder, store, clock)
-        agent.transport = await _transport(setup, devices, stations, store, clock)
+        agent.transport = await _transport(setup, devices, stations, store, clock, control)
         recorder.on_events = agent.hear
         yield agent
 
@@ -166,16 +166,20 @@ def _uplink(setup: Setup, outbox: Outbox, stations: Stations, running: Running) 
 
 
 async def _transport(
-    setup: Setup, devices: Devices, stations: Stations, store: Store, clock: Clock
+    setup: Setup, devices: Devices, stations: Stations, store: Store, clock: Clock, control: Control
 ) -> Transport | None:
     """The transport of an edge that has a site graph and vehicles of its own."""
     vehicles = [machine.device.id for machine in setup.machines if machine.profile.protocol == "vda5050"]
     if setup.graph is None or not vehicles:
         return None
+
+    def locked(workcell: str) -> bool:
+        return control.locked(workcell) is not None
+
     missions, orders = await store.read(transport_journal.load)
     missions = reconciled(missions, orders.values())
     homes = setup.graph.homes(vehicles)
-    carrier = Vda5050Fleet(setup.graph, homes, devices.driver, store, new_id, orders)
+    carrier = Vda5050Fleet(setup.graph, homes, devices.driver, store, new_id, orders, locked)
     carrier.resume({each.id: each for each in missions.values() if each.state is MissionState.UNDER_WAY})
     return Transport(
         stations,
@@ -184,6 +188,7 @@ async def _transport(
         carrier,
         store,
         clock,
+        locked,
         "material" if "material" in setup.site.andon_topics else next(iter(setup.site.andon_topics), ""),
         missions,
     )

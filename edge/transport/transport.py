@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -41,6 +41,8 @@ class Transport:
     carrier: Carrier
     store: Store
     clock: Clock
+    locked: Callable[[str], bool] = lambda _: False
+    """Whether somebody works with their hands at a machine of a workcell: nothing is brought there."""
     topic: str = ""
     """Andon topic of a mission that failed; empty when the site has none."""
     missions: dict[str, Mission] = field(default_factory=dict)
@@ -61,7 +63,11 @@ class Transport:
         """One round: what is new is on disk before it is carried."""
         if look:
             await self._keep(list(self._news()))
-        waiting = [each for each in self.missions.values() if each.state is MissionState.WAITING]
+        waiting = [
+            each
+            for each in self.missions.values()
+            if each.state is MissionState.WAITING and not (self.locked(each.pick) or self.locked(each.drop))
+        ]
         await self.carrier.step(waiting, self._report)
         changed, self._changed = self._changed, []
         await self._keep(changed)

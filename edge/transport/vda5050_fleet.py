@@ -42,6 +42,7 @@ class Vda5050Fleet:
         driver: the connected driver of a device; None while it is not connected.
         store: the edge's file.
         new_id: ids of orders that bring a vehicle home.
+        locked: whether somebody works with their hands at a machine of a workcell.
     """
 
     graph: SiteGraph
@@ -49,8 +50,9 @@ class Vda5050Fleet:
     driver: Callable[[str], Driver[Any] | None]
     store: Store
     new_id: Callable[[], str]
-    fleet: Fleet = field(init=False)
     orders: dict[str, Order] = field(default_factory=dict)
+    locked: Callable[[str], bool] = lambda _: False
+    fleet: Fleet = field(init=False)
     _missions: dict[str, Mission] = field(default_factory=dict, init=False)
     _said: dict[str, str] = field(default_factory=dict, init=False)
 
@@ -156,12 +158,21 @@ class Vda5050Fleet:
         if given.ended:
             self._end(device, given, at, report)
         elif given.state in (OrderState.OFFERED, OrderState.ACTIVE) and not driver.refuses:
-            released = self.fleet.release(device)
+            released = self._free(given, self.fleet.release(device))
             if released > given.released:
                 try:
                     driver.release(released)
                 except (NotNowError, DeviceLost) as error:
                     log.info("transport.not_released", device=device, reason=str(error))
+
+    def _free(self, given: Given, released: int) -> int:
+        """How much of what is reserved may be released: nothing that leads to a station where somebody works
+        with their hands."""
+        hands = {station.node for cell, station in self.graph.stations.items() if self.locked(cell)}
+        for index in range(given.base, released):
+            if given.stops[index].node_id in hands:
+                return index
+        return released
 
     def _end(self, device: str, given: Given, at: int, report: Report) -> None:
         trip = self.fleet.trips[device]

@@ -328,3 +328,24 @@ def test_a_profile_that_resumes_without_saying_so_is_refused(tmp_path: Path) -> 
         load_profile(file)
     assert "sets a vehicle in motion — set effect: resume" in str(caught.value)
     assert "can be written: use methods" in str(caught.value)
+
+
+async def test_several_vehicles_share_a_broker_and_have_serials_of_their_own(
+    mosquitto: MosquittoServer,
+) -> None:
+    loaded = profile()
+    serial = uuid.uuid4().hex[:8]
+    known = loaded.model_copy(update={"vda5050": loaded.vda5050.model_copy(update={"serial": serial})})
+    first, second = (Vda5050Server(known, mosquitto.host, mosquitto.port) for _ in range(2))
+    first.adopt(second, 2)
+    async with first:
+        assert second.url == f"{first.url}-2"
+        async with driver(first) as one, driver(second) as two:
+            assert (await one.read(["connection"]))[0].value == "ONLINE"
+            assert two.vehicle.serial == f"{serial}-2"
+
+
+async def test_a_virtual_vehicle_without_a_broker_says_what_it_needs() -> None:
+    with pytest.raises(OSError, match="needs a broker"):
+        async with Vda5050Server(profile(), "127.0.0.1", 1):
+            pass

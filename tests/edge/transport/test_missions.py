@@ -151,3 +151,20 @@ async def test_what_nobody_wants_any_more_is_dropped(tmp_path: Path) -> None:
         await made.step()
         assert made.missions[ONE.id].state is MissionState.DROPPED
         assert hand.seen == []
+
+
+async def test_nothing_is_brought_to_where_somebody_works_with_their_hands(tmp_path: Path) -> None:
+    async with (
+        Store(tmp_path / "transport.db", [TRANSPORT]) as store,
+        edge_with_stations(tmp_path) as edge,
+    ):
+        await queue(edge, finished=True)
+        hand, hands = Hand(), {"brake-1"}
+        made = Transport(
+            edge.stations, ["brake-1"], STATIONS, hand, store, edge.hands.clock(), lambda cell: cell in hands
+        )
+        await made.step()
+        assert hand.seen == []
+        hands.clear()
+        await made.step()
+        assert hand.seen == [ONE]

@@ -187,3 +187,24 @@ async def test_a_mission_whose_action_fails_is_given_up_with_the_vehicle_s_reaso
             fleet = carrier(yard, store)
             await yard.run(fleet, lambda: yard.missions["m0"].state is MissionState.FAILED)
         assert "pick failed" in yard.missions["m0"].reason
+
+
+async def test_a_vehicle_under_way_does_not_dock_where_somebody_works_with_their_hands(
+    mosquitto: MosquittoServer, tmp_path: Path
+) -> None:
+    async with contextlib.AsyncExitStack() as stack, Store(tmp_path / "edge.db", [TRANSPORT]) as store:
+        yard = Yard(mosquitto, stack)
+        await yard.vehicles()
+        yard.missions = missions(("laser-1", "weld-2"))
+        hands = {"weld-2"}
+        async with yard.connected():
+            fleet = carrier(yard, store)
+            fleet.locked = lambda cell: cell in hands
+            await yard.run(fleet, lambda: any(server.agv.node == "b5" for server in yard.servers.values()))
+            for _ in range(20):
+                await fleet.step(yard.waiting(), yard.report)
+                await asyncio.sleep(0.05)
+            assert any(server.agv.node == "b5" for server in yard.servers.values())
+            assert not yard.all_done()
+            hands.clear()
+            await yard.run(fleet, yard.all_done)
