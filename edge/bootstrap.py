@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from drivers.driver import Driver
+from drivers.profile import Role
 from drivers.registry import driver_type
 from edge.agent import Agent
 from edge.api import token_of
@@ -85,6 +86,11 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         devices = Devices(recorder)
         control = Control({machine.device.id: machine.device.workcells for machine in setup.machines})
         control.machines = Fleet(devices)
+        control.vehicles = [
+            machine.device.id
+            for machine in setup.machines
+            if not machine.device.workcells and machine.profile.tag_with(Role.MISSION) is not None
+        ]
         stations = Stations(
             places(setup.site, setup.edge.id),
             store,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge.control import journal
@@ -26,11 +26,13 @@ Adopt = Callable[[], None]
 @dataclass(slots=True)
 class Control:
     """Of all machines of one edge. ``devices`` names the stations of each; ``on_change`` is told whenever a
-    command waits to be sent or settled."""
+    command waits to be sent or settled. ``vehicles`` come to every station: each of them may lock one, and no
+    station stands still because of it."""
 
     devices: Mapping[str, Sequence[str]]
     machines: Machines = field(default_factory=NoMachines)
     on_change: Callable[[], None] = lambda: None
+    vehicles: Collection[str] = ()
     controls: Controls = field(default_factory=Controls, init=False)
 
     # --- as the stations use it -----------------------------------------------------------------------
@@ -101,7 +103,8 @@ class Control:
         return [device for device, stations in self.devices.items() if station in stations]
 
     def _facts(self, station: str) -> dict[str, Facts]:
-        found = {device: self.machines.facts(device) for device in self._devices(station)}
+        names = dict.fromkeys([*self._devices(station), *self.vehicles])
+        found = {device: self.machines.facts(device) for device in names}
         return {device: facts for device, facts in found.items() if facts is not None}
 
 
