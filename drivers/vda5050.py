@@ -65,7 +65,7 @@ from protocols.vda5050_control import (
     Send,
     Timing,
 )
-from protocols.vda5050_lifecycles import InstantState, Presence
+from protocols.vda5050_lifecycles import InstantState, OrderState, Presence
 from protocols.vda5050_order import Given, Stop, Way
 from protocols.vda5050_topics import FROM_VEHICLE, Topic, VehicleId
 
@@ -396,6 +396,8 @@ class Vda5050Driver(Driver[Vda5050Options]):
     ) -> Mapping[str, Value]:
         _ = self._connection
         action = cast("Vda5050Method", rule).action
+        if action == "cancelOrder":
+            return await self._cancelled(method)
         try:
             outputs = self.control.act(action, _now())
         except NotNowError as error:
@@ -418,6 +420,21 @@ class Vda5050Driver(Driver[Vda5050Options]):
             raise WriteUnknown(f'"{method}": {ended.result}; it may have taken effect')
         if ended.state is InstantState.FAILED:
             raise WriteFailed(f'"{method}": the vehicle says {ended.result or "FAILED"}')
+        return {}
+
+    async def _cancelled(self, method: str) -> Mapping[str, Value]:
+        """Cancel the order and wait for what becomes of it."""
+        try:
+            self.cancel()
+            while (order := self.control.order) is not None and order.state is OrderState.CANCELLING:
+                _ = self._connection
+                await self._wait()
+        except NotNowError as error:
+            raise WriteRefused(f'"{method}": {error}') from error
+        except DeviceLost as error:
+            raise WriteUnknown(f'"{method}": {error}; it may have taken effect') from error
+        if order is not None and order.state is OrderState.UNCONFIRMED:
+            raise WriteUnknown(f'"{method}": {order.reason} — go and look at the vehicle')
         return {}
 
     def give(self, order_id: str, stops: Sequence[Stop], ways: Sequence[Way], released: int) -> None:

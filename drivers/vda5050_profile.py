@@ -156,7 +156,7 @@ class Vda5050Check(Check, Vda5050Tag):
 class Vda5050Method(MethodRule):
     """An instant action that may be sent."""
 
-    action: Literal["startPause", "stopPause", "stateRequest", "factsheetRequest"] = Field(
+    action: Literal["startPause", "stopPause", "cancelOrder", "stateRequest", "factsheetRequest"] = Field(
         description="instant action of VDA 5050 (6.8); orders are given by the transport, not here"
     )
 

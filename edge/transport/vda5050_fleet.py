@@ -157,6 +157,13 @@ class Vda5050Fleet:
             self.fleet.passed(device, at)
         if given.ended:
             self._end(device, given, at, report)
+        elif given.state in (OrderState.HELD, OrderState.UNANSWERED):
+            self._cancel(device, driver, given)
+        elif given.state is OrderState.UNCONFIRMED:
+            # the vehicle keeps its nodes until it has answered; its load is a person's business from now on
+            mission = self._taken_from(device)
+            if mission is not None:
+                report(mission, MissionEvent.FAIL, device, f"{given.reason}: go and look at the vehicle")
         elif given.state in (OrderState.OFFERED, OrderState.ACTIVE) and not driver.refuses:
             released = self._free(given, self.fleet.release(device))
             if released > given.released:
@@ -164,6 +171,18 @@ class Vda5050Fleet:
                     driver.release(released)
                 except (NotNowError, DeviceLost) as error:
                     log.info("transport.not_released", device=device, reason=str(error))
+
+    def _cancel(self, device: str, driver: Vda5050Driver, given: Given) -> None:
+        log.warning("transport.cancelling", device=device, order=given.order_id, reason=given.reason)
+        try:
+            driver.cancel()
+        except NotNowError as error:
+            log.info("transport.not_cancelled", device=device, reason=str(error))
+
+    def _taken_from(self, device: str) -> Mission | None:
+        """The mission that a vehicle has, which it has no more from now on."""
+        haul = self.fleet.trips[device].haul
+        return self._missions.pop(haul.id, None) if haul is not None else None
 
     def _free(self, given: Given, released: int) -> int:
         """How much of what is reserved may be released: nothing that leads to a station where somebody works
@@ -175,9 +194,8 @@ class Vda5050Fleet:
         return released
 
     def _end(self, device: str, given: Given, at: int, report: Report) -> None:
-        trip = self.fleet.trips[device]
+        mission = self._taken_from(device)
         self.fleet.ended(device, at)
-        mission = self._missions.pop(trip.haul.id, None) if trip.haul is not None else None
         if mission is None:
             return
         if given.state is OrderState.FINISHED:

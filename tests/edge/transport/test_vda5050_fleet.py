@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drivers.driver import DeviceLost
+import pytest
+
+from drivers.driver import DeviceLost, WriteUnknown
 from drivers.profile_files import load_profile
 from drivers.registry import driver_type
 from drivers.vda5050 import Vda5050Driver
@@ -59,7 +61,9 @@ class Yard:
         async with contextlib.AsyncExitStack() as stack:
             tasks = []
             for name, server in self.servers.items():
-                made = driver_type("vda5050").create(server.url, profile, {"timeout": 8, "resend": 1})
+                made = driver_type("vda5050").create(
+                    server.url, profile, {"timeout": 8, "resend": 1, "cancel_timeout": 2}
+                )
                 assert isinstance(made, Vda5050Driver)
                 self.drivers[name] = await stack.enter_async_context(made)
                 tasks.append(asyncio.create_task(made.stream(lambda _: None)))
@@ -208,3 +212,29 @@ async def test_a_vehicle_under_way_does_not_dock_where_somebody_works_with_their
             assert not yard.all_done()
             hands.clear()
             await yard.run(fleet, yard.all_done)
+
+
+async def test_an_order_that_is_cancelled_and_never_confirmed_is_a_persons_business(
+    mosquitto: MosquittoServer, tmp_path: Path
+) -> None:
+    async with contextlib.AsyncExitStack() as stack, Store(tmp_path / "edge.db", [TRANSPORT]) as store:
+        yard = Yard(mosquitto, stack)
+        await yard.vehicles()
+        for server in yard.servers.values():
+            server.agv.hurry = 8
+        yard.missions = missions(("laser-1", "weld-2"))
+        async with yard.connected():
+            fleet = carrier(yard, store)
+            await yard.run(fleet, lambda: any(server.agv.load for server in yard.servers.values()))
+            carrying = next(name for name, server in yard.servers.items() if server.agv.load)
+            agv = yard.servers[carrying].agv
+            await yard.run(fleet, lambda: agv.state(0).driving)
+            agv.paused = True
+            call = asyncio.create_task(yard.drivers[carrying].call("cancel", {}))
+            await yard.run(fleet, lambda: yard.missions["m0"].state is MissionState.FAILED)
+            assert "go and look" in yard.missions["m0"].reason
+            with pytest.raises(WriteUnknown, match="go and look"):
+                await call
+            assert carrying in fleet.fleet.trips, "its nodes are still its own"
+            agv.paused = False
+            await yard.run(fleet, lambda: agv.node == HOMES[carrying])
