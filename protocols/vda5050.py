@@ -325,6 +325,8 @@ class TypeSpecification(_Part, frozen=True):
     agv_kinematic: Text = ""
     agv_class: Text = ""
     max_load_mass: float = 0.0
+    localization_types: Annotated[tuple[Text, ...], Meta(max_length=64)] = ()
+    navigation_types: Annotated[tuple[Text, ...], Meta(max_length=64)] = ()
 
 
 class Factsheet(_Part, frozen=True):

@@ -14,10 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from protocols.vda5050 import (
+    MAX_ITEMS,
     VERSION,
     Action,
     ActionState,
@@ -57,6 +59,7 @@ STATE_EVERY = 5.0
 SHOW_EVERY = 0.5
 """Seconds between two visualizations."""
 ACTIONS = ("pick", "drop", "startCharging", "stopCharging")
+INSTANT_ACTIONS = ("cancelOrder", "startPause", "stopPause", "stateRequest", "factsheetRequest")
 NEAR = 1.0
 """Metres from its first node within which a new order is taken (6.6.1)."""
 KNOWN_INSTANTS = 200
@@ -182,16 +185,49 @@ class VirtualAgv:
     def _velocity(self) -> Velocity:
         return Velocity(vx=self.speed if self._driving else 0.0, vy=0.0, omega=0.0)
 
-    def factsheet(self, now: int) -> Factsheet:
-        """What it is, as far as it is used here."""
-        return Factsheet(
+    def factsheet(self, now: int) -> Send:
+        """What it is (6.13): a carrier for half a ton."""
+        # no blockingTypes: the schema of 2.1.0 takes none, its enum stands at the list instead of its items
+        actions = [
+            *({"actionType": name, "actionScopes": ["NODE"]} for name in ACTIONS),
+            *({"actionType": name, "actionScopes": ["INSTANT"]} for name in INSTANT_ACTIONS),
+        ]
+        head = Factsheet(
             manufacturer=self.vehicle.manufacturer,
             serial_number=self.vehicle.serial,
             version=self.version,
             type_specification=TypeSpecification(
-                series_name="Virtual AGV", agv_kinematic="DIFF", agv_class="CARRIER", max_load_mass=500.0
+                series_name="Virtual AGV",
+                agv_kinematic="DIFF",
+                agv_class="CARRIER",
+                max_load_mass=500.0,
+                localization_types=("NATURAL",),
+                navigation_types=("VIRTUAL_LINE_GUIDED",),
             ),
         )
+        header = self._header(Topic.FACTSHEET, now)
+        more = {
+            "headerId": header["header_id"],
+            "timestamp": header["timestamp"],
+            "physicalParameters": {
+                "speedMin": 0.05,
+                "speedMax": self.speed,
+                "accelerationMax": 0.5,
+                "decelerationMax": 0.8,
+                "heightMax": 0.4,
+                "width": 0.8,
+                "length": 1.2,
+            },
+            "protocolLimits": {
+                "maxStringLens": {},
+                "maxArrayLens": {"order.nodes": MAX_ITEMS, "order.edges": MAX_ITEMS},
+                "timing": {"minOrderInterval": 0.1, "minStateInterval": 0.1},
+            },
+            "protocolFeatures": {"optionalParameters": [], "agvActions": actions},
+            "agvGeometry": {},
+            "loadSpecification": {},
+        }
+        return Send(Topic.FACTSHEET, msgspec.json.encode({**msgspec.to_builtins(head), **more}))
 
     # --- messages in ------------------------------------------------------------------------------------
 
@@ -303,7 +339,7 @@ class VirtualAgv:
             case "stateRequest":
                 pass
             case "factsheetRequest":
-                self._out.append(Send(Topic.FACTSHEET, encode(self.factsheet(now))))
+                self._out.append(self.factsheet(now))
             case "cancelOrder" if self._busy and not self._cancel:
                 self._cancel, status = action.action_id, ActionStatus.RUNNING
             case "cancelOrder":

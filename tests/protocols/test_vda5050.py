@@ -124,6 +124,41 @@ def test_every_order_and_instant_action_of_ours_fits_the_schema(
     schema("instantActions").validate(json.loads(sent.payload))
 
 
+@needs_data
+def test_everything_that_our_virtual_vehicle_says_fits_the_schemas() -> None:
+    from drivers.virtual.agv import VirtualAgv
+
+    now = 1_790_000_000_000_000
+    agv = VirtualAgv(VEHICLE, "n0", map_id="m", hurry=5)
+    control = MasterControl(VEHICLE, lambda: "id")
+    said = [agv.connection(state, now) for state in ConnectionState]
+    said += agv.advance(0.1, now)
+    for send in said:
+        if send.topic is Topic.STATE:
+            control.says(decode(State, send.payload), now)
+    stops = [Stop(f"n{n}", NodePosition(x=3.0 * n, y=0, map_id="m"), ()) for n in range(4)]
+    ways = [Way(f"e{n}") for n in range(3)]
+    wishes = [
+        *control.give("o1", stops, ways, 2, now),
+        *control.act("factsheetRequest", now),
+        *control.act("flyAway", now),
+    ]
+    for wish in wishes:
+        if isinstance(wish, Send):
+            said += agv.receive(wish.topic, wish.payload, now)
+    agv.receive(Topic.ORDER, b"{", now)
+    for _ in range(40):
+        said += agv.advance(0.2, now)
+    assert {send.topic for send in said} == {
+        Topic.STATE,
+        Topic.VISUALIZATION,
+        Topic.CONNECTION,
+        Topic.FACTSHEET,
+    }
+    for send in said:
+        schema(send.topic).validate(json.loads(send.payload))
+
+
 def test_optional_nulls_and_unknown_keys_of_a_2_0_vehicle_are_tolerated() -> None:
     state = {
         "headerId": 1,
