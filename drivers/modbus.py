@@ -1,4 +1,4 @@
-"""Modbus TCP: polls the tags of a profile with as few requests as the device allows."""
+"""Modbus: polls the tags of a profile with as few requests as the device allows, over any transport."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, ClassVar, cast
-from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field
 
@@ -23,6 +22,7 @@ from drivers.driver import (
     WriteRefused,
     WriteUnknown,
 )
+from drivers.modbus_address import EXAMPLES, Transport, parse_url
 from drivers.modbus_codec import BlockDecoder, Coding, decode_bits, encode
 from drivers.modbus_meaning import Meaning
 from drivers.modbus_planning import Knowledge, Limits, Request, Span, locate, plan
@@ -33,7 +33,7 @@ from protocols.values import DataType, Quality, Reading, Reason, Value
 if TYPE_CHECKING:
     from pymodbus.pdu import ModbusPDU
 
-    from drivers.modbus_wire import Lane
+    from drivers.modbus_bus import Seat
 
 
 class ModbusOptions(Options):
@@ -44,18 +44,22 @@ class ModbusOptions(Options):
     retry: float = Field(
         default=300.0, gt=0, le=86_400, description="seconds until refused addresses are asked for again"
     )
+    share: bool = Field(
+        default=True,
+        description="one connection for all devices of this edge at the same address; false: one of its own",
+    )
 
 
 MODBUS = DriverType(
     name="modbus",
-    summary="Modbus TCP devices: PLCs, meters, drives, I/O blocks",
-    schemes=("modbus",),
-    example="modbus://10.0.4.7:502?unit=1",
+    summary="Modbus devices on TCP, UDP, serial lines and converters: PLCs, meters, drives, I/O blocks",
+    schemes=tuple(map(str, Transport)),
+    example=EXAMPLES[Transport.TCP],
     config=ModbusOptions,
     profile=cast("type[AnyProfile]", ModbusProfile),
     factory="drivers.modbus:ModbusDriver",
     simulator="drivers.modbus_simulator:ModbusServer",
-    wire="drivers.modbus_wire",
+    wire="drivers.modbus_bus",
 )
 
 _REASONS = {
@@ -70,29 +74,6 @@ _REASONS = {
 }
 _REFUSED_RANGE = (2, 3)
 """Exceptions that may come from one address of many, or from too large a request: worth halving."""
-
-
-def parse_url(address: str) -> tuple[str, int, int | None]:
-    """Host, port (502 unless given) and unit of ``modbus://host:port?unit=n``.
-
-    Raises:
-        ValueError: not such an address.
-    """
-    example = f"write {MODBUS.example}"
-    try:
-        url = urlsplit(address)
-        port = url.port
-    except ValueError:
-        raise ValueError(f'"{address}" has no valid port — {example}') from None
-    if url.scheme not in MODBUS.schemes or not url.hostname or url.path.strip("/"):
-        raise ValueError(f'"{address}" is not a Modbus address — {example}')
-    query = parse_qs(url.query, keep_blank_values=True)
-    if unknown := sorted(set(query) - {"unit"}):
-        raise ValueError(f'"{address}": unknown "{unknown[0]}", only unit can be given — {example}')
-    unit = query.get("unit", [None])[-1]
-    if unit is not None and not (unit.isdecimal() and int(unit) <= 255):
-        raise ValueError(f'"{address}": unit "{unit}" is not a number from 0 to 255')
-    return url.hostname, port or 502, None if unit is None else int(unit)
 
 
 class _Poll:
@@ -174,7 +155,7 @@ class _Teller:
 
 
 class ModbusDriver(Driver[ModbusOptions]):
-    """One unit behind one Modbus TCP address."""
+    """One unit on a Modbus bus."""
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.READ, Capability.WRITE, Capability.IDENTIFY}
@@ -184,7 +165,7 @@ class ModbusDriver(Driver[ModbusOptions]):
         super().__init__(address, profile, config)
         if not isinstance(profile, ModbusProfile):
             raise TypeError(f"a Modbus driver needs a ModbusProfile, not a {type(profile).__name__}")
-        self._host, self._port, unit = parse_url(address)
+        self._bus, unit = parse_url(address)
         self._unit = profile.modbus.unit if unit is None else unit
         self._tags: dict[str, ModbusTag] = dict(profile.tags)
         self._limits = Limits(profile.modbus.max_gap, profile.modbus.max_registers, profile.modbus.max_bits)
@@ -193,20 +174,19 @@ class ModbusDriver(Driver[ModbusOptions]):
         self._knowledge = Knowledge()
         self._silent = 0
         self._answered = False
-        self._lane: Lane | None = None
+        self._seat: Seat | None = None
 
     async def connect(self) -> None:
-        from drivers.modbus_wire import Lane
+        from drivers.modbus_bus import Seat
 
-        self._lane = Lane(self._host, self._port, self.config.timeout)
-        await self._lane.connect()
+        config = self.config
+        self._seat = Seat(self._bus, self._unit, config.timeout, config.lost_after, share=config.share)
+        await self._seat.join()
 
     async def close(self) -> None:
-        lane, self._lane = self._lane, None
-        if lane is not None:
-            from drivers.modbus_wire import settle
-
-            await settle(lane)
+        seat, self._seat = self._seat, None
+        if seat is not None:
+            await seat.leave()
 
     async def identify(self) -> Identity:
         try:
@@ -215,10 +195,10 @@ class ModbusDriver(Driver[ModbusOptions]):
             raise DeviceLost(self.address, str(error)) from error
 
     @property
-    def _connection(self) -> Lane:
-        if self._lane is None:
+    def _connection(self) -> Seat:
+        if self._seat is None:
             raise DeviceLost(self.address, "not connected — use the driver in `async with`")
-        return self._lane
+        return self._seat
 
     async def stream(self, deliver: Deliver) -> None:
         classes: dict[float, _Class] = {}
@@ -268,16 +248,16 @@ class ModbusDriver(Driver[ModbusOptions]):
         from drivers.modbus_wire import Hangup, Refused, Silence
 
         place = cast("ModbusTag", tag).place
-        lane = self._connection
+        seat = self._connection
         try:
             data = encode(self._codings[path], value)
         except ValueError as error:
             raise WriteRefused(f'"{path}": {error}') from None
         try:
             if place.table is Table.COIL:
-                await lane.write_coil(self._unit, place.offset, bool(value))
+                await seat.write_coil(self._unit, place.offset, bool(value))
             else:
-                await lane.write_registers(self._unit, place.offset, data)
+                await seat.write_registers(self._unit, place.offset, data)
         except Refused as error:
             raise WriteFailed(f'"{path}": the device answered {error}') from error
         except (Silence, Hangup) as error:

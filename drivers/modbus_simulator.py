@@ -1,4 +1,4 @@
-"""A Modbus profile served over Modbus TCP, on pymodbus's server with a store of our own."""
+"""A Modbus profile served over any Modbus transport, on pymodbus's servers with a store of our own."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import logging
 import struct
 from typing import Any, cast
 
+from pymodbus import FramerType
 from pymodbus.constants import ExcCodes
 from pymodbus.exceptions import NoSuchIdException
-from pymodbus.server import ModbusTcpServer
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer, ModbusUdpServer
 from pymodbus.simulator import DataType as SimType
 from pymodbus.simulator import SimData, SimDevice
 
 from drivers.modbus import coding_of
+from drivers.modbus_address import STANDARD, Line, Transport
 from drivers.modbus_codec import BlockDecoder, Coding, encode
 from drivers.modbus_meaning import power_of_ten
 from drivers.modbus_profile import ModbusProfile, ModbusTag, Table
@@ -51,18 +53,27 @@ class _Store:
 
 
 class ModbusServer(ProfileServer):
-    """One unit on one TCP port. Addresses between tags exist and read as 0, unless ``gaps`` is False.
+    """One unit on one port. Addresses between tags exist and read as 0, unless ``gaps`` is False.
 
     ``illegal`` holds more places to refuse; requests to another unit are not answered, unless it has been
-    taken in with :meth:`adopt`, as behind a gateway.
+    taken in with :meth:`adopt`, as behind a gateway. A serial line is ``Transport.RTU`` with its ``path``.
     """
 
     def __init__(
-        self, profile: AnyProfile, host: str = "127.0.0.1", port: int = 0, *, gaps: bool = True
+        self,
+        profile: AnyProfile,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        gaps: bool = True,
+        transport: Transport = Transport.TCP,
+        path: str = "",
+        line: Line = STANDARD,
     ) -> None:
         super().__init__(profile, host, port)
         if not isinstance(profile, ModbusProfile):
             raise TypeError(f"a Modbus server needs a ModbusProfile, not a {type(profile).__name__}")
+        self.transport, self.path, self.line = transport, path, line
         self.unit = profile.modbus.unit
         self.units = {self.unit: self}
         """Who answers on this port, by unit."""
@@ -78,7 +89,7 @@ class ModbusServer(ProfileServer):
             if not self._places[name].table.bits
         }
         self._stores = {table: _Store(table) for table in Table}
-        self._server: ModbusTcpServer | None = None
+        self._server: Any = None
         self._stopping = asyncio.Event()
         for name, tag in self._tags.items():
             place, size = self._places[name], tag.registers
@@ -98,12 +109,15 @@ class ModbusServer(ProfileServer):
 
     @property
     def url(self) -> str:
-        return f"modbus://{self.host}:{self.port}?unit={self.unit}"
+        if self.transport is not Transport.RTU:
+            return f"{self.transport}://{self.host}:{self.port}?unit={self.unit}"
+        line = self.line
+        settings = f"baud={line.baud}&parity={line.parity}&stop={line.stop}&bits={line.bits}"
+        return f"{self.transport}://{self.path}?unit={self.unit}&{settings}"
 
     async def start(self) -> None:
         # pymodbus wants a device of its own model; everything is answered from our store instead.
-        device = SimDevice(self.unit, [SimData(0, values=0, datatype=SimType.REGISTERS)])
-        server = ModbusTcpServer(device, address=(self.host, self.port), ignore_missing_devices=True)
+        server = self._made(SimDevice(self.unit, [SimData(0, values=0, datatype=SimType.REGISTERS)]))
         server.context = cast("Any", _Context(self))
         try:
             await server.serve_forever(background=True)
@@ -111,7 +125,32 @@ class ModbusServer(ProfileServer):
             raise OSError("the port is taken, or the address is not one of this machine") from None
         self._server = server
         self._stopping.clear()
-        self.port = cast("Any", server.transport).sockets[0].getsockname()[1]
+        if self.transport is Transport.UDP:
+            self.port = server.transport.get_extra_info("sockname")[1]
+        elif self.transport is not Transport.RTU:
+            self.port = server.transport.sockets[0].getsockname()[1]
+
+    def _made(self, device: SimDevice) -> Any:
+        """pymodbus's server for the transport."""
+        address = (self.host, self.port)
+        match self.transport:
+            case Transport.TCP:
+                return ModbusTcpServer(device, address=address, ignore_missing_devices=True)
+            case Transport.RTU_OVER_TCP:
+                framer = FramerType.RTU
+                return ModbusTcpServer(device, framer=framer, address=address, ignore_missing_devices=True)
+            case Transport.UDP:
+                return ModbusUdpServer(device, address=address, ignore_missing_devices=True)
+            case Transport.RTU:
+                return ModbusSerialServer(
+                    device,
+                    port=self.path,
+                    baudrate=self.line.baud,
+                    parity=self.line.parity,
+                    stopbits=self.line.stop,
+                    bytesize=self.line.bits,
+                    ignore_missing_devices=True,
+                )
 
     async def stop(self) -> None:
         server, self._server = self._server, None

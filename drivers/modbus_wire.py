@@ -1,4 +1,4 @@
-"""One ordered lane to one Modbus TCP server, on pymodbus. Imported only when a connection is made.
+"""One connection to one Modbus bus, on pymodbus. Imported only when a connection is made.
 
 pymodbus turns every register of a reply into a Python object; here the replies to reads keep the bytes
 they came in, which a compiled decoder reads at once.
@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
-from pymodbus.client import AsyncModbusTcpClient
+from pymodbus import FramerType
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient, AsyncModbusUdpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
 from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 
 from drivers.driver import ConnectError, DriverError, Identity, unreachable
+from drivers.modbus_address import Bus, Transport
 from drivers.modbus_profile import Table
 
 # pymodbus logs every late or missing reply; the driver says so in readings and errors.
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
+LATE = 0.5
+"""Seconds that a late reply on a serial line is waited for before the next request, at most."""
 _BUFFER = 4096
 """Bytes kept while a frame is incomplete. pymodbus keeps one frame's worth, so that a late reply and the
 right one arriving together would both be thrown away."""
@@ -98,91 +104,18 @@ def read_request(table: Table, start: int, size: int, unit: int) -> ModbusPDU:
     return _READS[table](address=start, count=size, dev_id=unit)
 
 
-class Lane:
-    """A connection on which one request is answered before the next is sent.
+class Asks(ABC):
+    """What can be asked over a connection."""
 
-    A reply is matched by its transaction number: what arrives after its timeout is thrown away.
-
-    Args:
-        host: name or address.
-        port: TCP port.
-        timeout: seconds to wait for a connection and for each reply.
-    """
-
-    def __init__(self, host: str, port: int, timeout: float) -> None:
-        self._where = f"modbus://{host}:{port}"
-        self._host, self._port = host, port
-        self._timeout = timeout
-        self._client = AsyncModbusTcpClient(
-            host, port=port, timeout=timeout, retries=0, reconnect_delay=0, trace_connect=self._connected
-        )
-        self._client.ctx.max_buffer_size = _BUFFER
-        for reply in (_RawCoils, _RawDiscretes, _RawHolding, _RawInput):
-            self._client.register(reply)
-        self._waiting = False
-        self._up = False
-
-    async def connect(self) -> None:
-        """Open the TCP connection.
-
-        Raises:
-            ConnectError: refused, unreachable or too slow.
-        """
-        if not await self._client.connect():
-            raise await self._diagnosis()
-
-    async def _diagnosis(self) -> ConnectError:
-        """Why no connection came about: pymodbus does not say, so one more attempt is made to find out."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._timeout):
-                transport, _ = await loop.create_connection(asyncio.Protocol, self._host, self._port)
-        except OSError as error:
-            return unreachable(self._where, error, self._timeout)
-        transport.close()
-        return ConnectError(self._where, "connected only at the second attempt", "try again")
-
-    def close(self) -> None:
-        """Close it; harmless when it is closed already."""
-        self._client.close()
-
-    def _connected(self, up: bool) -> None:
-        self._up = up
-        reply = self._client.ctx.response_future
-        if not up and self._waiting and not reply.done():
-            # Without this a request in flight would wait for its timeout although nobody can answer.
-            reply.set_exception(ConnectionResetError("closed by the device"))
-
-    async def ask(self, request: ModbusPDU) -> ModbusPDU:
-        """Send a request and wait for its reply.
+    @abstractmethod
+    async def ask(self, request: ModbusPDU, *, urgent: bool = False) -> ModbusPDU:
+        """Send a request and wait for its reply; an urgent one goes ahead of those that wait.
 
         Raises:
             Silence: no reply in time.
             Hangup: the connection is gone.
             Refused: the device answered with an exception.
         """
-        if not self._up:
-            raise Hangup("the connection is closed")
-        self._waiting = True
-        try:
-            reply: ModbusPDU = await self._client.execute(False, request)
-        except ModbusException as error:
-            if not self._up:
-                raise Hangup("the device closed the connection") from None
-            raise Silence(f"no reply within {self._timeout:g} s") from error
-        except (OSError, AttributeError) as error:
-            # pymodbus drops its transport between the check and the write: an attribute of None.
-            raise Hangup(f"the connection was lost ({error})") from None
-        finally:
-            self._waiting = False
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            # pymodbus waits with asyncio.wait_for, which before Python 3.12 swallows a cancellation that
-            # comes together with the reply; the stream would then never end.
-            raise asyncio.CancelledError
-        if reply.isError():
-            raise Refused(reply.exception_code)
-        return reply
 
     async def read(self, request: ModbusPDU) -> bytes:
         """The bytes that answer a read; see :meth:`ask`."""
@@ -193,13 +126,13 @@ class Lane:
     async def write_registers(self, unit: int, start: int, data: bytes) -> None:
         """Write registers from ``start``; one register by function 6, several by function 16."""
         registers = [int.from_bytes(data[n : n + 2], "big") for n in range(0, len(data), 2)]
-        await self.ask(_write_request(unit, start, registers))
+        await self.ask(_write_request(unit, start, registers), urgent=True)
 
     async def write_coil(self, unit: int, start: int, value: bool) -> None:
         """Write one coil by function 5."""
         from pymodbus.pdu.bit_message import WriteSingleCoilRequest
 
-        await self.ask(WriteSingleCoilRequest(address=start, bits=[value], dev_id=unit))
+        await self.ask(WriteSingleCoilRequest(address=start, bits=[value], dev_id=unit), urgent=True)
 
     async def identify(self, unit: int) -> Identity:
         """Basic device identification (function 43/14); empty when the device does not know it."""
@@ -217,15 +150,151 @@ class Lane:
         return Identity(vendor=texts.get(0, ""), product=texts.get(1, ""), firmware=texts.get(2, ""))
 
 
+def _client(bus: Bus, timeout: float, connected: Callable[[bool], None]) -> Any:
+    """pymodbus's client for a transport."""
+    more: dict[str, Any] = {
+        "timeout": timeout,
+        "retries": 0,
+        "reconnect_delay": 0,
+        "trace_connect": connected,
+    }
+    match bus.transport:
+        case Transport.TCP:
+            return AsyncModbusTcpClient(bus.host, port=bus.port, **more)
+        case Transport.UDP:
+            return AsyncModbusUdpClient(bus.host, port=bus.port, **more)
+        case Transport.RTU_OVER_TCP:
+            return AsyncModbusTcpClient(bus.host, port=bus.port, framer=FramerType.RTU, **more)
+        case Transport.RTU:
+            line = bus.line
+            return AsyncModbusSerialClient(
+                bus.path,
+                baudrate=line.baud,
+                bytesize=line.bits,
+                parity=line.parity,
+                stopbits=line.stop,
+                **more,
+            )
+
+
+class Lane(Asks):
+    """A connection on which one request is answered before the next is sent; whoever uses it sees to that.
+
+    A reply is matched by its transaction number: what arrives after its timeout is thrown away. Serial frames
+    have none: there a late reply is waited out before the next request.
+
+    Args:
+        bus: where.
+        timeout: seconds to wait for a connection.
+    """
+
+    def __init__(self, bus: Bus, timeout: float) -> None:
+        self._bus = bus
+        self._timeout = timeout
+        self._client = _client(bus, timeout, self._connected)
+        self._client.ctx.max_buffer_size = _BUFFER
+        # How often a unit may be silent is the driver's to say: other units may share the connection.
+        self._client.ctx.max_until_disconnect = self._client.ctx.count_until_disconnect = 1 << 62
+        for reply in (_RawCoils, _RawDiscretes, _RawHolding, _RawInput):
+            self._client.register(reply)
+        self._gap = bus.line.gap if bus.transport is Transport.RTU else 0.0
+        self._waiting = False
+        self._up = False
+        self._late = False
+        """A reply is missing that may still come."""
+
+    @property
+    def up(self) -> bool:
+        """Whether the connection stands."""
+        return self._up
+
+    async def connect(self) -> None:
+        """Open the connection.
+
+        Raises:
+            ConnectError: refused, unreachable or too slow; no such serial port.
+        """
+        if not await self._client.connect():
+            raise await self._diagnosis()
+
+    async def _diagnosis(self) -> ConnectError:
+        """Why no connection came about: pymodbus does not say, so one more attempt is made to find out."""
+        where, loop = str(self._bus), asyncio.get_running_loop()
+        if self._bus.transport is Transport.RTU:
+            return await asyncio.to_thread(_serial_trouble, self._bus)
+        try:
+            async with asyncio.timeout(self._timeout):
+                transport, _ = await loop.create_connection(asyncio.Protocol, self._bus.host, self._bus.port)
+        except OSError as error:
+            return unreachable(where, error, self._timeout)
+        transport.close()
+        return ConnectError(where, "connected only at the second attempt", "try again")
+
+    def close(self) -> None:
+        """Close it; harmless when it is closed already."""
+        self._client.close()
+
+    def _connected(self, up: bool) -> None:
+        self._up = up
+        reply = self._client.ctx.response_future
+        if not up and self._waiting and not reply.done():
+            # Without this a request in flight would wait for its timeout although nobody can answer.
+            reply.set_exception(ConnectionResetError("closed by the device"))
+
+    async def ask(
+        self, request: ModbusPDU, *, urgent: bool = False, timeout: float | None = None
+    ) -> ModbusPDU:
+        """See :meth:`Asks.ask`. ``timeout`` in seconds, that of the connection unless given."""
+        if not self._up:
+            raise Hangup("the connection is closed")
+        limit = timeout or self._timeout
+        self._client.ctx.comm_params.timeout_connect = limit
+        if self._bus.transport.is_rtu:
+            await asyncio.sleep(min(limit, LATE) if self._late else self._gap)
+            self._late = False
+        self._waiting = True
+        try:
+            reply: ModbusPDU = await self._client.execute(False, request)
+        except ModbusException as error:
+            self._late = True
+            if not self._up:
+                raise Hangup("the device closed the connection") from None
+            raise Silence(f"no reply within {limit:g} s") from error
+        except (OSError, AttributeError) as error:
+            # pymodbus drops its transport between the check and the write: an attribute of None.
+            raise Hangup(f"the connection was lost ({error})") from None
+        finally:
+            self._waiting = False
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # pymodbus waits with asyncio.wait_for, which before Python 3.12 swallows a cancellation that
+            # comes together with the reply; the stream would then never end.
+            raise asyncio.CancelledError
+        if reply.function_code & 0x7F != request.function_code:
+            self._late = True
+            raise Silence(f"answered function {reply.function_code} to function {request.function_code}")
+        if reply.isError():
+            raise Refused(reply.exception_code)
+        return reply
+
+
+def _serial_trouble(bus: Bus) -> ConnectError:
+    """Why a serial port cannot be opened. Blocks for a moment."""
+    import serial
+    from serial.tools.list_ports import comports
+
+    try:
+        serial.Serial(bus.path, bus.line.baud, timeout=0).close()
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "strerror", None) or str(error)
+        ports = ", ".join(sorted(port.device for port in comports())) or "none found"
+        return ConnectError(str(bus), cause, f"check the port (there are: {ports}) and who else uses it")
+    return ConnectError(str(bus), "opened only at the second attempt", "try again")
+
+
 def _write_request(unit: int, start: int, registers: list[int]) -> ModbusPDU:
     from pymodbus.pdu.register_message import WriteMultipleRegistersRequest, WriteSingleRegisterRequest
 
     if len(registers) == 1:
         return WriteSingleRegisterRequest(address=start, registers=registers, dev_id=unit)
     return WriteMultipleRegistersRequest(address=start, registers=registers, dev_id=unit)
-
-
-async def settle(lane: Lane) -> None:
-    """Let a closing transport finish, so that nothing of it outlives the loop."""
-    lane.close()
-    await asyncio.sleep(0)

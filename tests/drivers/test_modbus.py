@@ -13,7 +13,8 @@ from pymodbus.pdu import ExceptionResponse
 
 from drivers.contract import Received
 from drivers.driver import ConnectError, DeviceLost, Identity, WriteFailed, WriteUnknown
-from drivers.modbus import MODBUS, ModbusDriver, parse_url
+from drivers.modbus import MODBUS, ModbusDriver
+from drivers.modbus_address import Bus, Line, Transport, parse_url
 from drivers.modbus_profile import ModbusProfile, Table
 from drivers.modbus_simulator import ModbusServer
 from protocols.values import Quality, Reading, Reason
@@ -265,8 +266,9 @@ async def test_a_cancellation_in_the_same_moment_as_the_reply_is_honoured() -> N
     async with device(behave) as address, driver(address, profile(block(1)), timeout=30) as reader:
         task = asyncio.create_task(reader.stream(Received()))
         await asyncio.sleep(0.05)
-        assert reader._lane is not None
-        waiting = reader._lane._client.ctx.response_future
+        lane = reader._connection._shared.lane  # type: ignore[union-attr]
+        assert lane is not None
+        waiting = lane._client.ctx.response_future
         assert not waiting.done()
         waiting.set_result(ExceptionResponse(3, 6))
         task.cancel()
@@ -353,13 +355,41 @@ async def test_a_refused_connection_says_so() -> None:
 @pytest.mark.parametrize(
     ("address", "parts"),
     [
-        ("modbus://plc", ("plc", 502, None)),
-        ("modbus://10.0.0.1:1502?unit=0", ("10.0.0.1", 1502, 0)),
-        ("modbus://[::1]:502/", ("::1", 502, None)),
+        ("modbus://plc", (Bus(Transport.TCP, "plc"), None)),
+        ("modbus://10.0.0.1:1502?unit=0", (Bus(Transport.TCP, "10.0.0.1", 1502), 0)),
+        ("modbus://[::1]:502/", (Bus(Transport.TCP, "::1"), None)),
+        ("modbus+udp://plc:1502?unit=7", (Bus(Transport.UDP, "plc", 1502), 7)),
+        ("modbus+rtutcp://plc:4001?unit=7", (Bus(Transport.RTU_OVER_TCP, "plc", 4001), 7)),
+        ("modbus+rtu:///dev/ttyUSB0", (Bus(Transport.RTU, path="/dev/ttyUSB0"), None)),
+        (
+            "modbus+rtu://COM3?unit=2&baud=9600&parity=n&stop=2&bits=7",
+            (Bus(Transport.RTU, path="COM3", line=Line(9600, "N", 2, 7)), 2),
+        ),
     ],
 )
-def test_addresses(address: str, parts: tuple[str, int, int | None]) -> None:
+def test_addresses(address: str, parts: tuple[Bus, int | None]) -> None:
     assert parse_url(address) == parts
+
+
+def test_the_gap_between_frames_is_three_and_a_half_characters() -> None:
+    assert Line(9600, "E", 1, 8).gap == pytest.approx(3.5 * 11 / 9600)
+    assert Line(115_200).gap == 0.00175
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("modbus+rtu:///dev/ttyS0?baud=9601", r'baud "9601" is not one of .* — did you mean 9600'),
+        ("modbus+rtu:///dev/ttyS0?parity=odd", 'parity "odd" is not one of N, E, O'),
+        ("modbus+rtu:///dev/ttyS0?stop=3", 'stop "3" is not one of 1, 2'),
+        ("modbus+rtu://?unit=1", "names no serial port"),
+        ("modbus://plc?baud=9600", 'unknown "baud", only unit can be given'),
+        ("modbus+rtu:///dev/ttyS0?buad=9600", 'unknown "buad", unit, baud, parity, stop, bits can be given'),
+    ],
+)
+def test_a_wrong_serial_line_says_what_is_allowed(address: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_url(address)
 
 
 @pytest.mark.parametrize(
