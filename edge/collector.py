@@ -417,9 +417,13 @@ class Collector:
 
         Tags that mean what they meant go on where they were; what was read on trial is recorded.
         """
-        heard = [tag.reading() for tag in self._tags.values() if tag.reason >= 0]
-        was_on_trial, self.recorder, self.on_trial = self.on_trial, recorder, False
         old = {} if before is None else {tag.number: tag for tag in before._tags.values()}
+        heard = [
+            tag.reading()
+            for tag in self._tags.values()
+            if tag.reason >= 0 and not (before is not None and self._knows_less(tag, before))
+        ]
+        was_on_trial, self.recorder, self.on_trial = self.on_trial, recorder, False
         for tag in self._tags.values():
             tag.resume(old.get(tag.number))
         now = self.clock.now()
@@ -444,6 +448,13 @@ class Collector:
         watched = [tag for tag in self._tags.values() if tag.watched and tag.reason >= 0]
         self._watch([(tag, tag.value, now, tag.trouble) for tag in watched])
         log.info("device.changed", device=self.device.id, address=self.device.url)
+
+    def _knows_less(self, tag: TagState, before: Collector) -> bool:
+        """Whether ``before`` saw the same tag change after this one did: its value is the newer one then."""
+        known = before._tags.get(tag.name)
+        if known is None or known.reason != 0 or known.ts < tag.ts:
+            return False
+        return self.profile.tags[tag.name] == before.profile.tags[tag.name]
 
     def _heartbeat(self, now: int, detail: str) -> DeviceHeartbeat:
         return DeviceHeartbeat(now, self.device.id, self.connected, self.last_read, detail)

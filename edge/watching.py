@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.config import Setup, load_setup
-from protocols.documents import DocumentError, Problem, read
+from protocols.documents import DocumentError, read
 
 STILL_CHANGING = 5
 """Looks after which files that never come to rest are taken as they are."""
@@ -35,7 +35,8 @@ def hashes(setup: Setup) -> dict[str, str]:
 def loaded(path: Path, sources: Mapping[str, Path]) -> tuple[Setup, dict[str, str]]:
     """What the files say, with their hashes. Blocking; loads the libraries that its drivers need.
 
-    ``sources`` are the files it was read from before. What is written while it is read is read again.
+    ``sources`` are the files it was read from before. What is written while it is read is read again,
+    and where that never ends, taken as it is: the change after it is taken up, too.
 
     Raises:
         DocumentError: with every mistake.
@@ -49,8 +50,6 @@ def loaded(path: Path, sources: Mapping[str, Path]) -> tuple[Setup, dict[str, st
         found = {name: _hash_of(source) for name, source in sources.items()}
         if all(found[name] and found[name] == before.get(source) for name, source in sources.items()):
             break
-    else:
-        raise DocumentError([Problem(str(path), 0, 0, "", "its files change while they are read")])
     for protocol in sorted({machine.profile.protocol for machine in setup.machines}):
         driver_type(protocol).warm_up()
     return setup, found

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from drivers.driver import Deliver, Options
 from edge import devices
 from edge.devices import Devices
+from edge.machine import MachineWatch
 from edge.recorder import Unheard
+from edge.trial import Trial
+from protocols.values import Reading
 from tests.edge.logger_machine import LoggerDriver, LoggerMachine, profile
-from tests.edge.machines import collecting, device
+from tests.edge.machines import Ticks, collecting, device, press, recorded, recorder_of
 from tests.edge.shops import until
 
 
@@ -64,3 +68,25 @@ async def test_a_silent_machine_is_demoted_as_its_device_says(tmp_path: Path) ->
         assert waited[:3] == [0.0, 0.0, 2.0], "two attempts like any other, then less and less often"
         assert waited[3:8] == [4.0, 8.0, 16.0, 30.0, 30.0]
         assert collector.tried_every == 0.0, "it is there"
+
+
+async def test_what_was_heard_on_trial_does_not_come_after_what_the_old_driver_read_later(
+    tmp_path: Path,
+) -> None:
+    ticks = Ticks()
+    async with collecting(tmp_path, press(), device(), ticks.clock()) as old:
+        new = dataclasses.replace(old, machine=MachineWatch("press-1", old.profile, {}, lambda: "stop"))
+        Trial(new)
+        old.connected = new.connected = True
+        old.deliver([Reading("parts", 1), Reading("load", 2.0)])
+        ticks.pass_(1)
+        new.deliver([Reading("parts", 1), Reading("load", 9.0)])
+        ticks.pass_(1)
+        old.deliver([Reading("parts", 2)])
+        recorder = recorder_of(old)
+        old.hand_over(new)
+        new.join(recorder, old)
+        ticks.pass_(1)
+        new.deliver([Reading("parts", 2), Reading("load", 9.0)])
+        found = [(name, sample.value) for name, sample in await recorded(new)]
+        assert found == [("parts", 1), ("load", 2.0), ("parts", 2), ("load", 9.0)]
