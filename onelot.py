@@ -37,7 +37,7 @@ COMMANDS = {
     "edge": Mount("edge.main:command", "edge", SITE, "Run the agent of a workstation PC."),
     "terminal": Mount("edge.terminal.main:command", "edge", SITE, "Open the operator's terminal."),
     "broker": Mount("cloud.broker:command", "cloud", SITE, "Run the embedded MQTT broker (small trials)."),
-    "driver": Mount("drivers.commission:app", "edge", MACHINES, "List, check and simulate devices."),
+    "driver": Mount("edge.commission.main:app", "edge", MACHINES, "List, check and simulate devices."),
     "factory": Mount("drivers.virtual.main:command", "edge", PARTS, "Run the virtual factory."),
     "operators": Mount("edge.operators:command", "edge", PARTS, "Run operators who work by themselves."),
 }

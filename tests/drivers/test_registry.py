@@ -38,7 +38,7 @@ def install(folder: Path, **points: str) -> None:
 
 
 def listed(folder: Path) -> dict[str, Any]:
-    code = "from drivers.commission import app; app()"
+    code = "from edge.commission.main import app; app()"
     result = subprocess.run(
         [sys.executable, "-c", code, "list", "--json"],
         capture_output=True,
@@ -76,7 +76,7 @@ def test_a_profile_of_a_driver_that_cannot_be_loaded_is_a_mistake_at_its_place(t
     profile = tmp_path / "gone.yaml"
     profile.write_text("vendor: A\nmodel: B\nprotocol: gone\ntags: {}\n")
     result = subprocess.run(
-        [sys.executable, "-c", "from drivers.commission import app; app()", "check", str(profile)],
+        [sys.executable, "-c", "from edge.commission.main import app; app()", "check", str(profile)],
         capture_output=True,
         text=True,
         check=False,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from drivers.commission import app
+from edge.commission.main import app
 
 PAGE = (Path(__file__).parents[3] / "docs" / "import.md").read_text("utf-8")
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from drivers.commission import app
+from edge.commission.main import app
 
-PROFILES = Path(__file__).parent / "profiles"
+PROFILES = Path(__file__).parents[2] / "drivers" / "profiles"
 MODBUS = str(PROFILES / "contract-modbus.yaml")
 OPCUA = str(PROFILES / "contract-opcua.yaml")
 
@@ -27,9 +27,9 @@ def run(*arguments: str) -> Result:
 @contextmanager
 def simulated(profile: str) -> Iterator[str]:
     """``simulate`` in a process of its own; yields the address it prints."""
-    code = "from drivers.commission import app; app()"
+    code = "from edge.commission.main import app; app()"
     command = [sys.executable, "-u", "-c", code, "simulate", profile]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -54,10 +54,10 @@ def test_list_names_drivers_and_profiles() -> None:
 
 def test_listing_imports_no_protocol_library() -> None:
     code = (
-        "import sys; from drivers.registry import driver_types; driver_types(); import drivers.commission; "
+        "import sys; from drivers.registry import driver_types; driver_types(); import edge.commission.main; "
         "print([m for m in ('asyncua', 'paho', 'pymodbus') if m in sys.modules])"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
     )

@@ -1,0 +1,34 @@
+"""``onelot driver …``: the table of its commands. Each one has a file; a new one is a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from drivers.imports.command import import_list
+from drivers.recordings.command import record_device, replay_recording
+from drivers.scaffold.command import new_driver
+from edge.commission.checking import check
+from edge.commission.listing import list_drivers, show
+from edge.commission.reading import read_once
+from edge.commission.simulating import simulate
+
+app = typer.Typer(
+    help="Connect machines: check profiles, simulate them, read a machine once.", no_args_is_help=True
+)
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_drivers,
+    "show": show,
+    "import": import_list,
+    "check": check,
+    "simulate": simulate,
+    "read": read_once,
+    "record": record_device,
+    "replay": replay_recording,
+    "new": new_driver,
+}
+
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
