@@ -12,7 +12,10 @@ from drivers.scaffold.command import new_driver
 from edge.commission.checking import check
 from edge.commission.listing import list_drivers, show
 from edge.commission.reading import read_once
+from edge.commission.schema import write_schema
 from edge.commission.simulating import simulate
+from edge.commission.trusting import app as trust
+from edge.commission.writing import write_one
 
 app = typer.Typer(
     help="Connect machines: check profiles, simulate them, read a machine once.", no_args_is_help=True
@@ -25,10 +28,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "simulate": simulate,
     "read": read_once,
+    "write": write_one,
     "record": record_device,
     "replay": replay_recording,
     "new": new_driver,
+    "schema": write_schema,
 }
 
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(trust, name="trust")

@@ -1,36 +1,48 @@
-"""``onelot driver read``: every tag of a machine once."""
+"""``onelot driver read``: every tag of a machine once, or those that are named."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
-from drivers.driver import Driver, DriverError
+from drivers.driver import Driver
 from drivers.profile import AnyProfile
 from edge.commission.asking import AsJson, OptionList, Url, columns, fail, made_driver, print_json, profile_of
+from edge.commission.running import finished
+from protocols.documents import nearest
 from protocols.values import Quality, Reading
 
 
 def read_once(
     url: Url,
+    tags: Annotated[list[str] | None, typer.Argument(help="Tags to read; all of them when left out.")] = None,
+    *,
     profile: Annotated[str, typer.Option(help="A profile's file, or its name such as virtual/laser.")],
     option: OptionList = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read every tag of a machine once and say per tag what came back."""
+    """Read every tag of a machine once, or some, and say per tag what came back."""
     loaded = profile_of(profile)
+    wanted = _chosen(loaded, tags or [])
     driver = made_driver(url, loaded, option)
-    try:
-        readings = asyncio.run(read_all(driver))
-    except DriverError as error:
-        raise fail(str(error)) from None
+    readings = finished(read_all(driver, wanted))
     if as_json:
         print_json(rows(readings, driver))
     else:
-        typer.echo(columns(row(r, loaded, driver) for r in readings))
+        typer.echo(columns(row(r, loaded, driver.problems) for r in readings))
+
+
+def _chosen(profile: AnyProfile, names: Sequence[str]) -> list[str]:
+    """The tags that are named, or all that can be read; raises typer.Exit for one that cannot."""
+    readable = [name for name, tag in profile.tags.items() if tag.readable]
+    for name in names:
+        if name not in readable:
+            why = "can only be written" if name in profile.tags else "is no tag of the profile"
+            hint = nearest(name, readable)
+            raise fail(f'"{name}" {why}' + (f" — did you mean {hint}?" if hint and hint != name else ""))
+    return list(names) or readable
 
 
 def rows(readings: Sequence[Reading], driver: Driver[Any]) -> list[dict[str, Any]]:
@@ -48,17 +60,19 @@ def rows(readings: Sequence[Reading], driver: Driver[Any]) -> list[dict[str, Any
     ]
 
 
-async def read_all(driver: Driver[Any]) -> list[Reading]:
-    """Every readable tag once, over a connection of its own."""
+async def read_all(driver: Driver[Any], tags: Sequence[str]) -> list[Reading]:
+    """Tags once, over a connection of its own."""
     async with driver:
-        return await driver.read([name for name, tag in driver.profile.tags.items() if tag.readable])
+        return await driver.read(tags)
 
 
-def row(reading: Reading, profile: AnyProfile, driver: Driver[Any]) -> tuple[str, str, str]:
+def row(
+    reading: Reading, profile: AnyProfile, problems: Mapping[str, str] | None = None
+) -> tuple[str, str, str]:
     """Name, value with its unit, and a word or what is wrong."""
     tag = profile.tags[reading.path]
     if reading.quality is Quality.BAD:
-        return reading.path, "✕", f"{reading.reason.name.lower()}: {driver.problems.get(reading.path, '')}"
+        return reading.path, "✕", f"{reading.reason.name.lower()}: {(problems or {}).get(reading.path, '')}"
     value = reading.value
     word = (tag.enum or {}).get(value, "") if isinstance(value, int) and not isinstance(value, bool) else ""
     shown = (
