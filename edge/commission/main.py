@@ -11,6 +11,7 @@ from drivers.recordings.command import record_device, replay_recording
 from drivers.scaffold.command import new_driver
 from edge.commission.checking import check
 from edge.commission.listing import list_drivers, show
+from edge.commission.probing import probe
 from edge.commission.reading import read_once
 from edge.commission.schema import write_schema
 from edge.commission.simulating import simulate
@@ -24,6 +25,7 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_drivers,
     "show": show,
+    "probe": probe,
     "import": import_list,
     "check": check,
     "simulate": simulate,

@@ -10,6 +10,7 @@ import typer
 from drivers.opcua_options import user_pki
 from drivers.opcua_trust import Certificate, Finding, Standing, TrustList, host_of, utc_now
 from edge.commission.asking import AsJson, Url, columns, fail, print_json
+from edge.commission.probing_report import command
 from edge.commission.running import agreed, finished
 
 app = typer.Typer(help="Which OPC UA servers are trusted: list, add, remove.", no_args_is_help=True)
@@ -94,6 +95,8 @@ def add_server(
         print_json({"pki": str(trusted.folder), "trusted": True, "was_trusted": known, **rows})
     else:
         typer.echo(f"{'was trusted already' if known else 'trusted'} in {trusted.folder}")
+        more = ["--option", f"pki={pki}"] if pki is not None else []
+        typer.echo(f"next  {command('probe', url, *more)}")
 
 
 @app.command("remove")
