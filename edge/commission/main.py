@@ -9,6 +9,7 @@ import typer
 from drivers.imports.command import import_list
 from drivers.recordings.command import record_device, replay_recording
 from drivers.scaffold.command import new_driver
+from edge.commission.adding import add
 from edge.commission.checking import check
 from edge.commission.listing import list_drivers, show
 from edge.commission.probing import probe
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "show": show,
     "probe": probe,
     "import": import_list,
+    "add": add,
     "check": check,
     "simulate": simulate,
     "read": read_once,
