@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from asyncua import ua
+from ruamel.yaml import YAML
 
 from drivers.modbus_address import Transport
 from drivers.modbus_simulator import ModbusServer
@@ -41,7 +41,7 @@ def entry(output: str) -> Device:
     """The device that a probe suggests, taken as the site file takes it."""
     block = re.search(r"^ *- id: .*\n(?: {13} .*\n)*", output, re.MULTILINE)
     assert block is not None, output
-    (found,) = yaml.safe_load(block.group())
+    (found,) = YAML(typ="safe", pure=True).load(block.group())
     return Device.model_validate(found)
 
 
