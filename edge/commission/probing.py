@@ -152,12 +152,11 @@ def _suggest(report: Report, url: str, options: Mapping[str, Any], library: Mapp
 
 
 def _flags(options: Mapping[str, Any], report: Report) -> list[str]:
-    """The options again, as they are typed."""
-    return [
-        word
-        for name, value in {**options, **report.options}.items()
-        for word in ("--option", f"{name}={value}")
-    ]
+    """The options again, as they are typed; a password is left to whoever types it."""
+    given = {**options, **report.options}
+    if "password" in given:
+        given["password"] = "…"
+    return [word for name, value in given.items() for word in ("--option", f"{name}={value}")]
 
 
 # --- a scan ---------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ class Report:
     def _sections(self) -> Iterator[tuple[str, list[str]]]:
         yield "reachable", [" · ".join([f"{self.seconds * 1000:.0f} ms", *_words(self.who)])]
         yield "", [f"{name} {text}" for name, text in self.who.more.items()]
-        if self.protocol != "vda5050" or self.fits:
+        if self.logged_in and (self.protocol != "vda5050" or self.fits):
             yield "profile", [_fit(fit) for fit in self.fits] or ["none of those here recognises it"]
         yield "attention", self.remarks
         yield "endpoints", _endpoints(self.endpoints)

@@ -82,7 +82,7 @@ def add_server(
     trusted = TrustList(pki or user_pki())
     known = trusted.standing(certificate.der) is Standing.TRUSTED
     if not as_json or not (known or wanted or yes):
-        typer.echo(f"{url} shows\n  name       {certificate.name}", err=as_json)
+        typer.echo(f'{url} shows "{certificate.name}"', err=as_json)
         typer.echo(described_at_length(certificate, findings), err=as_json)
     if not (known or wanted or yes) and not agreed("Is that the server's own fingerprint? Trust it?"):
         raise fail(f"nothing was trusted — without a person, say --fingerprint {certificate.fingerprint}")
