@@ -125,26 +125,27 @@ def _suggest(report: Report, url: str, options: Mapping[str, Any], library: Mapp
         return
     who = report.who
     best = next((fit.name for fit in report.fits if not fit.outside), "")
-    name = called(who.vendor, who.product)
+    title = called(who.vendor, who.product)
     if report.address:
-        name = f"AGV {who.serial}".strip()
-    elif not name and best:
-        name = called(library[best].vendor, library[best].model)
+        title = f"AGV {who.serial}".strip()
+    elif not title and best:
+        title = called(library[best].vendor, library[best].model)
     address = report.address or url
     hidden = ("password", "pki")
     kept = {key: value for key, value in (report.options or options).items() if key not in hidden}
     report.device = {
-        "id": device_id(name),
+        "id": device_id(title),
         "asset": str(uuid.uuid4()),
         **({"serial": shown(who.serial)} if who.serial else {}),
-        "title": shown(name)[:60] or "My machine",
+        "title": shown(title)[:60] or "My machine",
         "profile": best or PLACEHOLDER,
         "url": address,
         "workcells": [],
         **({"options": kept} if kept else {}),
     }
     if best:
-        report.next.append(command("read", address, "--profile", best, *_flags(options, report)))
+        for name in ("read", "add"):
+            report.next.append(command(name, address, "--profile", best, *_flags(options, report)))
     else:
         report.remarks.append(
             f"{PLACEHOLDER} is a profile yet to be written: onelot driver show {report.protocol}"
@@ -154,9 +155,11 @@ def _suggest(report: Report, url: str, options: Mapping[str, Any], library: Mapp
 def _flags(options: Mapping[str, Any], report: Report) -> list[str]:
     """The options again, as they are typed; a password is left to whoever types it."""
     given = {**options, **report.options}
-    if "password" in given:
-        given["password"] = "…"
-    return [word for name, value in given.items() for word in ("--option", f"{name}={value}")]
+    return [
+        word
+        for name, value in given.items()
+        for word in ("--option", f"{name}={'…' if name == 'password' else value}")
+    ]
 
 
 # --- a scan ---------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from drivers.virtual.agv import VirtualAgv
 from protocols.site import Device
 from protocols.vda5050_topics import VehicleId
 from tests.drivers.modbus_devices import Frame, device, registers, reply
-from tests.drivers.opcua_secure import Files, pair, secure_server
+from tests.drivers.opcua_secure import Files, Users, pair, secure_server
 from tests.edge.commission.background import onelot_driver, serving
 from tests.servers import MosquittoServer
 
@@ -229,6 +229,21 @@ def test_a_secured_server_is_trusted_probed_and_read_as_the_page_says(tmp_path: 
             *("read", url, "--profile", str(library / "mill.yaml"), "--option", f"pki={pki}", *flags)
         )
         assert value.stdout == "speed  1.5\n"
+
+
+def test_a_password_is_not_shown(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    TrustList(files.pki).add(pair("server")[1])
+    login = ("--option", "username=edge", "--option", "password=s3cret", "--option", f"pki={files.pki}")
+    (tmp_path / "mill.yaml").write_text(
+        "vendor: Test\nmodel: Secure\nprotocol: opcua\n"
+        "tags: {speed: {address: 'ns=2;s=Speed', type: float64}}\n"
+    )
+    with serving(lambda: secure_server(files, users=Users())) as (url, _):
+        page = onelot_driver("probe", url, *login, "--profiles", str(tmp_path))
+        plain = onelot_driver("probe", url, *login, "--profiles", str(tmp_path), "--json")
+    assert "--option username=edge --option 'password=…'" in page.stdout
+    assert "s3cret" not in page.output + plain.output
 
 
 def test_a_login_that_fails_leaves_what_was_seen_before(tmp_path: Path) -> None:
