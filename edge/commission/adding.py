@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,19 +12,34 @@ import typer
 from drivers.driver import Driver, DriverError
 from drivers.profile_files import load_profile
 from edge.commission import site_files
-from edge.commission.asking import AsJson, OptionList, Url, fail, find_profile, made_driver, pair, print_json
+from edge.commission.asking import (
+    PROFILES,
+    AsJson,
+    OptionList,
+    Url,
+    fail,
+    find_profile,
+    made_driver,
+    pair,
+    print_json,
+)
+from edge.commission.probing import kind_of, library_of, looked
 from edge.commission.reading import read_all, row
 from edge.commission.running import finished
 from protocols.documents import DocumentError
 from protocols.values import Quality, Reading
 
+LISTEN = 5.0
+"""Seconds in which vehicles are heard on a broker."""
 PATIENCE = 15.0
 """Seconds in which the machine is asked for its values; it is added all the same."""
 
 
 def add(
     url: Url,
-    profile: Annotated[str, typer.Option(help="A profile's file, or its name such as eastron/sdm630.")],
+    profile: Annotated[
+        str, typer.Option(help="A profile's file or name; else the one that recognises the machine.")
+    ] = "",
     site: Annotated[
         Path, typer.Option(help="Folder of the site's files; made where it is not there.")
     ] = Path(),
@@ -37,7 +53,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add a machine to a site: its files are checked as a whole before any is written."""
-    path = find_profile(profile)
+    path = find_profile(profile or _recognised(url, dict(pair(text) for text in option or [])))
     try:
         loaded = load_profile(path)
         driver = made_driver(url, loaded, option)
@@ -75,6 +91,24 @@ def add(
         typer.echo(f"  kept     {kept}")
     where = "" if site == Path() else f" {site}"
     typer.echo(f"  next     onelot up{where}")
+
+
+def _recognised(url: str, options: Mapping[str, str]) -> str:
+    """The one profile of the library that recognises the machine; raises typer.Exit naming other ways."""
+    kind = kind_of(url)
+    try:
+        report = finished(looked(kind, url, options, library_of(PROFILES, kind), LISTEN))
+    except (DocumentError, ValueError) as error:
+        raise fail(str(error)) from None
+    certain = [fit.name for fit in report.fits if fit.certain]
+    if len(certain) == 1:
+        typer.echo(f"recognised as {certain[0]}: {', '.join(report.fits[0].why)}", err=True)
+        return certain[0]
+    names = ", ".join(fit.name for fit in report.fits) or "none here recognises it"
+    raise fail(
+        f"which profile? {names} — say --profile NAME; or make one: onelot driver probe {url}, then browse "
+        "it, or onelot driver import csv LIST"
+    )
 
 
 async def _asked(driver: Driver[Any]) -> tuple[list[Reading], str]:

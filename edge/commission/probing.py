@@ -47,13 +47,13 @@ def probe(
     --option security=none.
     """
     options = dict(pair(text) for text in option or [])
-    kind = _kind_of(url)
+    kind = kind_of(url)
     if scan:
         _scan(url, kind, units, wait, as_json=as_json)
         return
-    library = _library(profiles or PROFILES, kind)
+    library = library_of(profiles or PROFILES, kind)
     try:
-        report = finished(_looked(kind, url, options, library, listen))
+        report = finished(looked(kind, url, options, library, listen))
     except DocumentError as error:
         wrong = "\n".join(f"--option {problem.text}" for problem in error.problems)
         raise fail(f"{wrong}\nwhat there is: onelot driver show {kind.name}") from None
@@ -67,7 +67,8 @@ def probe(
         typer.echo(report.page())
 
 
-def _kind_of(url: str) -> DriverType:
+def kind_of(url: str) -> DriverType:
+    """The driver that an address is for; raises typer.Exit showing what addresses look like."""
     scheme = urlsplit(url).scheme
     kinds = {name: kind for name, kind in driver_types().items() if name in ("modbus", "opcua", "vda5050")}
     for kind in kinds.values():
@@ -77,7 +78,7 @@ def _kind_of(url: str) -> DriverType:
     raise fail(f'"{url}" cannot be probed — write {examples}')
 
 
-def _library(folder: Path, kind: DriverType) -> dict[str, AnyProfile]:
+def library_of(folder: Path, kind: DriverType) -> dict[str, AnyProfile]:
     """The profiles of a protocol; one that is wrong is said and left out."""
     found = {}
     for name, path in find_profiles(folder).items():
@@ -91,13 +92,20 @@ def _library(folder: Path, kind: DriverType) -> dict[str, AnyProfile]:
     return found
 
 
-async def _looked(
+async def looked(
     kind: DriverType,
     url: str,
     options: Mapping[str, Any],
     library: Mapping[str, AnyProfile],
     listen: float,
 ) -> Report:
+    """What is at an address, and which profiles of a library fit it, the best first.
+
+    Raises:
+        DriverError, OSError: nothing answers.
+        DocumentError: an option is wrong.
+        ValueError: no address of this protocol.
+    """
     seen: list[Seen]
     if kind.name == "modbus":
         from edge.commission import probing_modbus

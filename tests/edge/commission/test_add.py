@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from drivers.modbus_simulator import ModbusServer
+from drivers.profile_files import load_profile
+from edge.commission.asking import PROFILES
 from edge.commission.main import app
 from edge.config import load_setup
 
@@ -89,3 +93,25 @@ def test_a_folder_that_is_kept_otherwise_is_left_to_its_owner(tmp_path: Path) ->
     result = add(tmp_path, url="modbus://127.0.0.1:2")
     assert result.exit_code == 1
     assert "by hand" in result.output
+
+
+async def test_a_machine_that_says_what_it_is_needs_no_profile(tmp_path: Path) -> None:
+    profile = load_profile(PROFILES / "sunspec/inverter-three-phase.yaml")
+    async with ModbusServer(profile) as server:
+        result = await asyncio.to_thread(
+            CliRunner().invoke, app, ["add", server.url, "--site", str(tmp_path), "--name", "pv-1"]
+        )
+    assert result.exit_code == 0, result.output
+    (machine,) = load_setup(tmp_path / "edge.yaml").machines
+    assert machine.profile.vendor == profile.vendor
+    assert machine.profile.model == profile.model
+
+
+async def test_a_machine_nobody_recognises_names_the_ways_to_a_profile(tmp_path: Path) -> None:
+    async with ModbusServer(load_profile(PROFILES / "example/press.yaml")) as server:
+        result = await asyncio.to_thread(
+            CliRunner().invoke, app, ["add", server.url, "--site", str(tmp_path)]
+        )
+    assert result.exit_code == 1
+    assert "onelot driver probe" in result.output
+    assert not (tmp_path / "site.yaml").exists()
