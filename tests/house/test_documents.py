@@ -74,7 +74,9 @@ def test_every_command_and_option_of_the_documents_exists(page: str, line: str) 
 
 
 @pytest.mark.parametrize(
-    ("page", "line"), [c for c in commands() if c[1].removeprefix("onelot ").startswith(QUICK)]
+    ("page", "line"),
+    # What asks a machine is run where there is one: tests/edge/commission/test_documented.py.
+    [c for c in commands() if c[1].removeprefix("onelot ").startswith(QUICK) and "--live" not in c[1]],
 )
 def test_quick_commands_of_the_documents_run(page: str, line: str, tmp_path: Path) -> None:
     lay_out(tmp_path)

@@ -29,7 +29,7 @@ def test_the_wheel_holds_the_house(names: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "suffix", [".py", ".yaml", ".yml", ".json", ".css", ".js", ".tcss", ".svg", ".xml", ".mo"]
+    "suffix", [".py", ".yaml", ".yml", ".json", ".css", ".js", ".tcss", ".svg", ".xml", ".mo", ".html"]
 )
 def test_no_file_is_dropped(names: set[str], suffix: str) -> None:
     sources = [ROOT / "onelot.py"] if suffix == ".py" else []
