@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
 
 from drivers.gate import Confirmation
-from protocols.values import DataType, Reading, Value
+from protocols.values import DataType, Quality, Reading, Value
 
 Deliver = Callable[[list[Reading]], None]
 """Takes readings as they arrive, in order. Called synchronously; the list must not be changed."""
@@ -79,6 +79,28 @@ class Browses(Protocol):
     """Lists what is directly below an address of the machine; its root when empty."""
 
     async def browse(self, address: str = "") -> list[Found]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What lies at an address at this moment, as text for people; ``problem`` in the machine's own words.
+
+    ``source_time`` in µs UTC; ``elements`` counts those of an array.
+    """
+
+    address: str
+    text: str
+    quality: Quality
+    problem: str = ""
+    source_time: int | None = None
+    elements: int | None = None
+
+
+@runtime_checkable
+class Looks(Protocol):
+    """Looks at addresses that no profile has yet, in the order asked."""
+
+    async def look(self, addresses: Sequence[str]) -> list[Seen]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from drivers.driver import (
 )
 from drivers.modbus_address import EXAMPLES, Transport, parse_url
 from drivers.modbus_codec import BlockDecoder, Coding, decode_bits, encode
+from drivers.modbus_grid import Answer, Piece
 from drivers.modbus_meaning import Meaning
 from drivers.modbus_planning import Knowledge, Limits, Request, Span, locate, plan
 from drivers.modbus_profile import ModbusProfile, ModbusTag, Table
@@ -176,6 +177,11 @@ class ModbusDriver(Driver[ModbusOptions]):
         self._answered = False
         self._seat: Seat | None = None
 
+    @property
+    def unit(self) -> int:
+        """The unit that is asked."""
+        return self._unit
+
     async def connect(self) -> None:
         from drivers.modbus_bus import Seat
 
@@ -243,6 +249,27 @@ class ModbusDriver(Driver[ModbusOptions]):
         await self._round(group, teller)
         missing = Reading("", None, Quality.BAD, Reason.OTHER)
         return [found.get(path, missing._replace(path=path)) for path in paths]
+
+    async def block(self, table: Table, piece: Piece) -> Answer:
+        """What lies in a device that nobody has a map of: one read, whatever comes back.
+
+        Raises:
+            DeviceLost: the connection is gone, or nothing has been answered for long.
+        """
+        from drivers.modbus_wire import Hangup, Refused, Silence, read_request
+
+        try:
+            data = await self._connection.read(read_request(table, piece.start, piece.size, self._unit))
+        except Refused as refusal:
+            self._silent, self._answered = 0, True
+            return Answer(code=refusal.code, text=str(refusal))
+        except Silence as silence:
+            self._count_silence(silence)
+            return Answer(text=str(silence))
+        except Hangup as hangup:
+            raise DeviceLost(self.address, str(hangup)) from hangup
+        self._silent, self._answered = 0, True
+        return Answer(data)
 
     async def send(self, path: str, tag: Tag, value: Value) -> None:
         from drivers.modbus_wire import Hangup, Refused, Silence

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 from urllib.parse import urlsplit
 
+from drivers.capabilities import Seen
 from drivers.driver import (
     Alarm,
     Capability,
@@ -130,8 +131,8 @@ class OpcuaDriver(Driver[OpcuaOptions]):
         """All that is directly below an address, :data:`drivers.opcua_browse.MAX_FOUND` at most."""
         return [found async for page in self.browse_pages(address) for found in page]
 
-    async def browse_pages(self, address: str = "") -> AsyncIterator[list[Found]]:
-        """The same a page at a time, for whoever shows it while more is coming.
+    async def browse_pages(self, address: str = "", size: int = 1000) -> AsyncIterator[list[Found]]:
+        """The same a page at a time, for whoever shows it while more is coming; ``size`` at most in each.
 
         Raises:
             ValueError: not the form of an address.
@@ -144,8 +145,25 @@ class OpcuaDriver(Driver[OpcuaOptions]):
 
         session = self._connection
         try:
-            async for page in browse(session, address):
+            async for page in browse(session, address, size):
                 yield page
+        except (TimeoutError, OSError, UaError) as error:
+            raise session.lost(error) from error
+
+    async def look(self, addresses: Sequence[str]) -> list[Seen]:
+        """What lies at nodes now; see :class:`drivers.capabilities.Looks`.
+
+        Raises:
+            ValueError: not the form of an address.
+            DeviceLost: it does not answer.
+        """
+        from asyncua.ua.uaerrors._base import UaError
+
+        from drivers.opcua_browse import look
+
+        session = self._connection
+        try:
+            return await look(session, addresses)
         except (TimeoutError, OSError, UaError) as error:
             raise session.lost(error) from error
 

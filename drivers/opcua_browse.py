@@ -9,14 +9,17 @@ from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIdNames, ObjectIds
 
+from drivers.capabilities import Seen
 from drivers.driver import Found, ReadFailed
 from drivers.opcua_profile import parse_node
 from drivers.opcua_session import Session
-from drivers.opcua_values import VARIANTS
-from protocols.values import DataType
+from drivers.opcua_values import VARIANTS, microseconds
+from protocols.values import DataType, Quality
 
 PAGE = 1000
 """References asked for in one answer; a server may give fewer."""
+_TEXT = 400
+"""Characters of a value that are shown."""
 MAX_FOUND = 200_000
 """The most that is listed below one node."""
 
@@ -100,7 +103,7 @@ async def children(session: Session, node: ua.NodeId, most: int) -> References:
     return found[:most]
 
 
-async def browse(session: Session, address: str) -> AsyncIterator[list[Found]]:
+async def browse(session: Session, address: str, size: int = PAGE) -> AsyncIterator[list[Found]]:
     """What is directly below an address (Objects when empty), a page at a time, each node once.
 
     Raises:
@@ -115,17 +118,64 @@ async def browse(session: Session, address: str) -> AsyncIterator[list[Found]]:
             raise ReadFailed(f'the server has no namespace "{place.uri}"')
     assert node is not None  # noqa: S101 - said above
     seen: set[ua.NodeId] = set()
-    async for page in pages(session, node):
+    async for page in pages(session, node, size):
         fresh = []
         for each in page:
             if each.NodeId not in seen and not getattr(each.NodeId, "ServerIndex", 0):
                 seen.add(each.NodeId)
                 fresh.append(each)
         # Some servers give all at once, whatever was asked for: it is still shown in pages.
-        for start in range(0, len(fresh), PAGE):
-            yield await _described(session, fresh[start : start + PAGE])
+        for start in range(0, len(fresh), size):
+            yield await _described(session, fresh[start : start + size])
         if len(seen) >= MAX_FOUND:
             return
+
+
+async def look(session: Session, addresses: Sequence[str]) -> list[Seen]:
+    """The values of nodes now, one for each address, whatever their type."""
+    found = {}
+    nodes = {}
+    for address in addresses:
+        node = session.node(parse_node(address))
+        if node is None:
+            found[address] = Seen(address, "", Quality.BAD, "the server has no such namespace")
+        else:
+            nodes[address] = node
+    known = list(nodes)
+    for start in range(0, len(known), session.limits.nodes):
+        batch = known[start : start + session.limits.nodes]
+        values = await session.services.read_attributes([nodes[a] for a in batch], AttributeIds.Value)
+        for address, data in zip(batch, values, strict=True):
+            found[address] = _seen(address, data)
+    return [found[address] for address in addresses]
+
+
+def _seen(address: str, data: ua.DataValue) -> Seen:
+    status = data.StatusCode
+    quality = Quality.BAD
+    if status is None or status.is_good():
+        quality = Quality.GOOD
+    elif not status.is_bad():
+        quality = Quality.UNCERTAIN
+    problem = "" if status is None or status.is_good() else f"{status.name}: {status.doc}"
+    value = None if data.Value is None else data.Value.Value
+    elements = len(value) if isinstance(value, list) else None
+    time = microseconds(data.SourceTimestamp)
+    return Seen(address, "" if value is None else _shown(value), quality, problem, time, elements)
+
+
+def _shown(value: Any) -> str:
+    """A value as a person reads it, no longer than somebody reads."""
+    if isinstance(value, list):
+        inner = ", ".join(map(_shown, value[:8])) + (", …" if len(value) > 8 else "")
+        return f"[{inner}]"[:_TEXT]
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    if isinstance(value, bytes):
+        return value[: _TEXT // 2].hex()
+    return text_of(value)[:_TEXT]
 
 
 async def _described(session: Session, references: References) -> list[Found]:

@@ -48,11 +48,15 @@ def new_data(found: TagList, *, vendor: str, model: str, source: str) -> dict[st
 
 def new_text(data: Mapping[str, Any], command: str) -> str:
     """A new profile as YAML: one line a tag."""
+    comment = f"Imported: {command}\nEdit it as you like: importing again keeps what was edited by hand."
+    return profile_text(data, comment)
+
+
+def profile_text(data: Mapping[str, Any], comment: str) -> str:
+    """A profile as YAML, one line a tag, with a comment above it."""
     top = CommentedMap({key: _yaml(value) for key, value in data.items() if key != "tags"})
     top["tags"] = CommentedMap({name: _flow(tag) for name, tag in data["tags"].items()})
-    top.yaml_set_start_comment(
-        f"Imported: {command}\nEdit it as you like: importing again keeps what was edited by hand."
-    )
+    top.yaml_set_start_comment(comment)
     return _dump(top)
 
 

@@ -10,6 +10,7 @@ from drivers.imports.command import import_list
 from drivers.recordings.command import record_device, replay_recording
 from drivers.scaffold.command import new_driver
 from edge.commission.adding import add
+from edge.commission.browse.command import browse
 from edge.commission.checking import check
 from edge.commission.listing import list_drivers, show
 from edge.commission.probing import probe
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_drivers,
     "show": show,
     "probe": probe,
+    "browse": browse,
     "import": import_list,
     "add": add,
     "check": check,

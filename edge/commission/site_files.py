@@ -83,7 +83,8 @@ class Draft:
             if self.setup is not None:
                 config = self.setup.config.model_dump(mode="json")
                 _put(
-                    trial / EDGE, _text({**config, "site": str(trial / SITE), "profiles": str(trial / PROFILES)})
+                    trial / EDGE,
+                    _text({**config, "site": str(trial / SITE), "profiles": str(trial / PROFILES)}),
                 )
                 if SITE not in self.changed:
                     shutil.copyfile(self.folder / SITE, trial / SITE)
