@@ -144,4 +144,6 @@ def _shown(reading: Reading, profile: AnyProfile) -> str:
     if reading.value is None:
         return "unknown"
     _, value, word = row(reading, profile)
+    if value == "":
+        return '""'
     return f"{value} ({word})" if word else value

@@ -19,7 +19,7 @@ from protocols.documents import loads
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 _HELP: dict[tuple[str, ...], str] = {}
-QUICK = ("driver list", "driver show", "driver check")
+QUICK = ("driver list", "driver show", "driver check", "driver schema", "driver trust list")
 """Commands that end by themselves: they are run as they stand, in a folder with the integrator's files."""
 
 
@@ -67,7 +67,8 @@ def test_there_are_commands_to_check() -> None:
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_every_command_and_option_of_the_documents_exists(page: str, line: str) -> None:
     words = shlex.split(line)[1:]
-    names = [words[0], words[1]] if words[0] == "driver" else [words[0]]
+    deep = 3 if words[:2] == ["driver", "trust"] else 2 if words[0] == "driver" else 1
+    names = words[:deep]
     text = help_of(*names)
     for option in (word.split("=")[0] for word in words if word.startswith("--")):
         assert option in text, f"{page}: {line}: no option {option}"
