@@ -15,7 +15,9 @@ from tests.edge.commission.background import onelot_driver, serving
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "commissioning.md").read_text("utf-8")
 SIMULATED = dict(re.findall(r"driver simulate (\S+) --port (\d+)", PAGE))
-LINES = re.findall(r"^\$ onelot driver ((?:probe|read|write) .*127\.0\.0\.1.*)\n((?:(?!\$|```).*\n)*)", PAGE, re.MULTILINE)
+LINES = re.findall(
+    r"^\$ onelot driver ((?:probe|read|write) .*127\.0\.0\.1.*)\n((?:(?!\$|```).*\n)*)", PAGE, re.MULTILINE
+)
 FREE = r"\d+ ms|[0-9a-f-]{36}|-?\d+(\.\d+)?"
 """What differs from one time to the next."""
 
