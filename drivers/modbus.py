@@ -314,13 +314,14 @@ class ModbusDriver(Driver[ModbusOptions]):
         teller.bad(refused, Reason.ILLEGAL_ADDRESS, "the device refuses this address")
 
     async def _one(self, group: _Class, poll: _Poll, teller: _Teller) -> None:
-        from drivers.modbus_wire import Hangup, Refused, Silence
+        from drivers.modbus_wire import Garbled, Hangup, Refused, Silence
 
         try:
             data = await self._connection.read(poll.pdu)
         except Silence as silence:
             self._count_silence(silence)
-            teller.bad(poll.names, Reason.TIMEOUT, str(silence))
+            reason = Reason.DEVICE_FAILURE if isinstance(silence, Garbled) else Reason.TIMEOUT
+            teller.bad(poll.names, reason, str(silence))
             return
         except Hangup as hangup:
             raise DeviceLost(self.address, str(hangup)) from hangup

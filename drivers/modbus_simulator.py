@@ -27,6 +27,8 @@ from protocols.values import DataType, Reason, Value
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
 _SIZE = 0x10000
+_UNREAD = 65_536
+"""Bytes of answers that a client may leave lying before it is disconnected."""
 _TABLES = {1: Table.COIL, 5: Table.COIL, 15: Table.COIL, 2: Table.DISCRETE, 4: Table.INPUT}
 _FAILURES = {
     Reason.ILLEGAL_ADDRESS: ExcCodes.ILLEGAL_ADDRESS,
@@ -183,6 +185,15 @@ class ModbusServer(ProfileServer):
             for connection in list(cast("Any", self._server).active_connections.values()):
                 connection.close()
 
+    def drop_idlers(self) -> None:
+        """Close connections whose clients ask and take no answers: what waits for them would only grow."""
+        if self._server is None or self.transport not in (Transport.TCP, Transport.RTU_OVER_TCP):
+            return
+        for connection in list(cast("Any", self._server).active_connections.values()):
+            transport = connection.transport
+            if transport is not None and transport.get_write_buffer_size() > _UNREAD:
+                transport.abort()
+
     def set(self, name: str, value: Value) -> None:
         tag, place = self._tags[name], self._places[name]
         store = self._stores[place.table]
@@ -273,6 +284,7 @@ class _Context:
 
     async def _unit(self, unit: int) -> ModbusServer:
         """The server that answers for a unit, when it would."""
+        self._server.drop_idlers()
         server = self._server.units.get(unit)
         if server is None:
             raise NoSuchIdException("no answer")

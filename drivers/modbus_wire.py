@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -28,13 +29,20 @@ logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
 LATE = 0.5
 """Seconds that a late reply on a serial line is waited for before the next request, at most."""
-_BUFFER = 4096
-"""Bytes kept while a frame is incomplete. pymodbus keeps one frame's worth, so that a late reply and the
-right one arriving together would both be thrown away."""
+_BUFFER = {False: 4096, True: 520}
+"""Bytes kept while a frame is incomplete, numbered frames and serial ones. pymodbus keeps one frame's worth,
+so that a late reply and the right one arriving together would both be thrown away; serial frames have no
+length, and each byte that comes has all that are kept searched for one."""
+_FLOOD = 65_536
+"""Bytes between two requests after which the other side is not talking Modbus: the connection is closed."""
 
 
 class Silence(DriverError):
     """No reply within the timeout."""
+
+
+class Garbled(Silence):
+    """What came is no answer: no frame, or one to another question."""
 
 
 class Hangup(DriverError):
@@ -70,6 +78,8 @@ class _RawReply(ModbusPDU):
 
     def decode(self, data: bytes) -> None:
         self.payload = data[1 : 1 + data[0]]
+        if len(self.payload) != data[0]:
+            raise ValueError(f"{data[0]} bytes announced, {len(self.payload)} sent")
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({len(self.payload)} bytes)"
@@ -126,13 +136,23 @@ class Asks(ABC):
     async def write_registers(self, unit: int, start: int, data: bytes) -> None:
         """Write registers from ``start``; one register by function 6, several by function 16."""
         registers = [int.from_bytes(data[n : n + 2], "big") for n in range(0, len(data), 2)]
-        await self.ask(_write_request(unit, start, registers), urgent=True)
+        await self._write(_write_request(unit, start, registers))
 
     async def write_coil(self, unit: int, start: int, value: bool) -> None:
         """Write one coil by function 5."""
         from pymodbus.pdu.bit_message import WriteSingleCoilRequest
 
-        await self.ask(WriteSingleCoilRequest(address=start, bits=[value], dev_id=unit), urgent=True)
+        await self._write(WriteSingleCoilRequest(address=start, bits=[value], dev_id=unit))
+
+    async def _write(self, request: ModbusPDU) -> None:
+        """Ask for a write; its answer repeats the address (Modbus Application Protocol V1.1b3, 6.5 to 6.16).
+
+        Raises:
+            Garbled: it repeats another one.
+        """
+        reply = await self.ask(request, urgent=True)
+        if reply.address != request.address:
+            raise Garbled(f"answered for address {reply.address} to a write of {request.address}")
 
     async def identify(self, unit: int) -> Identity:
         """Basic device identification (function 43/14); empty when the device does not know it."""
@@ -143,7 +163,7 @@ class Asks(ABC):
         except Refused:
             return Identity()
         texts = {
-            number: bytes(text).decode("utf-8", "replace")
+            number: shown(bytes(text))
             for number, text in reply.information.items()
             if isinstance(text, bytes | bytearray)
         }
@@ -192,7 +212,11 @@ class Lane(Asks):
         self._bus = bus
         self._timeout = timeout
         self._client = _client(bus, timeout, self._connected)
-        self._client.ctx.max_buffer_size = _BUFFER
+        self._client.ctx.max_buffer_size = _BUFFER[bus.transport.is_rtu]
+        self._take = self._client.ctx.callback_data
+        self._client.ctx.callback_data = self._received
+        self._unasked = 0
+        """Bytes that came since the last request."""
         # How often a unit may be silent is the driver's to say: other units may share the connection.
         self._client.ctx.max_until_disconnect = self._client.ctx.count_until_disconnect = 1 << 62
         for reply in (_RawCoils, _RawDiscretes, _RawHolding, _RawInput):
@@ -241,6 +265,25 @@ class Lane(Asks):
             # Without this a request in flight would wait for its timeout although nobody can answer.
             reply.set_exception(ConnectionResetError("closed by the device"))
 
+    def _received(self, data: bytes, addr: Any = None) -> int:
+        """All that is not taken yet; returns how many bytes of it are.
+
+        pymodbus raises through asyncio what it cannot decode, which logs a traceback and ends the connection.
+        """
+        self._unasked += len(data)
+        if self._unasked > _FLOOD:
+            if self._client.ctx.transport is not None:
+                self._client.ctx.transport.abort()
+            return len(data)
+        try:
+            used: int = self._take(data, addr)
+        except (ModbusException, ValueError, LookupError, struct.error) as error:
+            reply = self._client.ctx.response_future
+            if self._waiting and not reply.done():
+                reply.set_exception(Garbled(f"the answer is no Modbus reply ({error})"))
+            return len(data)
+        return used
+
     async def ask(
         self, request: ModbusPDU, *, urgent: bool = False, timeout: float | None = None
     ) -> ModbusPDU:
@@ -252,9 +295,12 @@ class Lane(Asks):
         if self._bus.transport.is_rtu:
             await asyncio.sleep(min(limit, LATE) if self._late else self._gap)
             self._late = False
-        self._waiting = True
+        self._waiting, self._unasked = True, 0
         try:
             reply: ModbusPDU = await self._client.execute(False, request)
+        except Garbled:
+            self._late = True
+            raise
         except ModbusException as error:
             self._late = True
             if not self._up:
@@ -272,10 +318,18 @@ class Lane(Asks):
             raise asyncio.CancelledError
         if reply.function_code & 0x7F != request.function_code:
             self._late = True
-            raise Silence(f"answered function {reply.function_code} to function {request.function_code}")
+            raise Garbled(f"answered function {reply.function_code} to function {request.function_code}")
+        if request.transaction_id and not reply.transaction_id and self._late:
+            # Some devices number every reply 0. That may only be trusted while none is missing.
+            raise Garbled("answered without the number of the request, after a reply was missing")
         if reply.isError():
             raise Refused(reply.exception_code)
         return reply
+
+
+def shown(text: bytes) -> str:
+    """What a device says of itself, without what would disturb a screen: padding and control characters."""
+    return "".join(filter(str.isprintable, text.decode("utf-8", "replace"))).strip()
 
 
 def _serial_trouble(bus: Bus) -> ConnectError:
