@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from drivers.modbus_address import parse_url
+from drivers.modbus_profile import ModbusProfile
 from drivers.profile import AnyProfile
 from drivers.profile_files import find_profiles
 from edge.config import Setup, load_setup
@@ -81,14 +82,11 @@ class Draft:
             for file_name, text in self.changed.items():
                 _put(trial / file_name, text)
             if self.setup is not None:
-                config = self.setup.config.model_dump(mode="json")
-                _put(
-                    trial / EDGE,
-                    _text({**config, "site": str(trial / SITE), "profiles": str(trial / PROFILES)}),
-                )
+                places = {"site": str(trial / SITE), "profiles": str(trial / PROFILES)}
+                _put(trial / EDGE, _text({**self.setup.config.model_dump(mode="json"), **places}))
                 if SITE not in self.changed:
                     shutil.copyfile(self.folder / SITE, trial / SITE)
-                if (graph := self.setup.site.graph) != "":
+                if (graph := self.setup.site.graph) and not Path(graph).is_absolute():
                     _put(trial / graph, (self.folder / graph).read_text("utf-8"))
             try:
                 load_setup(trial / EDGE)
@@ -146,6 +144,8 @@ def draft(machine: Machine, folder: Path, new_uuid: Callable[[], uuid.UUID] = uu
                 f"add the machine to {setup.config.site} by hand"
             )
         edge_id = setup.edge.id
+        if ".." in Path(setup.site.graph).parts:
+            raise CannotAdd(f"{SITE} keeps its graph elsewhere: add the machine by hand")
     else:
         edge_id = _only_edge(folder / SITE)
         made.changed[EDGE] = _new_file(
@@ -208,7 +208,7 @@ def _same(site: Any, machine: Machine, profile: str) -> Any:
     """The device that this machine is already; raises CannotAdd when it is one under another name."""
     for edge in site["edges"]:
         for device in edge["devices"]:
-            if _address(str(device["url"])) != _address(machine.url):
+            if _address(str(device["url"]), machine.profile) != _address(machine.url, machine.profile):
                 continue
             if device["profile"] == profile and machine.name in ("", device["id"]):
                 return device
@@ -219,10 +219,13 @@ def _same(site: Any, machine: Machine, profile: str) -> Any:
     return None
 
 
-def _address(url: str) -> object:
+def _address(url: str, profile: AnyProfile) -> object:
     """Equal for addresses of one machine, however they are written."""
     with contextlib.suppress(ValueError):
-        return parse_url(url)
+        bus, unit = parse_url(url)
+        if unit is None and isinstance(profile, ModbusProfile):
+            unit = profile.modbus.unit
+        return bus, unit
     return url.rstrip("/")
 
 
