@@ -18,6 +18,7 @@ from edge.commission.reading import read_once
 from edge.commission.schema import write_schema
 from edge.commission.simulating import simulate
 from edge.commission.trusting import app as trust
+from edge.commission.watching import watch
 from edge.commission.writing import write_one
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "simulate": simulate,
     "read": read_once,
+    "watch": watch,
     "write": write_one,
     "record": record_device,
     "replay": replay_recording,

@@ -1,0 +1,109 @@
+"""The live table on a terminal: a Textual app that paints lines and hands on keys; it decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, ClassVar
+
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import BindingType
+from textual.strip import Strip
+from textual.widget import Widget
+
+from drivers.driver import Capability, Driver
+from edge.commission.live_screen import Heading, View, paint
+from edge.commission.live_table import LiveTable
+from edge.terminal.app import BACKGROUND, STYLES, strip
+from edge.terminal.painting import Ink, Line
+from protocols.values import Reading
+
+REPAINT_S = 0.25
+"""Seconds between two paintings: what comes more often than that, nobody reads."""
+
+
+class Table(Widget, can_focus=True):
+    """Paints the table; every key is the view's."""
+
+    DEFAULT_CSS = f"Table {{ width: 100%; height: 100%; background: {BACKGROUND}; }}"
+
+    def __init__(self, heading: Heading, table: LiveTable, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self.heading, self.table, self.clock = heading, table, clock
+        self.view = View()
+        self._lines: list[Line] | None = None
+
+    def repaint(self) -> None:
+        """Compose the lines anew at the next paint."""
+        self._lines = None
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        if self._lines is None or len(self._lines) != self.size.height:
+            size = self.size
+            self._lines = paint(self.heading, self.table, self.view, self.clock(), size.width, size.height)
+        if y >= len(self._lines):
+            return Strip.blank(self.size.width, STYLES[Ink.PLAIN])
+        return strip(self._lines[y], self.size.width)
+
+    def on_resize(self) -> None:
+        self._lines = None
+
+    def on_key(self, event: events.Key) -> None:
+        event.stop()
+        event.prevent_default()
+        character = event.character if event.is_printable else None
+        if not self.view.press(event.key, character, self.table, self.clock()):
+            self.app.exit()
+        self.repaint()
+
+
+class WatchApp(App[None]):
+    """Follows a machine for as long as it runs. ``follow`` takes whoever hears of it, which is the app."""
+
+    BINDINGS: ClassVar[list[BindingType]] = []
+    ENABLE_COMMAND_PALETTE = False
+    CSS = f"Screen {{ background: {BACKGROUND}; }}"
+
+    def __init__(
+        self,
+        heading: Heading,
+        table: LiveTable,
+        follow: Callable[[WatchApp], Coroutine[Any, Any, None]],
+        clock: Callable[[], float],
+        seconds: float = 0,
+    ) -> None:
+        super().__init__()
+        self.widget = Table(heading, table, clock)
+        self._follow, self._clock, self._seconds = follow, clock, seconds
+
+    def compose(self) -> ComposeResult:
+        yield self.widget
+
+    def on_mount(self) -> None:
+        self.widget.focus()
+        self.set_interval(REPAINT_S, self.widget.repaint)
+        self.run_worker(self._run(), exit_on_error=True)
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.timeout(self._seconds or None):
+                await self._follow(self)
+        except TimeoutError:
+            self.exit()
+
+    # --- what happens at the machine ------------------------------------------------------------------
+
+    def reached(self, driver: Driver[Any]) -> None:
+        subscribes = Capability.SUBSCRIBE in driver.capabilities
+        self.widget.table.reached(self._clock(), driver.problems, subscribes=subscribes)
+
+    def differs(self, notice: str) -> None:
+        self.widget.table.differs = notice
+
+    def deliver(self, readings: Sequence[Reading]) -> None:
+        self.widget.table.deliver(readings, self._clock())
+
+    def lost(self, why: str, wait: float) -> None:
+        self.widget.table.lost(self._clock(), why, wait)
