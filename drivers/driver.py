@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from drivers.capabilities import (
     Alarm,
@@ -103,6 +103,18 @@ class Options(BaseModel):
         le=30,
         description="failed attempts after which a silent machine is tried less often; unset: ten minutes",
     )
+    program_folder: Path | None = Field(
+        default=None,
+        description="folder on this computer where this machine's programs are mounted; unset: as the "
+        "profile's files say",
+    )
+
+    @field_validator("program_folder")
+    @classmethod
+    def _is_absolute(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_absolute():
+            raise ValueError(f'"{path}" is no absolute path: write /mnt/mill-1/nc or similar')
+        return path
 
 
 C = TypeVar("C", bound=Options)
@@ -128,7 +140,7 @@ class Driver(ABC, Generic[C]):
         self.address = address
         self.profile = profile
         self.config = config
-        if profile.files is not None:
+        if profile.files is not None or config.program_folder is not None:
             # What one machine offers may be more than what every machine of its protocol does.
             self.capabilities = self.capabilities | {Capability.FILES}  # type: ignore[misc]
         self.problems: dict[str, str] = {}
@@ -351,14 +363,19 @@ class Driver(ABC, Generic[C]):
         return f"cannot be changed now: {self.refuses}" if self.refuses else None
 
     def store(self) -> Store:
-        """Where files lie: the folder that the profile names. It goes through no gate.
+        """Where files lie: the folder that the device's options or the profile name. It goes through no gate.
 
         Raises:
             ReadFailed: the profile names none.
         """
+        if self.config.program_folder is not None:
+            return Folder(self.config.program_folder)
         place = self.profile.files
         if place is None or place.path is None:
-            raise ReadFailed("the profile says of no place for files — add files: {path: FOLDER}")
+            raise ReadFailed(
+                "nothing says where its programs are — add files: {path: FOLDER} to the profile, or the "
+                "option program_folder to the device"
+            )
         return Folder(Path(place.path))
 
     def tag(self, path: str) -> Tag:

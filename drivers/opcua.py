@@ -227,7 +227,7 @@ class OpcuaDriver(Driver[OpcuaOptions]):
 
         assert isinstance(self.profile, OpcuaProfile)  # noqa: S101 - checked when constructed
         place = self.profile.files
-        if place is None or place.node is None:
+        if self.config.program_folder is not None or place is None or place.node is None:
             return super().store()
         return Directory(self._connection.client, self.address, self.profile.node(place.node))
 

@@ -63,6 +63,8 @@ class Folder:
         await asyncio.to_thread(self._put, name, content)
 
     def _list(self) -> list[FileEntry]:
+        if not self.path.is_dir():
+            raise ReadFailed(f"{self.path} is not there — is it mounted?")
         try:
             return sorted(self._walk(), key=lambda entry: entry.name)
         except OSError as error:

@@ -18,6 +18,7 @@ from drivers.profile import AnyProfile
 from drivers.profile_files import find_profiles, load_profile
 from edge.outbox.bounds import OutboxBounds
 from edge.outbox.store import StoreLimits
+from edge.programs.releases import Releases, load_releases
 from protocols.broker import Broker, Tls
 from protocols.documents import Document, DocumentError, Problem, not_one_of, read
 from protocols.lanes import EDGE_ID
@@ -118,6 +119,8 @@ class Setup:
     """Files it was read from, by what they are: ``edge``, ``site``, ``profile:acme/press``."""
     graph: SiteGraph | None = None
     """Where AGVs drive, when the site names one."""
+    releases: Releases | None = None
+    """NC programs that are released, when the site names a list."""
 
 
 def load_setup(path: Path) -> Setup:
@@ -152,10 +155,22 @@ def load_setup(path: Path) -> Setup:
     if config is not None and site is not None and site_document is not None and site.graph:
         with _noting(problems):
             graph = _graph(site_document, config.site.parent / site.graph, site, machines)
+    releases = None
+    if config is not None and site is not None and site_document is not None and site.programs:
+        with _noting(problems):
+            sources["programs"] = config.site.parent / site.programs
+            releases = _releases(site_document, sources["programs"], site)
     if problems or config is None or site is None:
         raise DocumentError(list(dict.fromkeys(problems)))
     sources |= {"edge": path, "site": config.site}
-    return Setup(config, site, site.edge(config.edge), machines, sources, graph)
+    return Setup(config, site, site.edge(config.edge), machines, sources, graph, releases)
+
+
+def _releases(site_document: Document, path: Path, site: Site) -> Releases:
+    """The release list that a site names."""
+    if not path.is_file():
+        raise DocumentError([site_document.problem(("programs",), f'there is no file "{path}"')])
+    return load_releases(path, site)
 
 
 def _graph(site_document: Document, path: Path, site: Site, machines: Sequence[Machine]) -> SiteGraph:

@@ -146,6 +146,10 @@ class Site(_Part):
     transport: Transport = Transport()
     graph: str = Field(default="", description="site graph for AGVs, relative to this file: graph.yaml")
     products: tuple[str, ...] = Field(default=(), description="product files, relative to this file")
+    programs: str = Field(
+        default="",
+        description="release list of NC programs, relative to this file: programs/releases.yaml",
+    )
     stop_reasons: dict[Name, str] = Field(default_factory=dict, description="reason code: English | Chinese")
     scrap_reasons: dict[Name, str] = Field(default_factory=dict)
     andon_topics: dict[Name, str] = Field(default_factory=dict)

@@ -9,6 +9,7 @@ import typer
 from drivers.imports.command import import_list
 from drivers.recordings.command import record_device, replay_recording
 from drivers.scaffold.command import new_driver
+from edge.commission import files
 from edge.commission.adding import add
 from edge.commission.browse.command import browse
 from edge.commission.checking import check
@@ -43,6 +44,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "schema": write_schema,
 }
 
+GROUPS: dict[str, typer.Typer] = {"files": files.app, "trust": trust}
+"""Commands that have commands of their own."""
+
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
-app.add_typer(trust, name="trust")
+for _name, _group in GROUPS.items():
+    app.add_typer(_group, name=_name)

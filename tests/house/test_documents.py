@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from cloud.config import CloudConfig
+from edge.commission.main import GROUPS
 from edge.config import EdgeConfig
 from protocols.documents import loads
 
@@ -67,8 +68,8 @@ def test_there_are_commands_to_check() -> None:
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_every_command_and_option_of_the_documents_exists(page: str, line: str) -> None:
     words = shlex.split(line)[1:]
-    deep = 3 if words[:2] == ["driver", "trust"] else 2 if words[0] == "driver" else 1
-    names = words[:deep]
+    depth = 1 if words[0] != "driver" else 3 if words[1] in GROUPS else 2
+    names = words[:depth]
     text = help_of(*names)
     for option in (word.split("=")[0] for word in words if word.startswith("--")):
         assert option in text, f"{page}: {line}: no option {option}"
