@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from itertools import repeat
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import Field
@@ -23,18 +22,17 @@ from drivers.driver import (
     WriteUnknown,
 )
 from drivers.modbus_address import EXAMPLES, Transport, parse_url
-from drivers.modbus_codec import BlockDecoder, Coding, decode_bits, encode
+from drivers.modbus_codec import Coding, encode
 from drivers.modbus_grid import Answer, Piece
 from drivers.modbus_meaning import Meaning
-from drivers.modbus_planning import Knowledge, Limits, Request, Span, locate, plan
-from drivers.modbus_profile import ModbusProfile, ModbusTag, Table
+from drivers.modbus_planning import Knowledge, Limits, Request, Span, isolate, locate, plan
+from drivers.modbus_polling import Poll, SamplingClass, Teller
+from drivers.modbus_profile import BitWrite, ModbusProfile, ModbusTag, Table
 from drivers.profile import AnyProfile, Tag
 from protocols.values import DataType, Quality, Reading, Reason, Value
 
 if TYPE_CHECKING:
-    from pymodbus.pdu import ModbusPDU
-
-    from drivers.modbus_bus import Seat
+    from drivers.modbus_bus import Memory, Seat
 
 
 class ModbusOptions(Options):
@@ -73,86 +71,9 @@ _REASONS = {
     10: Reason.NOT_CONNECTED,
     11: Reason.NOT_CONNECTED,
 }
+_FAILURE = 4
 _REFUSED_RANGE = (2, 3)
 """Exceptions that may come from one address of many, or from too large a request: worth halving."""
-
-
-class _Poll:
-    """One planned request with its compiled decoder."""
-
-    def __init__(self, request: Request, pdu: ModbusPDU, codings: dict[str, Coding]) -> None:
-        self.request = request
-        self.pdu = pdu
-        self.names = [span.name for span in request.spans]
-        self._offsets = [span.start - request.start for span in request.spans]
-        self._decoder = None
-        if not request.table.bits:
-            self._decoder = BlockDecoder(
-                [(n, codings[name]) for n, name in zip(self._offsets, self.names, strict=True)]
-            )
-        self.bytes_due = (request.size + 7) // 8 if request.table.bits else request.size * 2
-        self._last: tuple[bytes, list[Reading], bool] = (b"", [], True)
-
-    def readings(self, data: bytes) -> tuple[list[Reading], bool]:
-        """Readings of a reply and whether all are good. An unchanged reply is not decoded again."""
-        if data == self._last[0]:
-            return self._last[1], self._last[2]
-        if self._decoder is None:
-            values, good = decode_bits(data, self._offsets), True
-        else:
-            values, good = self._decoder.decode(data)
-        if good:
-            # tuple.__new__ makes the named tuples without a Python call for each: this is the hot path.
-            rows = zip(self.names, values, repeat(Quality.GOOD), repeat(Reason.NONE), repeat(None))
-            readings: list[Reading] = list(map(tuple.__new__, repeat(Reading), rows))
-        else:
-            readings = [
-                Reading(name, None, Quality.BAD, Reason.SENSOR_FAILURE)
-                if value is None
-                else Reading(name, value)
-                for name, value in zip(self.names, values, strict=True)
-            ]
-        self._last = (data, readings, good)
-        return readings, good
-
-
-class _Class:
-    """The tags of one sampling interval and the requests that read them."""
-
-    def __init__(self, interval: float, spans: list[Span]) -> None:
-        self.interval = interval
-        self.spans = spans
-        self.polls: list[_Poll] | None = None
-        self.due = 0.0
-
-
-class _Teller:
-    """One consumer: hands readings on and says of each fault only what is new."""
-
-    def __init__(self, deliver: Deliver, problems: dict[str, str]) -> None:
-        self._deliver = deliver
-        self._problems = problems
-        self._bad: dict[str, Reason] = {}
-
-    def readings(self, readings: list[Reading], all_good: bool) -> None:
-        """What a device answered."""
-        if self._bad or not all_good:
-            for reading in readings:
-                if reading.quality is Quality.GOOD:
-                    self._bad.pop(reading.path, None)
-                    self._problems.pop(reading.path, None)
-                else:
-                    self._bad[reading.path] = reading.reason
-                    self._problems[reading.path] = "the device sends no number"
-        self._deliver(readings)
-
-    def bad(self, names: Sequence[str], reason: Reason, message: str) -> None:
-        """Tags that could not be read; those that are known to be bad for this reason are passed over."""
-        fresh = [name for name in names if self._bad.get(name) is not reason]
-        self._bad.update(dict.fromkeys(fresh, reason))
-        self._problems.update(dict.fromkeys(names, message))
-        if fresh:
-            self._deliver([Reading(name, None, Quality.BAD, reason) for name in fresh])
 
 
 class ModbusDriver(Driver[ModbusOptions]):
@@ -172,7 +93,14 @@ class ModbusDriver(Driver[ModbusOptions]):
         self._limits = Limits(profile.modbus.max_gap, profile.modbus.max_registers, profile.modbus.max_bits)
         self._codings = {name: coding_of(profile, tag) for name, tag in profile.all_tags.items()}
         self._meaning = Meaning(profile, self.problems)
+        self._spans = [span_of(name, tag) for name, tag in self._tags.items() if tag.readable]
         self._knowledge = Knowledge()
+        self._searched: set[tuple[Table, int, int]] = set()
+        """Requests that fail as a whole, as far as is known."""
+        self._well: set[tuple[Table, int, int]] = set()
+        """What failed and answers again."""
+        self._memory: Memory | None = None
+        self._writing = profile.modbus.single_write, profile.modbus.bit_write
         self._silent = 0
         self._answered = False
         self._seat: Seat | None = None
@@ -183,9 +111,11 @@ class ModbusDriver(Driver[ModbusOptions]):
         return self._unit
 
     async def connect(self) -> None:
-        from drivers.modbus_bus import Seat
+        from drivers.modbus_bus import Seat, remembered
 
         config = self.config
+        self._memory = remembered(self._bus, self._unit, self._spans)
+        self._knowledge.cuts = self._memory.cuts
         self._seat = Seat(self._bus, self._unit, config.timeout, config.lost_after, share=config.share)
         await self._seat.join()
 
@@ -196,9 +126,24 @@ class ModbusDriver(Driver[ModbusOptions]):
 
     async def identify(self) -> Identity:
         try:
-            return await self._connection.identify(self._unit)
+            return await self._connection.identify(self._unit) or await self._report()
         except DriverError as error:
             raise DeviceLost(self.address, str(error)) from error
+
+    async def _report(self) -> Identity:
+        """Function 17 of a device that does not know 43/14. One that takes it ill is not asked again."""
+        from drivers.modbus_wire import Silence
+
+        memory = self._memory
+        if memory is None or not memory.reports:
+            return Identity()
+        memory.reports = False  # until it has answered: it may hang up
+        try:
+            found = await self._connection.report(self._unit)
+        except Silence:
+            return Identity()
+        memory.reports = True
+        return found
 
     @property
     def _connection(self) -> Seat:
@@ -207,12 +152,12 @@ class ModbusDriver(Driver[ModbusOptions]):
         return self._seat
 
     async def stream(self, deliver: Deliver) -> None:
-        classes: dict[float, _Class] = {}
-        for name, tag in self._tags.items():
-            if tag.readable:
-                classes.setdefault(tag.sampling, _Class(tag.sampling, [])).spans.append(span_of(name, tag))
+        classes: dict[float, SamplingClass] = {}
+        for span in self._spans:
+            sampling = self._tags[span.name].sampling
+            classes.setdefault(sampling, SamplingClass(sampling, [])).spans.append(span)
         queue = [classes[interval] for interval in sorted(classes)]
-        teller = _Teller(self._meaning.applied(deliver), self.problems)
+        teller = Teller(self._meaning.applied(deliver), self.problems)
         clock = asyncio.get_running_loop().time
         start = clock()
         retry = start + self.config.retry
@@ -223,29 +168,26 @@ class ModbusDriver(Driver[ModbusOptions]):
                 group = min(queue, key=lambda g: g.due)
                 if (wait := group.due - clock()) > 0:
                     await asyncio.sleep(wait)
-                if clock() >= retry and self._knowledge.illegal:
-                    # A PLC may load its program later than it answers.
-                    self._knowledge.illegal.clear()
-                    for other in queue:
-                        other.polls = None
                 if clock() >= retry:
                     retry = clock() + self.config.retry
+                    if self._forget():
+                        for other in queue:
+                            other.polls = None
                 await self._round(group, teller)
                 # A round that took longer than the interval skips what it missed instead of rushing.
                 missed = max(0.0, clock() - group.due)
                 group.due += group.interval * (missed // group.interval + 1)
             await asyncio.Event().wait()
         except DeviceLost as lost:
-            names = [name for name, tag in self._tags.items() if tag.readable]
-            teller.bad(names, Reason.NOT_CONNECTED, lost.cause)
+            teller.bad([span.name for span in self._spans], Reason.NOT_CONNECTED, lost.cause)
             raise
 
     async def read(self, paths: Sequence[str]) -> list[Reading]:
         found: dict[str, Reading] = {}
         needed = self._meaning.needed(paths)
-        group = _Class(0.0, [span_of(path, cast("ModbusTag", self.tag(path))) for path in needed])
+        group = SamplingClass(0.0, [span_of(path, cast("ModbusTag", self.tag(path))) for path in needed])
         keep = self._meaning.applied(lambda readings: found.update({r.path: r for r in readings}))
-        teller = _Teller(keep, self.problems)
+        teller = Teller(keep, self.problems)
         await self._round(group, teller)
         missing = Reading("", None, Quality.BAD, Reason.OTHER)
         return [found.get(path, missing._replace(path=path)) for path in paths]
@@ -272,26 +214,37 @@ class ModbusDriver(Driver[ModbusOptions]):
         return Answer(data)
 
     async def send(self, path: str, tag: Tag, value: Value) -> None:
+        from drivers.modbus_bus import Unwritten
         from drivers.modbus_wire import Hangup, Refused, Silence
 
-        place = cast("ModbusTag", tag).place
-        seat = self._connection
+        place, coding = cast("ModbusTag", tag).place, self._codings[path]
+        seat, (single, how) = self._connection, self._writing
         try:
-            data = encode(self._codings[path], value)
+            data = b"" if coding.bit is not None else encode(coding, value)
         except ValueError as error:
             raise WriteRefused(f'"{path}": {error}') from None
         try:
             if place.table is Table.COIL:
                 await seat.write_coil(self._unit, place.offset, bool(value))
+            elif coding.bit is None:
+                await seat.write_registers(self._unit, place.offset, data, single=single)
+            elif how is BitWrite.MASK:
+                await seat.mask_register(self._unit, place.offset, coding.wire_bit, bool(value))
             else:
-                await seat.write_registers(self._unit, place.offset, data)
+                await seat.change_bit(place.offset, coding.wire_bit, bool(value), single=single)
+        except Unwritten as error:
+            raise WriteFailed(f'"{path}": nothing was written, {error}') from error
         except Refused as error:
             raise WriteFailed(f'"{path}": the device answered {error}') from error
         except (Silence, Hangup) as error:
             raise WriteUnknown(f'"{path}": {error}; it may have taken effect — read it back') from error
 
-    async def _round(self, group: _Class, teller: _Teller) -> None:
+    async def _round(self, group: SamplingClass, teller: Teller) -> None:
         """Read every tag of a class once; after a refusal, again with what was learnt from it."""
+        if self._well:
+            self._knowledge.failing -= self._well
+            self._well.clear()
+            group.polls = None
         settled = False
         while not settled:
             if group.polls is None:
@@ -303,17 +256,17 @@ class ModbusDriver(Driver[ModbusOptions]):
             else:
                 settled = True
 
-    def _plan(self, group: _Class, teller: _Teller) -> None:
+    def _plan(self, group: SamplingClass, teller: Teller) -> None:
         from drivers.modbus_wire import read_request
 
         requests = plan(group.spans, self._limits, self._knowledge)
         group.polls = [
-            _Poll(r, read_request(r.table, r.start, r.size, self._unit), self._codings) for r in requests
+            Poll(r, read_request(r.table, r.start, r.size, self._unit), self._codings) for r in requests
         ]
         refused = [span.name for span in group.spans if self._knowledge.refuses(span)]
         teller.bad(refused, Reason.ILLEGAL_ADDRESS, "the device refuses this address")
 
-    async def _one(self, group: _Class, poll: _Poll, teller: _Teller) -> None:
+    async def _one(self, group: SamplingClass, poll: Poll, teller: Teller) -> None:
         from drivers.modbus_wire import Garbled, Hangup, Refused, Silence
 
         try:
@@ -328,7 +281,10 @@ class ModbusDriver(Driver[ModbusOptions]):
         except Refused as refusal:
             self._silent = 0
             self._answered = True
-            if refusal.code in _REFUSED_RANGE and await self._locate(poll.request):
+            learnt = (refusal.code in _REFUSED_RANGE and await self._locate(poll.request)) or (
+                refusal.code == _FAILURE and await self._isolate(poll.request)
+            )
+            if learnt:
                 group.polls = None
             else:
                 teller.bad(poll.names, _REASONS.get(refusal.code, Reason.OTHER), str(refusal))
@@ -338,6 +294,9 @@ class ModbusDriver(Driver[ModbusOptions]):
             message = f"answered {len(data)} bytes instead of {poll.bytes_due}"
             teller.bad(poll.names, Reason.DEVICE_FAILURE, message)
             return
+        if self._knowledge.failing:
+            place = (poll.request.table, poll.request.start, poll.request.end)
+            self._well |= self._knowledge.failing & {place}
         teller.readings(*poll.readings(data))
 
     async def _locate(self, request: Request) -> bool:
@@ -346,10 +305,37 @@ class ModbusDriver(Driver[ModbusOptions]):
         False when nothing was learnt, because the device answers a part with silence: the same plan would
         be refused again, and what it is then said of the request's tags is the refusal.
         """
+        known = len(self._knowledge.illegal) + len(self._knowledge.cuts)
+        await self._search(locate(request, self._knowledge), _REFUSED_RANGE)
+        return len(self._knowledge.illegal) + len(self._knowledge.cuts) > known
+
+    async def _isolate(self, request: Request) -> bool:
+        """Find the sensor whose failure spoils a request; False when none is, until the next retry."""
+        place = (request.table, request.start, request.end)
+        if place in self._searched:
+            return False
+        known = len(self._knowledge.failing)
+        await self._search(isolate(request, self._knowledge), (_FAILURE,))
+        if len(self._knowledge.failing) > known:
+            return True
+        self._searched.add(place)
+        return False
+
+    def _forget(self) -> bool:
+        """Ask again for what was refused: a PLC may load its program later than it answers.
+
+        Returns whether there was anything.
+        """
+        knowledge = self._knowledge
+        known = bool(knowledge.illegal or knowledge.failing)
+        for each in (knowledge.illegal, knowledge.failing, self._searched):
+            each.clear()
+        return known
+
+    async def _search(self, search: Generator[Request, bool, None], refusals: tuple[int, ...]) -> None:
+        """Ask what a search wants to know; what is refused by one of these codes counts as no answer."""
         from drivers.modbus_wire import Hangup, Refused, Silence, read_request
 
-        known = len(self._knowledge.illegal) + len(self._knowledge.cuts)
-        search = locate(request, self._knowledge)
         attempt = next(search, None)
         while attempt is not None:
             try:
@@ -358,7 +344,7 @@ class ModbusDriver(Driver[ModbusOptions]):
                 )
                 answered = True
             except Refused as refusal:
-                answered = refusal.code not in _REFUSED_RANGE
+                answered = refusal.code not in refusals
             except Silence as silence:
                 self._count_silence(silence)
                 break
@@ -368,7 +354,6 @@ class ModbusDriver(Driver[ModbusOptions]):
                 attempt = search.send(answered)
             except StopIteration:
                 break
-        return len(self._knowledge.illegal) + len(self._knowledge.cuts) > known
 
     def _count_silence(self, silence: DriverError) -> None:
         self._silent += 1

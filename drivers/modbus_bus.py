@@ -11,12 +11,16 @@ from __future__ import annotations
 import asyncio
 import heapq
 import weakref
-from collections.abc import MutableMapping
+from collections import OrderedDict
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from drivers.driver import DriverError
 from drivers.modbus_address import Bus
-from drivers.modbus_wire import Asks, Hangup, Lane, Silence
+from drivers.modbus_planning import Span
+from drivers.modbus_profile import Table
+from drivers.modbus_wire import Asks, Garbled, Hangup, Lane, Silence, check_echo, read_request, register_write
 
 if TYPE_CHECKING:
     from pymodbus.pdu import ModbusPDU
@@ -27,6 +31,10 @@ AGAIN_FIRST, AGAIN_MOST = 1.0, 60.0
 
 class Demoted(Silence):
     """Nothing was sent: the unit has not answered for long and is asked again later."""
+
+
+class Unwritten(DriverError):
+    """A write that was not tried."""
 
 
 class Turns:
@@ -82,6 +90,39 @@ class _Shared:
 
 _shared: MutableMapping[asyncio.AbstractEventLoop, dict[Bus, _Shared]] = weakref.WeakKeyDictionary()
 """Of each event loop; a bus is in it while somebody has a seat."""
+
+
+REMEMBERED = 256
+"""Devices of which is remembered what was learnt, those that joined last."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was learnt of a device and holds over connections.
+
+    Only what costs nothing when it is no longer true: a cut makes one request more, an illegal address would
+    be a value that is not read although a PLC has loaded its program meanwhile.
+    """
+
+    cuts: set[tuple[Table, int]] = field(default_factory=set)
+    reports: bool = True
+    """Whether it may be asked for its server id (function 17)."""
+
+
+_memories: MutableMapping[asyncio.AbstractEventLoop, OrderedDict[tuple[Bus, int, int], Memory]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def remembered(bus: Bus, unit: int, spans: Iterable[Span]) -> Memory:
+    """What is known of a unit for this set of tags; kept for the next who asks in this event loop."""
+    memories = _memories.setdefault(asyncio.get_running_loop(), OrderedDict())
+    key = (bus, unit, hash(frozenset(spans)))
+    found = memories.setdefault(key, Memory())
+    memories.move_to_end(key)
+    if len(memories) > REMEMBERED:
+        memories.popitem(last=False)
+    return found
 
 
 class Seat(Asks):
@@ -179,6 +220,35 @@ class Seat(Asks):
         if unit is not None:
             shared.units.pop(self._unit, None)
         return reply
+
+    async def change_bit(self, start: int, bit: int, value: bool, *, single: int) -> None:
+        """Read a holding register and write it back with one bit changed; on this bus nothing comes between.
+
+        Raises:
+            Unwritten: nothing was written, because the register could not be read.
+            Silence, Hangup, Refused: of the write.
+        """
+        shared = self._shared
+        if shared is None or shared.lane is None:
+            raise Hangup("the connection is closed")
+        if shared.turns.busy:
+            await shared.turns.wait(urgent=True)
+        shared.turns.busy = True
+        try:
+            lane = shared.lane
+            if lane is None:
+                raise Hangup("the connection is closed")
+            try:
+                data = await lane.read(read_request(Table.HOLDING, start, 1, self._unit))
+                if len(data) != 2:
+                    raise Garbled(f"answered {len(data)} bytes instead of 2")
+            except DriverError as error:
+                raise Unwritten(f"the register could not be read: {error}") from error
+            register = int.from_bytes(data, "big") & ~(1 << bit) | value << bit
+            request = register_write(self._unit, start, register, single)
+            check_echo(request, await lane.ask(request, timeout=self._timeout))
+        finally:
+            shared.turns.leave()
 
     def _silent(self, shared: _Shared) -> None:
         unit = shared.units.setdefault(self._unit, _Unit())

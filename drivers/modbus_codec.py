@@ -67,6 +67,12 @@ class Coding(NamedTuple):
             return self.order in (WordOrder.BADC, WordOrder.DCBA), ">"
         return self.order in _SWAPPED, "<" if self.order in _LITTLE else ">"
 
+    @property
+    def wire_bit(self) -> int:
+        """The place of ``bit`` in the register as it travels: orders that swap its bytes move it by 8."""
+        swapped, endian = self.view
+        return (self.bit or 0) ^ (8 if swapped != (endian == "<") else 0)
+
 
 def swap_bytes(data: bytes) -> bytes:
     """The two bytes of every register exchanged."""
@@ -204,7 +210,7 @@ def encode(coding: Coding, value: Value) -> bytes:
 
     Raises:
         ValueError: the value does not fit the type (says the limits). One bit of a register cannot be
-            encoded, because the other bits are not known.
+            encoded, because the other bits are not known: see :meth:`drivers.modbus_wire.Asks.write_bit`.
     """
     swapped, endian = coding.view
     if coding.bit is not None:

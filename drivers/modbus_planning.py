@@ -1,8 +1,9 @@
 """Which requests read a list of tags: as few as possible, within limits, around what is illegal. Pure.
 
 Tags that lie near each other share a request. What a device refuses is found by halving the request and
-remembered: an *illegal range* is never read again, and a *cut* is a place that no request may span
-(both sides can be read, the unused registers between them cannot).
+remembered: an *illegal range* is not read again, and a *cut* is a place that no request may span
+(both sides can be read, the unused registers between them cannot). What answers *device failure* is read by
+itself until it answers well.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Knowledge:
     """Table, first and end address of tags that cannot be read even alone."""
     cuts: set[tuple[Table, int]] = field(default_factory=set)
     """Addresses whose left neighbour may not be read in the same request."""
+    failing: set[tuple[Table, int, int]] = field(default_factory=set)
+    """Table, first and end address of what fails for now: read by itself, so that it spoils nothing else."""
 
     def refuses(self, span: Span) -> bool:
         """Whether a span holds a whole illegal range."""
@@ -78,7 +81,8 @@ class Knowledge:
 
     def forbids(self, table: Table, start: int, end: int) -> bool:
         """Whether a request of several spans may not cover ``start`` to ``end``."""
-        return any(t is table and first < end and start < last for t, first, last in self.illegal) or any(
+        ranges = (*self.illegal, *self.failing)
+        return any(t is table and first < end and start < last for t, first, last in ranges) or any(
             t is table and start < cut < end for t, cut in self.cuts
         )
 
@@ -134,20 +138,11 @@ def locate(request: Request, knowledge: Knowledge) -> Generator[Request, bool, N
     Yields requests to try; send back True when the device answered, False when it refused. A request
     that was refused has either an illegal tag or an illegal gap, and afterwards ``plan`` avoids it.
     """
-    places = [
-        tuple(spans)
-        for _, spans in groupby(
-            sorted(request.spans, key=lambda s: (s.start, s.size)), key=lambda s: (s.start, s.size)
-        )
-    ]
-    if len(places) == 1:
+    halves = _halves(request)
+    if not halves:
         span = request.spans[0]
         knowledge.illegal.add((span.table, span.start, span.end))
         return
-    middle = len(places) // 2
-    halves = [
-        _request([span for place in half for span in place]) for half in (places[:middle], places[middle:])
-    ]
     answered = True
     for half in halves:
         if not (yield half):
@@ -155,3 +150,45 @@ def locate(request: Request, knowledge: Knowledge) -> Generator[Request, bool, N
             yield from locate(half, knowledge)
     if answered:
         knowledge.cuts.add((request.table, halves[1].start))
+
+
+ISOLATE = 16
+"""Requests that finding a failing sensor may cost."""
+
+
+def isolate(request: Request, knowledge: Knowledge) -> Generator[Request, bool, None]:
+    """Find what fails in a request that answered *device failure*, so that its neighbours can be read.
+
+    Yields requests to try; send back True when the device answered. Nothing is learnt when it takes more than
+    ``ISOLATE`` tries or when most fail: then it is the device that fails, and not a sensor.
+    """
+    waiting, found, places = _halves(request), [], len({(span.start, span.size) for span in request.spans})
+    for _ in range(ISOLATE):
+        if not waiting:
+            break
+        half = waiting.pop()
+        if (yield half):
+            continue
+        parts = _halves(half)
+        if parts:
+            waiting += parts
+        else:
+            found.append((half.table, half.start, half.end))
+    if not waiting and 2 * len(found) <= places:
+        knowledge.failing.update(found)
+
+
+def _halves(request: Request) -> list[Request]:
+    """A request as two, none when it reads only one place."""
+    places = [
+        tuple(spans)
+        for _, spans in groupby(
+            sorted(request.spans, key=lambda s: (s.start, s.size)), key=lambda s: (s.start, s.size)
+        )
+    ]
+    if len(places) == 1:
+        return []
+    middle = len(places) // 2
+    return [
+        _request([span for place in half for span in place]) for half in (places[:middle], places[middle:])
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, WithJsonSchema, field_validator
 
@@ -165,8 +165,6 @@ class ModbusTag(Tag):
             yield Finding(("address",), f"{size} registers from here reach beyond 65535")
         if writable and table in (Table.INPUT, Table.DISCRETE):
             yield Finding(("access",), f"the table {table} cannot be written, only holding and coil can")
-        if writable and is_register_bit:
-            yield Finding(("access",), "one bit of a register cannot be written, the others would be at risk")
 
     @classmethod
     def element(cls, data: Mapping[Any, Any], index: int) -> dict[Any, Any]:
@@ -192,6 +190,15 @@ class ModbusTag(Tag):
 
 class ModbusCheck(Check, ModbusTag):
     """A register that shows which machine this is."""
+
+
+class BitWrite(StrEnum):
+    """How one bit of a holding register is written."""
+
+    MASK = "mask"
+    """By function 22: the device itself leaves the other bits alone."""
+    READ_MODIFY_WRITE = "read_modify_write"
+    """The register is read and written back changed: what the device changes in between is lost."""
 
 
 class ModbusDefaults(Part):
@@ -225,6 +232,22 @@ class ModbusDefaults(Part):
         examples=[256],
         json_schema_extra={"unit": "coils"},
     )
+    single_write: Literal[6, 16] = Field(
+        default=6, description="function that writes a single register", examples=[16]
+    )
+    bit_write: BitWrite | None = Field(
+        default=None,
+        description="how one bit of a register is written: by the device (function 22), or by reading the "
+        "register and writing it back, which undoes what the device changes in between; not at all when "
+        "left out",
+        examples=["mask"],
+    )
+
+
+_NO_BIT = (
+    "one bit of a register is written only when the profile says how — modbus: {bit_write: mask} where the "
+    "device knows function 22, else bit_write: read_modify_write, which undoes what it changes in between"
+)
 
 
 class ModbusProfile(Profile[ModbusTag]):
@@ -244,11 +267,15 @@ class ModbusProfile(Profile[ModbusTag]):
     @classmethod
     def cross_check(cls, data: Any) -> Iterator[Finding]:
         yield from super().cross_check(data)
-        most = mapping(mapping(data).get("modbus")).get("max_registers", 125)
+        defaults = mapping(mapping(data).get("modbus"))
+        most = defaults.get("max_registers", 125)
         for name, tag in mapping(mapping(data).get("tags")).items():
             size = _registers(mapping(tag).get("type"), mapping(tag).get("length"))
             if isinstance(most, int) and size > most > 0:
                 yield Finding(("tags", name), f"{size} registers are more than max_registers {most}")
+            written = mapping(tag).get("access") in (Access.WRITE, Access.READ_WRITE)
+            if written and mapping(tag).get("bit") is not None and not defaults.get("bit_write"):
+                yield Finding(("tags", name, "access"), _NO_BIT)
         yield from _exponents(mapping(mapping(data).get("tags")))
 
     def constants(self) -> dict[str, Value]:

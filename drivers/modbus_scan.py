@@ -91,7 +91,7 @@ async def _asked(lane: Lane, unit: int) -> Unit | None:
         answer = f"no holding:0 ({EXCEPTIONS.get(refused.code, refused.code)})"
     seconds = clock() - begin
     try:
-        who = await lane.identify(unit)
+        who = await lane.identify(unit) or Identity()
     except (Silence, Hangup):
         who = Identity()  # many old devices take the question for noise
     return Unit(unit, seconds, answer, who)

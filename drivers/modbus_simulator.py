@@ -203,7 +203,8 @@ class ModbusServer(ProfileServer):
             store.put(place.offset, bytes([bool(value)]))
         elif tag.bit is not None:
             (raw,) = struct.unpack(">H", store.get(place.offset, 1))
-            raw = raw | 1 << tag.bit if value else raw & ~(1 << tag.bit)
+            bit = self._codings[name].wire_bit
+            raw = raw | 1 << bit if value else raw & ~(1 << bit)
             store.put(place.offset, struct.pack(">H", raw))
         else:
             store.put(place.offset, encode(self._coding(name), value))

@@ -57,8 +57,9 @@ class Refused(DriverError):
         super().__init__(f"exception {code}: {EXCEPTIONS.get(code, 'unknown')}")
 
 
+ILLEGAL_FUNCTION = 1
 EXCEPTIONS = {
-    1: "illegal function",
+    ILLEGAL_FUNCTION: "illegal function",
     2: "illegal data address",
     3: "illegal data value",
     4: "device failure",
@@ -133,10 +134,19 @@ class Asks(ABC):
         payload: bytes = getattr(reply, "payload", b"")
         return payload
 
-    async def write_registers(self, unit: int, start: int, data: bytes) -> None:
-        """Write registers from ``start``; one register by function 6, several by function 16."""
+    async def write_registers(self, unit: int, start: int, data: bytes, *, single: int = 6) -> None:
+        """Write registers from ``start``; one register by function ``single``, several by function 16."""
         registers = [int.from_bytes(data[n : n + 2], "big") for n in range(0, len(data), 2)]
-        await self._write(_write_request(unit, start, registers))
+        await self._write(_write_request(unit, start, registers, single))
+
+    async def mask_register(self, unit: int, start: int, bit: int, value: bool) -> None:
+        """Set one bit of a holding register by function 22; the device leaves the others alone."""
+        from pymodbus.pdu.register_message import MaskWriteRegisterRequest
+
+        mask = 0xFFFF & ~(1 << bit)
+        await self._write(
+            MaskWriteRegisterRequest(address=start, and_mask=mask, or_mask=value << bit, dev_id=unit)
+        )
 
     async def write_coil(self, unit: int, start: int, value: bool) -> None:
         """Write one coil by function 5."""
@@ -145,29 +155,49 @@ class Asks(ABC):
         await self._write(WriteSingleCoilRequest(address=start, bits=[value], dev_id=unit))
 
     async def _write(self, request: ModbusPDU) -> None:
-        """Ask for a write; its answer repeats the address (Modbus Application Protocol V1.1b3, 6.5 to 6.16).
+        check_echo(request, await self.ask(request, urgent=True))
 
-        Raises:
-            Garbled: it repeats another one.
+    async def identify(self, unit: int) -> Identity | None:
+        """Basic device identification (function 43/14), empty when the device refuses it.
+
+        None when it does not know the function: then :meth:`report` may.
         """
-        reply = await self.ask(request, urgent=True)
-        if reply.address != request.address:
-            raise Garbled(f"answered for address {reply.address} to a write of {request.address}")
-
-    async def identify(self, unit: int) -> Identity:
-        """Basic device identification (function 43/14); empty when the device does not know it."""
         from pymodbus.pdu.mei_message import ReadDeviceInformationRequest
 
         try:
             reply: Any = await self.ask(ReadDeviceInformationRequest(read_code=1, object_id=0, dev_id=unit))
-        except Refused:
-            return Identity()
+        except Refused as refusal:
+            return None if refusal.code == ILLEGAL_FUNCTION else Identity()
         texts = {
             number: shown(bytes(text))
             for number, text in reply.information.items()
             if isinstance(text, bytes | bytearray)
         }
         return Identity(vendor=texts.get(0, ""), product=texts.get(1, ""), firmware=texts.get(2, ""))
+
+    async def report(self, unit: int) -> Identity:
+        """What an old device says of itself (function 17, report server id): its text as the product.
+
+        The form is the vendor's own (6.13): of the bytes only what is readable text is taken.
+        """
+        from pymodbus.pdu.other_message import ReportDeviceIdRequest
+
+        try:
+            reply: Any = await self.ask(ReportDeviceIdRequest(dev_id=unit))
+        except Refused:
+            return Identity()
+        text = bytes(reply.identifier).decode("ascii", "ignore")
+        return Identity(product=shown(text.encode()))
+
+
+def check_echo(request: ModbusPDU, reply: ModbusPDU) -> None:
+    """The answer to a write repeats its address (Modbus Application Protocol V1.1b3, 6.5 to 6.16).
+
+    Raises:
+        Garbled: it repeats another one.
+    """
+    if reply.address != request.address:
+        raise Garbled(f"answered for address {reply.address} to a write of {request.address}")
 
 
 def _client(bus: Bus, timeout: float, connected: Callable[[bool], None]) -> Any:
@@ -346,9 +376,14 @@ def _serial_trouble(bus: Bus) -> ConnectError:
     return ConnectError(str(bus), "opened only at the second attempt", "try again")
 
 
-def _write_request(unit: int, start: int, registers: list[int]) -> ModbusPDU:
+def _write_request(unit: int, start: int, registers: list[int], single: int = 6) -> ModbusPDU:
     from pymodbus.pdu.register_message import WriteMultipleRegistersRequest, WriteSingleRegisterRequest
 
-    if len(registers) == 1:
+    if len(registers) == 1 and single == 6:
         return WriteSingleRegisterRequest(address=start, registers=registers, dev_id=unit)
     return WriteMultipleRegistersRequest(address=start, registers=registers, dev_id=unit)
+
+
+def register_write(unit: int, start: int, register: int, single: int) -> ModbusPDU:
+    """The request that writes one register by function ``single``."""
+    return _write_request(unit, start, [register], single)
