@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 
-from edge.commission.live_table import Level, LiveTable, Shown, counts, picked, spoken_age
+from edge.commission.live_table import Level, LiveTable, Marked, Shown, counts, picked, spoken_age
 from edge.terminal.painting import Ink, Line, Span, fit, fitted, rule, sides
 
 _INKS = {Level.NOTHING: Ink.DIM, Level.WELL: Ink.PLAIN, Level.ODD: Ink.ABNORMAL, Level.BAD: Ink.ABNORMAL}
@@ -35,9 +35,9 @@ class View:
     widths: tuple[int, list[int]] = (0, [])
     """Cells of the columns on a screen of a width: they only grow, so that the table stands still."""
 
-    def rows(self, table: LiveTable, now: float) -> list[Shown]:
+    def rows(self, table: LiveTable, now: float) -> Sequence[Marked | Shown]:
         """All rows: as they are, or were when paused."""
-        return self.frozen[0] if self.frozen is not None else table.shown(now)
+        return self.frozen[0] if self.frozen is not None else table.marked(now)
 
     def press(self, key: str, character: str | None, table: LiveTable, now: float) -> bool:
         """Take a key; False when it ends the watching."""
@@ -98,7 +98,10 @@ def paint(heading: Heading, table: LiveTable, view: View, now: float, width: int
     top = _TOP + (alert is not None)
     view.page = max(1, height - top - _BOTTOM - 1)
     view.top = min(view.top, max(0, len(rows) - view.page))
-    part = rows[view.top : view.top + view.page]
+    part = [
+        row if isinstance(row, Shown) else table.row(row.tag, now)
+        for row in rows[view.top : view.top + view.page]
+    ]
     before = view.widths[1] if view.widths[0] == width else []
     needed = _needed(part, before)
     view.widths = (width, needed)
@@ -132,7 +135,8 @@ def _connection(table: LiveTable, now: float) -> list[Span]:
     if connection.connected and connection.answers:
         return [Span(f"● connected for {since}", Ink.OK), Span(losses, Ink.PLAIN)]
     if connection.connected:
-        return [Span(f"◐ accepts connections for {since}, but no value has come yet", Ink.ABNORMAL)]
+        why = f": {connection.why}" if connection.why else ""
+        return [Span(f"◐ accepts connections, but no value has come for {since}{why}", Ink.ABNORMAL)]
     if connection.next_try == 0.0:
         return [Span(f"○ connecting for {since}", Ink.PLAIN)]
     again = f"tried again in {max(0.0, connection.next_try - now):.0f} s"
@@ -144,7 +148,9 @@ def _alert(table: LiveTable) -> Span | None:
     return Span(f"▲ {table.differs}", Ink.ABNORMAL) if table.differs else None
 
 
-def _figures(every: Sequence[Shown], rows: Sequence[Shown], view: View, now: float) -> list[Span]:
+def _figures(
+    every: Sequence[Marked | Shown], rows: Sequence[Marked | Shown], view: View, now: float
+) -> list[Span]:
     number = counts(every)
     spans = [Span(f"{len(every)} tags", Ink.PLAIN)]
     spans += [
@@ -196,7 +202,7 @@ def _row(cells: Sequence[str], widths: Sequence[int], width: int, ink: Ink) -> L
     return fitted([Span(text + cells[-1], ink)], width)
 
 
-def _nothing(view: View, every: Sequence[Shown]) -> str:
+def _nothing(view: View, every: Sequence[Marked | Shown]) -> str:
     if view.errors_only and not view.pattern:
         return f"● nothing is wrong with the {len(every)} tags — e shows all of them"
     return f'no tag fits "{view.pattern}"' + (" and has an error" if view.errors_only else "")

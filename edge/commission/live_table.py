@@ -4,11 +4,12 @@ brings the time, in seconds of any clock that only grows.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from drivers.profile import AnyProfile, Tag
 from edge.commission.acceptance import ON_TIME, spoken_rate
@@ -40,6 +41,13 @@ _MARKS = {
     Quality.UNCERTAIN: ("◐ uncertain", Level.ODD),
     Quality.BAD: ("✕ bad", Level.BAD),
 }
+
+
+class Marked(NamedTuple):
+    """A row as far as it takes to pick it."""
+
+    tag: str
+    level: Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,10 @@ class LiveTable:
 
     def reached(self, now: float, problems: Mapping[str, str], *, subscribes: bool) -> None:
         """A connection stands; the machine is there once it answers."""
-        self.connection = Connection(True, now)
+        before = self.connection
+        # What accepts connections and says nothing is lost as it was before, and for the same reason.
+        since, why = (before.since, before.why) if before.next_try else (now, "")
+        self.connection = Connection(True, since, why=why)
         self.problems, self.subscribes = problems, subscribes
 
     def lost(self, now: float, why: str, wait: float) -> None:
@@ -124,7 +135,7 @@ class LiveTable:
         before = self.connection
         if before.connected and before.answers:
             self.losses += 1
-        since = before.since if not before.connected and before.why != "connecting" else now
+        since = before.since if before.why and before.why != "connecting" else now
         self.connection = Connection(False, since, why=why, next_try=now + wait)
         for live in self.rows.values():
             live.came.clear()
@@ -153,9 +164,23 @@ class LiveTable:
 
     # --- what is shown ----------------------------------------------------------------------------------
 
+    def marked(self, now: float) -> list[Marked]:
+        """Every row, in the order of the profile, without the words: that is cheap for thousands of tags."""
+        return [Marked(name, self._level(live, now)) for name, live in self.rows.items()]
+
     def shown(self, now: float) -> list[Shown]:
-        """Every row, in the order of the profile."""
-        return [self._shown(name, live, now) for name, live in self.rows.items()]
+        """Every row in full."""
+        return [self.row(name, now) for name in self.rows]
+
+    def row(self, name: str, now: float) -> Shown:
+        """One row in full."""
+        return self._shown(name, self.rows[name], now)
+
+    def _level(self, live: Live, now: float) -> Level:
+        if live.reading is None:
+            return Level.NOTHING
+        _, level = _MARKS[live.reading.quality]
+        return Level.ODD if level is Level.WELL and any(self._behind(live, now)) else level
 
     def _shown(self, name: str, live: Live, now: float) -> Shown:
         reading = live.reading
@@ -163,8 +188,7 @@ class LiveTable:
             return Shown(name, "", "", "○ not yet", "", "", "", Level.NOTHING)
         quality, level = _MARKS[reading.quality]
         _, value, word = row(reading, self.profile)
-        rate = live.rate(now)
-        rated = "" if rate is None else spoken_rate(rate)
+        rated = "" if (rate := live.rate(now)) is None else spoken_rate(rate)
         if reading.quality is Quality.BAD:
             reason = reading.reason.name.lower().replace("_", " ")
             # The driver hears of a tag's trouble again and again, and says it only when it changes.
@@ -173,33 +197,38 @@ class LiveTable:
             return Shown(name, value, "", quality, spoken_age(now - live.last), "", problem, level)
         problem = "" if reading.quality is Quality.GOOD else reading.reason.name.lower().replace("_", " ")
         word = "" if problem else word
-        if not self.subscribes and self.connection.connected:
-            late, slow = self._behind(live, rate, now)
-            if late or slow:
-                level = max(level, Level.ODD)
-                behind = f"▼ slow: {spoken_rate(1 / live.tag.sampling)} wanted"
-                behind = f"▼ late: wanted {spoken_rate(1 / live.tag.sampling)}" if late else behind
-                problem = "; ".join(text for text in (problem, behind) if text)
+        late, slow = self._behind(live, now)
+        if late or slow:
+            level = max(level, Level.ODD)
+            wanted = spoken_rate(1 / live.tag.sampling)
+            behind = f"▼ late: wanted {wanted}" if late else f"▼ slow: {wanted} wanted"
+            problem = "; ".join(text for text in (problem, behind) if text)
         return Shown(name, value or '""', word, quality, spoken_age(now - live.last), rated, problem, level)
 
-    def _behind(self, live: Live, rate: float | None, now: float) -> tuple[bool, bool]:
-        late = now - live.last > OVERDUE * live.tag.sampling + GRACE
+    def _behind(self, live: Live, now: float) -> tuple[bool, bool]:
+        """Whether a tag's next value is late, and whether its values come too slowly."""
+        if self.subscribes or not self.connection.connected:
+            return False, False
+        sampling = live.tag.sampling
+        late = now - live.last > OVERDUE * sampling + GRACE
         # Two or three arrivals say nothing yet of how often a value comes.
-        slow = len(live.came) > 3 and rate is not None and rate < ON_TIME / live.tag.sampling
+        slow = len(live.came) > 3 and (live.rate(now) or 0.0) < ON_TIME / sampling
         return late, slow
 
 
-def counts(rows: Sequence[Shown]) -> dict[Level, int]:
+def counts(rows: Iterable[Marked | Shown]) -> Counter[Level]:
     """How many rows there are of each level."""
-    return {level: sum(row.level is level for row in rows) for level in Level}
+    return Counter(row.level for row in rows)
 
 
-def picked(rows: Sequence[Shown], pattern: str, *, errors_only: bool) -> list[Shown]:
+def picked(rows: Sequence[Marked | Shown], pattern: str, *, errors_only: bool) -> Sequence[Marked | Shown]:
     """The rows that are asked for: by a part of the name, or a pattern with ``*``."""
-    wanted = matcher(pattern)
-    return [
-        row for row in rows if (not errors_only or row.level in (Level.ODD, Level.BAD)) and wanted(row.tag)
-    ]
+    if errors_only:
+        rows = [row for row in rows if row.level >= Level.ODD]
+    if pattern:
+        wanted = matcher(pattern)
+        rows = [row for row in rows if wanted(row.tag)]
+    return rows
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:

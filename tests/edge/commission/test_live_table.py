@@ -53,7 +53,7 @@ def screen(made: LiveTable, view: View, now: float, width: int = 90, height: int
 
 def test_a_machine_is_there_when_it_answers_and_not_when_it_accepts() -> None:
     made = table()
-    assert "accepts connections for 2.0 s, but no value" in screen(made, View(), 2.0)
+    assert "◐ accepts connections, but no value has come for 2.0 s" in screen(made, View(), 2.0)
     made.deliver([Reading("force", None, Quality.BAD, Reason.TIMEOUT)], 2.0)
     assert "but no value" in screen(made, View(), 3.0)
     made.deliver([REFUSED], 3.0)
@@ -114,6 +114,18 @@ def test_a_machine_that_was_never_there_was_not_lost() -> None:
     assert "✕ not reached for 0.5 s" in screen(made, View(), 1.5)
 
 
+def test_a_machine_that_hangs_up_again_and_again_keeps_its_reason_on_the_screen() -> None:
+    made = table()
+    made.deliver([Reading("state", 1)], 1.0)
+    made.lost(5.0, "no reply within 1 s", 2.0)
+    made.reached(7.0, {}, subscribes=False)
+    assert "◐ accepts connections, but no value has come for 3.0 s: no reply within 1 s" in screen(
+        made, View(), 8.0
+    )
+    made.lost(9.0, "no reply within 1 s", 2.0)
+    assert "✕ lost for 5.0 s" in screen(made, View(), 10.0)
+
+
 def test_only_what_was_asked_for_is_shown() -> None:
     made = LiveTable(PROFILE, ["state"], 0.0)
     made.deliver([REFUSED, Reading("state", 0)], 1.0)
@@ -132,7 +144,8 @@ def test_rows_are_picked_by_a_part_of_their_name_or_a_pattern() -> None:
 def test_errors_only_hides_what_is_well_and_what_was_not_read_yet() -> None:
     made = table()
     made.deliver([REFUSED, Reading("state", 0), Reading("slow", 1, Quality.UNCERTAIN, Reason.STALE)], 1.0)
-    rows = made.shown(1.0)
+    rows = made.marked(1.0)
+    assert [(row.tag, row.level) for row in rows] == [(row.tag, row.level) for row in made.shown(1.0)]
     assert [row.tag for row in picked(rows, "", errors_only=True)] == ["force", "slow"]
     assert counts(rows) == {Level.NOTHING: 1, Level.WELL: 1, Level.ODD: 1, Level.BAD: 1}
 
