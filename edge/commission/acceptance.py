@@ -57,6 +57,8 @@ class TagResult:
     """As an edge takes it: a value that the tag's type cannot hold is bad."""
     rate: float | None
     """Readings a second; None when it was not watched long enough for two of them."""
+    came: str
+    """How often, in words: a rate, or how many changes where only these come; empty when there is none."""
     deviations: tuple[str, ...]
     failed: bool
 
@@ -140,9 +142,11 @@ def _result(profile: AnyProfile, seen: Observation, reading: Reading) -> TagResu
         late = rate is not None and watched.counts.get(reading.path, 0) + 1 < ON_TIME * due
         if rate is not None and late and not failed and not seen.subscribes:
             deviations.append(f"comes {spoken_rate(rate)} instead of {spoken_rate(1 / tag.sampling)}")
-    return TagResult(
-        reading.path, tag, reading, value or '""', word, quality, rate, tuple(deviations), failed
-    )
+    came = ""
+    if watched is not None and rate and quality is not Quality.BAD:
+        came = f"{watched.counts[reading.path]}×" if seen.subscribes else spoken_rate(rate)
+    said = tuple(deviations)
+    return TagResult(reading.path, tag, reading, value or '""', word, quality, rate, came, said, failed)
 
 
 def _meaning(profile: AnyProfile, reading: Reading, tag: Tag) -> Iterator[str]:

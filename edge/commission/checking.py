@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from drivers.profile_files import find_profiles
-from edge.commission.acceptance import Acceptance, as_data, judged, spoken_rate
+from edge.commission.acceptance import Acceptance, as_data, judged
 from edge.commission.asking import PROFILES, AsJson, OptionList, columns, fail, print_json
 from edge.commission.file_check import Checked, check_files, is_edge
 from edge.commission.live_check import observe
@@ -149,7 +149,7 @@ def lines(target: Target, acceptance: Acceptance) -> Iterator[str]:
             f"  {result.name}",
             result.value,
             _MARKS[result.quality],
-            "" if result.rate is None else spoken_rate(result.rate),
+            result.came,
             "; ".join(result.deviations) or result.word,
         )
         for result in acceptance.results

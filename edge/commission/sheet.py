@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from edge.commission.acceptance import Acceptance, conditions, limits, spoken_rate
+from edge.commission.acceptance import Acceptance, conditions, limits
 from edge.commission.targets import Target
 from protocols.values import Quality
 
@@ -51,5 +51,4 @@ def sheet(target: Target, acceptance: Acceptance, at: datetime, profile_hash: st
         bad=acceptance.bad,
         at=f"{at:%Y-%m-%d %H:%M:%S} UTC",
         mark=lambda quality: _MARKS[quality],
-        rate=spoken_rate,
     )

@@ -78,7 +78,10 @@ def test_rates_are_held_against_sampling_where_the_machine_is_polled() -> None:
     found = seen(*GOOD, watched=watched)
     assert found.deviations == [("force", "comes 4.0/s instead of 10.0/s")]
     assert found.passed
-    assert seen(*GOOD, watched=watched, subscribes=True).deviations == []
+    assert [result.came for result in found.results] == ["2.0/s", "1.0/s", "4.0/s"]
+    changes = seen(*GOOD, watched=watched, subscribes=True)
+    assert changes.deviations == []
+    assert [result.came for result in changes.results] == ["20×", "10×", "40×"]
 
 
 def test_what_was_too_short_to_tell_is_said_and_not_held_against_it() -> None:
