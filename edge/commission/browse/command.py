@@ -153,4 +153,9 @@ class Progress:
 
 
 def _on_screen(make: Callable[[], Driver[Any]], wanted: Wanted) -> None:
-    raise fail("say --csv, --yaml or --json")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise fail("there is no terminal to browse on — say --csv, --yaml or --json")
+    from edge.commission.browse.app import show
+    from edge.commission.browse.tree import Tree
+
+    finished(show(Tree(make, wanted.under)))

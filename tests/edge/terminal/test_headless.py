@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 TERMINAL = Path(__file__).parents[3] / "edge" / "terminal"
-WITH_TEXTUAL = {"app.py"}
-"""The one module that may import Textual."""
+WITH_TEXTUAL = {"app.py", "colours.py"}
+"""The modules that may import Textual."""
 
 
 def test_everything_but_the_app_works_without_textual() -> None:
