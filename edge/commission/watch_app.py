@@ -15,7 +15,7 @@ from textual.widget import Widget
 from drivers.driver import Capability, Driver
 from edge.commission.live_screen import Heading, View, paint
 from edge.commission.live_table import LiveTable
-from edge.terminal.app import BACKGROUND, STYLES, strip
+from edge.terminal.colours import BACKGROUND, STYLES, strip
 from edge.terminal.painting import Ink, Line
 from protocols.values import Reading
 

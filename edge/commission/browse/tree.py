@@ -35,7 +35,7 @@ class Tree(Browser):
         ("→←", "open"),
         ("space", "pick"),
         ("a", "folder"),
-        ("A", "all below"),
+        ("A", "all"),
         ("/", "find"),
         ("n", "next"),
         ("w", "write"),
