@@ -1,4 +1,4 @@
-"""What is wrong in files, of whatever kind they are: profiles, ``edge.yaml``, ``site.yaml``, a site graph."""
+"""What is wrong in files, of whatever kind they are: profiles, ``edge.yaml``, ``site.yaml``, a site graph, programs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from drivers.profile_files import check_profile
 from drivers.profile_tags import mapping
 from drivers.registry import driver_names, driver_type
 from edge.config import load_setup
+from edge.programs.releases import load_releases
 from protocols.documents import Document, DocumentError, Problem, read
 from protocols.site import Site
 from protocols.site_graph import SiteGraph
@@ -45,6 +46,9 @@ class Checked:
     def graph(self, path: Path, document: Document) -> None:
         document.validate(SiteGraph)
 
+    def releases(self, path: Path, document: Document) -> None:
+        load_releases(path)
+
     def cloud(self, path: Path, document: Document) -> None:
         self.notes.append(f"{path}: the cloud's own, checked by: onelot cloud --config {path} --check")
 
@@ -59,6 +63,7 @@ _KINDS: tuple[tuple[frozenset[str], _Check], ...] = (
     (frozenset({"edge", "site"}), Checked.edge),
     (frozenset({"areas"}), Checked.site),
     (frozenset({"nodes", "edges"}), Checked.graph),
+    (frozenset({"releases"}), Checked.releases),
     (frozenset({"site", "http"}), Checked.cloud),
     (frozenset({"site", "data"}), Checked.cloud),
     (frozenset({"parameters", "title"}), Checked.product),

@@ -248,6 +248,13 @@ def test_a_mistake_in_a_profile_of_an_edge_is_said_once(tmp_path: Path) -> None:
     assert result.stdout.count("did you mean scale?") == 1
 
 
+def test_a_release_list_is_checked_with_its_programs(tmp_path: Path) -> None:
+    (tmp_path / "releases.yaml").write_text("releases: [{program: O1, file: O1.nc}]", "utf-8")
+    result = run(str(tmp_path))
+    assert result.exit_code == 1
+    assert 'missing key "sha256"' in result.stdout
+
+
 def test_files_of_the_cloud_are_left_to_the_cloud(tmp_path: Path) -> None:
     lay_out(tmp_path)
     result = run(str(tmp_path / "cloud.yaml"))
