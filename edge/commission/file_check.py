@@ -1,4 +1,4 @@
-"""What is wrong in files, of whatever kind they are: profiles, ``edge.yaml``, ``site.yaml``, a site graph, programs."""
+"""What is wrong in files of any kind: profiles, ``edge.yaml``, ``site.yaml``, site graphs, released programs."""
 
 from __future__ import annotations
 
