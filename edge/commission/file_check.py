@@ -1,4 +1,4 @@
-"""What is wrong in files of any kind: profiles, ``edge.yaml``, ``site.yaml``, site graphs, released programs."""
+"""What is wrong in files: profiles, ``edge.yaml``, ``site.yaml``, site graphs, lists of released programs."""
 
 from __future__ import annotations
 
