@@ -125,10 +125,29 @@ class ModbusDriver(Driver[ModbusOptions]):
             await seat.leave()
 
     async def identify(self) -> Identity:
+        from drivers.modbus_wire import Silence
+
         try:
             return await self._connection.identify(self._unit) or await self._report()
+        except Silence as silence:
+            if await self._answers():
+                return Identity()  # it takes the question for noise
+            raise DeviceLost(self.address, str(silence)) from silence
         except DriverError as error:
             raise DeviceLost(self.address, str(error)) from error
+
+    async def _answers(self) -> bool:
+        """Whether the device answers a read at all."""
+        from drivers.modbus_wire import Refused, Silence, read_request
+
+        span = self._spans[0] if self._spans else Span("", Table.HOLDING, 0, 1)
+        try:
+            await self._connection.read(read_request(span.table, span.start, span.size, self._unit))
+        except Refused:
+            return True
+        except Silence:
+            return False
+        return True
 
     async def _report(self) -> Identity:
         """Function 17 of a device that does not know 43/14. One that takes it ill is not asked again."""

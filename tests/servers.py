@@ -49,6 +49,7 @@ NEEDS = {
     "chromium": Need("chromium", "chromium"),
     "tmux": Need("tmux", "tmux"),
     "cc": Need("cc", "gcc"),
+    "mbpoll": Need("mbpoll", "mbpoll"),
     "libmodbus": Need("/usr/include/modbus/modbus.h", "libmodbus-dev"),
     "npm": Need("npm", "npm"),
 }

@@ -152,6 +152,20 @@ async def test_an_old_device_is_asked_for_its_server_id() -> None:
     assert [pdu[0] for pdu in asked] == [0x2B, 17]
 
 
+@pytest.mark.parametrize("answers_reads", [True, False])
+async def test_a_device_that_takes_the_question_for_noise_is_not_lost(answers_reads: bool) -> None:
+    async def behave(frame: Frame, writer: asyncio.StreamWriter) -> None:
+        if frame[2][0] == 3 and answers_reads:
+            writer.write(registers(frame, 1))
+
+    async with device(behave) as address, driver(address, profile(block(1)), timeout=0.1) as made:
+        if answers_reads:
+            assert await made.identify() == Identity()
+        else:
+            with pytest.raises(DeviceLost, match="no reply"):
+                await made.identify()
+
+
 @pytest.mark.parametrize("code", [2, 3, 4, 11])
 async def test_any_other_refusal_asks_nothing_more(code: int) -> None:
     asked: list[bytes] = []
