@@ -213,10 +213,11 @@ class Browser(ABC):
         if self.trouble:
             said = [Span(f" ▲ {self.trouble}", Ink.ABNORMAL)]
         line: Line = []
-        for key, what in self.keys:
+        for key, what in reversed(self.keys):  # where room is short, what goes without saying goes first
             more = [Span(f" {key} ", Ink.KEY), Span(f" {what}  ", Ink.DIM)]
-            if width_of([*line, *more]) <= width:
-                line += more
+            if width_of([*more, *line]) > width:
+                break
+            line = [*more, *line]
         return [fitted(said, width), fitted(line, width)]
 
     @abstractmethod

@@ -156,6 +156,10 @@ def _on_screen(make: Callable[[], Driver[Any]], wanted: Wanted) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise fail("there is no terminal to browse on — say --csv, --yaml or --json")
     from edge.commission.browse.app import show
+    from edge.commission.browse.grid import Grid
     from edge.commission.browse.tree import Tree
 
-    finished(show(Tree(make, wanted.under)))
+    if isinstance(make(), ModbusDriver):
+        finished(show(Grid(make, wanted.table, wanted.start)))
+    else:
+        finished(show(Tree(make, wanted.under)))

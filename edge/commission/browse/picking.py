@@ -36,6 +36,8 @@ class Pick:
     """Elements, where it is an array."""
     order: WordOrder | None = None
     length: int | None = None
+    name: str = ""
+    """What somebody called it; else its browse names do."""
 
 
 class Written(NamedTuple):
@@ -55,7 +57,11 @@ def named(picks: Sequence[Pick]) -> dict[str, Pick]:
     while True:
         names = {n: _name(pick, depth[n]) for n, pick in enumerate(picks)}
         counts = Counter(names.values())
-        longer = [n for n, name in names.items() if counts[name] > 1 and depth[n] < len(picks[n].names)]
+        longer = [
+            n
+            for n, name in names.items()
+            if counts[name] > 1 and not picks[n].name and depth[n] < len(picks[n].names)
+        ]
         if not longer:
             break
         for n in longer:
@@ -70,6 +76,8 @@ def named(picks: Sequence[Pick]) -> dict[str, Pick]:
 
 
 def _name(pick: Pick, depth: int) -> str:
+    if pick.name:
+        return pick.name
     return tag_name("/".join(word.replace("/", "_") for word in pick.names[-depth:]), unnamed(pick.address))[
         0
     ]
