@@ -22,6 +22,7 @@ from edge.devices import Devices
 from edge.metrics import EdgeMetrics, resident_bytes
 from edge.outbox.outbox import Outbox
 from edge.outbox.store import OutboxFullError
+from edge.programs.keeper import Keeper
 from edge.reconfigure import ConfigHealth, Reconfiguration
 from edge.recorder import Recorder
 from edge.sparkplug import SparkplugHealth, SparkplugPublisher
@@ -117,6 +118,7 @@ class Agent:
     token: str
     started: int
     execution: Execution
+    programs: Keeper
     sparkplug: SparkplugPublisher | None = None
     transport: Transport | None = None
     events: asyncio.Queue[list[Event]] = field(default_factory=lambda: asyncio.Queue(WAITING_EVENTS))
@@ -148,6 +150,7 @@ class Agent:
             base.create_task(self.stations.run(), name="stations")
             base.create_task(self._tell_stations(), name="machine-events")
             base.create_task(self.execution.run(), name="commands")
+            base.create_task(self.programs.run(), name="programs")
             base.create_task(serve(app, listener), name="api")
             if self.sparkplug is not None:
                 base.create_task(self.sparkplug.run(), name="sparkplug")

@@ -28,6 +28,9 @@ from edge.outbox.numbering import kept_catalogue
 from edge.outbox.outbox import Outbox, append_states
 from edge.outbox.store import Store
 from edge.pipe import MqttPipe, PipeEvent
+from edge.programs.book import Book
+from edge.programs.journal import PROGRAMS
+from edge.programs.keeper import Keeper
 from edge.reconfigure import Reconfiguration
 from edge.recorder import Recorder, last_time
 from edge.remembered import Remembered, remembered
@@ -68,7 +71,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
     async with contextlib.AsyncExitStack() as stack:
         for protocol in sorted({machine.profile.protocol for machine in setup.machines}):
             await asyncio.to_thread(driver_type(protocol).warm_up)
-        store = Store(config.data / DATABASE, (WORKCELL, CONTROL, TRANSPORT), config.outbox.limits)
+        store = Store(config.data / DATABASE, (WORKCELL, CONTROL, TRANSPORT, PROGRAMS), config.outbox.limits)
         await stack.enter_async_context(store)
         clock.resume(await store.read(last_time))
         if witness:
@@ -85,7 +88,8 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         backfill = Backfill(outbox, lambda: recorder.catalogue)
         devices = Devices(recorder)
         control = Control({machine.device.id: machine.device.workcells for machine in setup.machines})
-        control.machines = Fleet(devices)
+        book = Book()
+        control.machines = Fleet(devices, book)
         control.vehicles = [
             machine.device.id
             for machine in setup.machines
@@ -115,6 +119,12 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         def applied(configs: dict[str, str], catalogue: bytes) -> None:
             uplink.running = Running(configs, catalogue)
 
+        def renew_programs(setup: Setup) -> None:
+            book.renew(
+                setup.releases, setup.site, {machine.device.id: machine.device for machine in setup.machines}
+            )
+
+        renew_programs(setup)
         for machine in setup.machines:
             devices.show(make(setup, machine, await catalogues.numbered(machine)))
         before = Remembered()  # what stood before this start belongs to what is read from the start
@@ -129,7 +139,9 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             make,
             on_applied=applied,
             on_devices=other_devices,
+            on_setup=renew_programs,
         )
+        keeper = Keeper(book, control, stations, control.machines, recorder.report, store, clock)
         agent = Agent(
             setup,
             outbox,
@@ -140,7 +152,8 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             reconfiguration,
             token_of(config.data),
             clock.now(),
-            Execution(control, stations, control.machines, clock),
+            Execution(control, stations, control.machines, clock, keeper),
+            keeper,
         )
         agent.sparkplug = _sparkplug(setup, recorder, store, clock)
         agent.transport = await _transport(setup, devices, stations, store, clock, control)

@@ -87,6 +87,7 @@ class Reconfiguration:
     make: Callable[[Setup, Machine, Catalogue], Collector]
     on_applied: Callable[[dict[str, str], bytes], None]
     on_devices: Callable[[Mapping[str, Sequence[str]]], None]
+    on_setup: Callable[[Setup], None] = lambda _: None
     _running: dict[str, Machine] = field(init=False)
     _latest: Setup = field(init=False)
     _watch: Watch = field(init=False)
@@ -103,7 +104,7 @@ class Reconfiguration:
     def __post_init__(self) -> None:
         self._running = {machine.device.id: machine for machine in self.started.machines}
         self._latest = self.started
-        self._watch = Watch(self.path)
+        self._watch = Watch(self.path, _more(self.started))
 
     @property
     def health(self) -> ConfigHealth:
@@ -158,6 +159,7 @@ class Reconfiguration:
             self._refuse([str(problem) for problem in error.problems])
             return
         self._problems, self._latest = [], wanted
+        self._watch.also = _more(wanted)
         plan = self._plan(wanted)
         self._say_restart(plan.restart)
         asked = {machine.device.id: machine for machine in wanted.machines}
@@ -172,6 +174,7 @@ class Reconfiguration:
             return
         await self._carry_out(plan, wanted)
         await self._settle(applied_hashes(self.hashes, found, self._running, asked))
+        self.on_setup(wanted)
 
     async def _load(self) -> tuple[Setup, dict[str, str]]:
         return await asyncio.to_thread(loaded, self.path, self._latest.sources)
@@ -311,3 +314,8 @@ class Reconfiguration:
             self.recorder.report([Notice(self.clock.now(), "warning", RESTART, text)])
             log.warning("config.needs_restart", changed=", ".join(restart))
         self._restart = restart
+
+
+def _more(setup: Setup) -> tuple[Path, ...]:
+    """Files that neither ``edge.yaml`` names nor a folder that it names holds: the release list."""
+    return tuple(path for name, path in setup.sources.items() if name == "programs")

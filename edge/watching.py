@@ -67,6 +67,8 @@ class Watch:
     """Looks at the files behind ``edge.yaml`` at ``path``. Blocking: call it in a thread."""
 
     path: Path
+    also: tuple[Path, ...] = ()
+    """Files beside those that ``edge.yaml`` names."""
     _taken: Look = field(init=False)
     _before: Look = field(init=False)
     _restless: int = field(default=0, init=False)
@@ -100,6 +102,7 @@ class Watch:
                 yield from root.rglob("*.yaml")
             else:
                 yield root
+        yield from self.also
 
     def _named(self) -> list[Path]:
         """The site file and the folder of profiles, also where the rest of ``edge.yaml`` is wrong."""

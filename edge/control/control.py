@@ -8,15 +8,19 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from edge.control import journal
 from edge.control.controls import OPEN, Controls, Lock, MachineCommand, apply, sending
 from edge.control.decisions import Situation, decide, locked
 from edge.control.machines import Facts, Machines, NoMachines
 from edge.station.commands import ControlCommand
 from edge.station.refusals import Refusal
-from edge.station.station_view import CommandView, ControlView, WriteView
+from edge.station.station_view import CommandView, ControlView, ProgramView, WriteView
 from protocols.actions import Action, Event
 
+SHOWN_PROGRAMS = 20
+"""Programs of a machine that a station shows."""
 SHOWN_COMMANDS = 5
 """Ended commands of a machine that a station shows."""
 
@@ -123,10 +127,35 @@ def _view(facts: Facts, lock: Lock, commands: Mapping[str, MachineCommand]) -> C
         firmware=facts.firmware,
         writes=tuple(_writes(facts)),
         commands=tuple(
-            CommandView(c.id, c.target, c.value, c.state, c.detail, c.actor, c.intended, c.ended)
+            CommandView(c.id, c.target, _value(c), c.state, c.detail, c.actor, c.intended, c.ended)
             for c in shown
         ),
+        programs=tuple(_programs(facts)),
     )
+
+
+def _value(command: MachineCommand) -> str:
+    """What a command is about, as people read it: of a program only the beginning of its hash."""
+    if command.what != "program":
+        return command.value
+    return str(msgspec.json.decode(command.value)["sha256"])[:12]
+
+
+def _programs(facts: Facts) -> list[ProgramView]:
+    """Programs that are not as released: first what is needed now."""
+    found = [known for known in facts.programs.values() if known.is_to_say]
+    found.sort(key=lambda known: (not known.wanted, known.release.program))
+    return [
+        ProgramView(
+            program=known.release.program,
+            sha256=known.release.sha256,
+            state=str(known.state),
+            found=known.found,
+            wanted=known.wanted,
+            asks=not facts.profile.has_state,
+        )
+        for known in found[:SHOWN_PROGRAMS]
+    ]
 
 
 def _writes(facts: Facts) -> list[WriteView]:

@@ -15,6 +15,7 @@ import msgspec
 from drivers.profile_rules import Effect, Permission
 from edge.control.controls import OPEN, Controls, Lock
 from edge.control.machines import Facts
+from edge.programs.book import State
 from edge.station import commands as asked
 from edge.station.refusals import Refusal
 from protocols import actions as did
@@ -118,18 +119,10 @@ def _commanded(
     permission: Permission,
     value: object,
 ) -> did.MachineCommanded:
-    lock = at.controls.lock(command.device)
-    if lock.holds:
-        raise locked(lock)
-    if facts.firmware:
-        raise Refusal("firmware-pending", device=command.device, found=facts.firmware)
-    if not facts.connected:
-        raise Refusal("machine-away", device=command.device)
+    _require_ready(at, facts)
     if permission.two_people and (not command.second or _same(command.second, command.actor)):
         raise Refusal("two-people", device=command.device, target=target, actor=command.actor)
-    for known in at.controls.commands.values():
-        if known.state in OPEN and (known.device, known.target) == (command.device, target):
-            raise Refusal("command-open", device=command.device, target=target, state=str(known.state))
+    _require_none_open(at, command.device, target)
     return did.MachineCommanded(
         command=command.id,
         device=command.device,
@@ -140,6 +133,54 @@ def _commanded(
         expires=at.now + command.seconds * MICROSECONDS,
         second=command.second if permission.two_people else "",
     )
+
+
+def _program(command: asked.SendProgram, at: Situation) -> list[did.Event]:
+    facts = _facts(at, command.device)
+    known = facts.programs.get(command.program)
+    if known is None:
+        allowed = ", ".join(sorted(facts.programs)[:20]) or "-"
+        raise Refusal("not-released", device=command.device, program=command.program, allowed=allowed)
+    if known.release.sha256 != command.sha256:
+        raise Refusal("release-other", program=command.program, found=known.release.sha256[:12])
+    if known.state is State.EDITED and command.overwrite != known.found:
+        raise Refusal(
+            "program-edited", device=command.device, program=command.program, found=known.found[:12]
+        )
+    if not facts.profile.has_state and not command.stands:
+        raise Refusal("program-may-run", device=command.device, program=command.program)
+    _require_ready(at, facts)
+    _require_none_open(at, command.device, command.program)
+    value = {"sha256": command.sha256, "overwrite": command.overwrite, "stands": command.stands}
+    return [
+        did.MachineCommanded(
+            command=command.id,
+            device=command.device,
+            what="program",
+            target=command.program,
+            value=msgspec.json.encode(value).decode(),
+            effect="program",
+            expires=at.now + command.seconds * MICROSECONDS,
+        )
+    ]
+
+
+def _require_ready(at: Situation, facts: Facts) -> None:
+    """Refuse what a lock, a foreign firmware or a machine that is away stands against."""
+    lock = at.controls.lock(facts.device)
+    if lock.holds:
+        raise locked(lock)
+    if facts.firmware:
+        raise Refusal("firmware-pending", device=facts.device, found=facts.firmware)
+    if not facts.connected:
+        raise Refusal("machine-away", device=facts.device)
+
+
+def _require_none_open(at: Situation, device: str, target: str) -> None:
+    """One thing is done to one target at a time."""
+    for known in at.controls.commands.values():
+        if known.state in OPEN and (known.device, known.target) == (device, target):
+            raise Refusal("command-open", device=device, target=target, state=str(known.state))
 
 
 def _settle(command: asked.SettleCommand, at: Situation) -> list[did.Event]:
@@ -171,6 +212,7 @@ _DECISIONS: dict[type, Callable[[Any, Situation], list[did.Event]]] = {
     asked.AcceptFirmware: _accept_firmware,
     asked.WriteMachine: _write,
     asked.CallMachine: _call,
+    asked.SendProgram: _program,
     asked.SettleCommand: _settle,
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -20,6 +20,7 @@ from drivers.driver import (
     DeviceLost,
     Driver,
     DriverError,
+    ReadFailed,
     WriteFailed,
     WriteRefused,
     WriteUnknown,
@@ -39,6 +40,22 @@ log = structlog.get_logger(__name__)
 
 LOOK = 1.0
 """Seconds between two looks at commands that wait for their machine, or have expired."""
+
+
+class Programs(Protocol):
+    """Who has the released programs: see ``edge.programs.keeper``."""
+
+    async def deliver(
+        self, device: str, program: str, value: Any, driver: Driver[Any], by: Confirmation
+    ) -> str:
+        """Send one; what to say of it. Raises DriverError."""
+
+    async def found(
+        self, device: str, program: str, value: Any, driver: Driver[Any]
+    ) -> tuple[bool, str] | None:
+        """Whether one whose fate is unknown was sent, and what to say; None when nobody can tell."""
+
+
 READ_BACK = 10.0
 """Seconds after which reading back one unknown command is given up until the next look."""
 
@@ -51,6 +68,7 @@ class Execution:
     stations: Stations
     machines: Machines
     clock: Clock
+    programs: Programs | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _busy: set[str] = field(default_factory=set, init=False)
     """Devices that a command is on its way to, or is read back from."""
@@ -110,20 +128,30 @@ class Execution:
             if command.what == "write":
                 back = await driver.write(command.target, value, confirmation)
                 return CommandState.DONE, f"read back {back.value}"
+            if command.what == "program":
+                if self.programs is None:
+                    return CommandState.REFUSED, "this edge has no release list"
+                return CommandState.DONE, await self.programs.deliver(
+                    command.device, command.target, value, driver, confirmation
+                )
             results = await driver.call(command.target, value, confirmation)
             return CommandState.DONE, msgspec.json.encode(dict(results)).decode() if results else ""
         except (WriteRefused, KeyError) as error:
             return CommandState.REFUSED, str(error.args[0] if error.args else error)
         except WriteUnknown as error:
             return CommandState.UNKNOWN, str(error)
-        except (WriteFailed, DeviceLost) as error:
+        except (WriteFailed, ReadFailed, DeviceLost) as error:
             return CommandState.FAILED, str(error)
         except Exception as error:
             log.exception("command.driver_failed", command=command.id)
             return CommandState.UNKNOWN, f"{type(error).__name__}: {error}"
 
     async def _read_back(self, command: MachineCommand, driver: Driver[Any]) -> None:
-        """A parameter that reads as it was written has taken effect; anything else is a person's to say."""
+        """A parameter that reads as it was written has taken effect, and a program by what lies there;
+        anything else is a person's to say."""
+        if command.what == "program":
+            await self._find(command, driver)
+            return
         tag = driver.profile.tags.get(command.target)
         if command.what != "write" or command.effect != Effect.PARAMETER or tag is None or not tag.readable:
             return
@@ -136,6 +164,18 @@ class Execution:
             return
         if found.quality is Quality.GOOD and same_kind(found.value, wanted) and found.value == wanted:
             await self._end(command, CommandState.DONE, f"read back {found.value} afterwards")
+
+    async def _find(self, command: MachineCommand, driver: Driver[Any]) -> None:
+        try:
+            found = self.programs and await self.programs.found(
+                command.device, command.target, msgspec.json.decode(command.value), driver
+            )
+        except DriverError as error:
+            log.info("command.not_read_back", command=command.id, cause=str(error))
+            return
+        if found:
+            took_effect, detail = found
+            await self._end(command, CommandState.DONE if took_effect else CommandState.FAILED, detail)
 
     async def _end(self, command: MachineCommand, state: CommandState, detail: str) -> None:
         log.info("command.ended", command=command.id, device=command.device, state=str(state), detail=detail)

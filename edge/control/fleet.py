@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from drivers.driver import Driver
 from edge.collector import Collector
 from edge.control.machines import Facts
 from edge.devices import Devices
+from edge.programs.book import Book
 
 
 @dataclass(slots=True)
@@ -16,6 +17,7 @@ class Fleet:
     """Of one edge."""
 
     devices: Devices
+    book: Book = field(default_factory=Book)
 
     def facts(self, device: str) -> Facts | None:
         """What is known of a machine; None where the edge has no such device."""
@@ -32,6 +34,7 @@ class Fleet:
             firmware=collector.recognition.foreign_firmware,
             values=collector.values(profile.writes),
             methods=driver.methods if driver is not None else {},
+            programs=self.book.of(device),
         )
 
     def driver(self, device: str) -> Driver[Any] | None:

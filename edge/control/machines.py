@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from drivers.driver import Driver
 from drivers.profile import AnyProfile
 from drivers.profile_rules import MethodRule
+from edge.programs.book import Known
 from protocols.values import Value
 
 
@@ -24,6 +25,8 @@ class Facts:
     firmware: str = ""
     values: Mapping[str, Value] = field(default_factory=dict)
     methods: Mapping[str, MethodRule] = field(default_factory=dict)
+    programs: Mapping[str, Known] = field(default_factory=dict)
+    """Released programs, and what was last found of them at the machine."""
 
 
 class Machines(Protocol):

@@ -218,6 +218,23 @@ class CallMachine(_Command):
     seconds: Seconds = 30
 
 
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class SendProgram(_Command):
+    """Send a released program to the machine; otherwise as a write. ``sha256`` is the release that was shown;
+    ``overwrite`` the hash of an edit made at the machine that its sender has seen and gives up; ``stands``:
+    the sender looked, and the machine does not run it."""
+
+    do: Literal["program"] = "program"
+    device: Identifier
+    program: Identifier
+    sha256: Hash
+    overwrite: Hash | Literal[""] = ""
+    stands: bool = False
+    seconds: Seconds = 60
+
+
 class SettleCommand(_Command):
     """Somebody looked whether a command whose fate is unknown took effect."""
 
@@ -227,7 +244,14 @@ class SettleCommand(_Command):
 
 
 ControlCommand = (
-    LockMachine | ReleaseLock | AcceptMachine | AcceptFirmware | WriteMachine | CallMachine | SettleCommand
+    LockMachine
+    | ReleaseLock
+    | AcceptMachine
+    | AcceptFirmware
+    | WriteMachine
+    | CallMachine
+    | SendProgram
+    | SettleCommand
 )
 """Commands about machines; :mod:`edge.control` decides them."""
 

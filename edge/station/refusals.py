@@ -178,6 +178,23 @@ REFUSALS: dict[str, Text] = {
         "{target} of {device} is under way ({state}): wait for it, or settle it (F10).",
         "{device} 的 {target} 正在执行（{state}）：请等待或处理（F10）。",
     ),
+    "not-released": Text(
+        "{program} is not released for {device}: ask the engineer to release it. Released are: {allowed}.",
+        "{program} 未对 {device} 发布：请联系工程师发布。已发布：{allowed}。",
+    ),
+    "release-other": Text(
+        "{program} is released otherwise now ({found}): look at the screen again (F10).",
+        "{program} 已有新的发布（{found}）：请查看当前画面（F10）。",
+    ),
+    "program-edited": Text(
+        "{program} was edited at {device} (it holds {found}): let the engineer see the edit, or overwrite it "
+        "(F10).",
+        "{program} 在 {device} 上被修改过（现为 {found}）：请工程师查看，或覆盖它（F10）。",
+    ),
+    "program-may-run": Text(
+        "Nothing shows whether {device} runs {program}: look at the machine, then send it yourself (F10).",
+        "无法判断 {device} 是否正在运行 {program}：请查看机器后自行发送（F10）。",
+    ),
     "unknown-command": Text(
         "Command {command} is not known at {station}: look at the screen again (F10).",
         "{station} 没有命令 {command}：请查看当前画面（F10）。",

@@ -103,6 +103,18 @@ class CommandView(msgspec.Struct, frozen=True):
     ended: int
 
 
+class ProgramView(msgspec.Struct, frozen=True):
+    """A released program of a machine of which people are to know something, because its copy there is not as
+    released. ``asks``: nothing shows whether the machine runs it, so a person must look before it is sent."""
+
+    program: str
+    sha256: str
+    state: str
+    found: str
+    wanted: bool
+    asks: bool
+
+
 class ControlView(msgspec.Struct, frozen=True):
     """A machine of the station as its people control it. ``firmware`` waits to be accepted."""
 
@@ -116,6 +128,7 @@ class ControlView(msgspec.Struct, frozen=True):
     firmware: str = ""
     writes: tuple[WriteView, ...] = ()
     commands: tuple[CommandView, ...] = ()
+    programs: tuple[ProgramView, ...] = ()
 
 
 class OperationView(msgspec.Struct, frozen=True):

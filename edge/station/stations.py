@@ -24,7 +24,7 @@ from edge.station.commands import Command, ControlCommand
 from edge.station.refusals import Refusal, from_transition
 from edge.station.station_view import ControlView, Link, Receipt, StationSummary, StationView, shape, view
 from edge.station.unassigned import Machine, judge
-from edge.station.work import Stop, apply
+from edge.station.work import Run, Stop, apply
 from edge.station.workcell import Place, Surroundings, Workcell, decide, perform
 from protocols import states
 from protocols.actions import Action, Event
@@ -413,6 +413,16 @@ class Stations:
             self._terminals.get(station, 0),
             self.control.view(station),
         )
+
+    def programs_in_hand(self, station: str) -> list[tuple[Run, list[str]]]:
+        """Runs in hand with the programs that their operations need; none at a station that is not ours."""
+        cell = self._cells.get(station)
+        found = []
+        for run in cell.work.open_runs if cell is not None else ():
+            known = [cell.queue.operations.get(part.operation) for part in run.parts] if cell else []
+            if programs := [each.program for each in known if each is not None and each.program]:
+                found.append((run, programs))
+        return found
 
     def next_change(self, station: str) -> asyncio.Event:
         """Is set when the station changes. Ask for it before looking, so that no change falls between."""

@@ -249,6 +249,34 @@ WORDS: dict[str, Text] = {
     ),
     "machine.took-effect": Text("{target} {value}: it took effect", "{target} {value}：已生效"),
     "machine.no-effect": Text("{target} {value}: it did not", "{target} {value}：未生效"),
+    "program.edited": Text(
+        "▲ {machine}: program {program} was edited there ({found}), it is not the released one (F10)",
+        "▲ {machine}：程序 {program} 在机器上被修改（{found}），与发布版本不同（F10）",
+    ),
+    "program.outdated": Text(
+        "{machine}: program {program} is an earlier release (F10)",
+        "{machine}：程序 {program} 是旧的发布版本（F10）",
+    ),
+    "program.missing": Text(
+        "{machine}: program {program} is not at the machine yet (F10)",
+        "{machine}：程序 {program} 尚未传到机器（F10）",
+    ),
+    "program.unreadable": Text(
+        "▲ {machine}: program {program} cannot be read at the machine (F10)",
+        "▲ {machine}：无法读取机器上的程序 {program}（F10）",
+    ),
+    "program.send": Text("Send the released {program} to {machine}", "将已发布的 {program} 发送到 {machine}"),
+    "program.question": Text(
+        "Send the released program {program} to {machine}?", "将已发布的程序 {program} 发送到 {machine}？"
+    ),
+    "program.overwrite-question": Text(
+        "Overwrite what was edited at {machine} ({found}) with the released {program}? The edit is lost.",
+        "用已发布的 {program} 覆盖 {machine} 上的修改（{found}）？修改将丢失。",
+    ),
+    "program.look": Text(
+        "Nothing shows whether {machine} runs it: look. Does it stand?",
+        "无法判断 {machine} 是否在运行它：请查看。机器停止了吗？",
+    ),
     "confirm.yes-hint": Text("F4 yes · Esc no", "F4 是 · Esc 否"),
     "state.intended": Text("on its way", "等待发送"),
     "state.sending": Text("being sent", "发送中"),

@@ -15,6 +15,7 @@ from edge.control.journal import CONTROL
 from edge.control.machines import Machines, NoMachines
 from edge.outbox.outbox import Outbox
 from edge.outbox.store import Store, StoreLimits
+from edge.programs.journal import PROGRAMS
 from edge.station.journal import WORKCELL
 from edge.station.station_view import LinkView
 from edge.station.stations import Stations
@@ -75,7 +76,9 @@ async def edge_with_stations(
     """Stations on a store in ``folder``; entering it again is a restart."""
     held = hands or Hands()
     clock = held.clock()
-    store = Store(folder / "edge.db", migrations=[WORKCELL, CONTROL], limits=limits or StoreLimits(ballast=0))
+    store = Store(
+        folder / "edge.db", migrations=[WORKCELL, CONTROL, PROGRAMS], limits=limits or StoreLimits(ballast=0)
+    )
     async with store:
         outbox = Outbox(store, clock)
         await outbox.open()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.station import commands as asked
-from edge.station.station_view import CommandView, ControlView, WriteView
+from edge.station.station_view import CommandView, ControlView, ProgramView, WriteView
 from edge.terminal.painting import Ink, Line, Span, wrap
 from edge.terminal.screens.ask import AskPage
 from edge.terminal.screens.choice import Choice, choosing
@@ -21,6 +21,8 @@ from protocols.values import DataType, Value
 Do = Callable[[Session], None]
 Question = Callable[[Session], str]
 
+SAID = 3
+"""Programs of a machine that are spoken of; each has an entry in the list."""
 COMMAND_INKS = {CommandState.UNKNOWN: Ink.ABNORMAL, CommandState.FAILED: Ink.ABNORMAL}
 EFFECTS = {
     "parameter": "machine.set",
@@ -53,6 +55,7 @@ class MachinePage:
         for machine in session.view.machines if session.view else ():
             found += _lock_entries(session, machine)
             found += _settle_entries(session, machine)
+            found += _program_entries(session, machine)
             if machine.lock is LockState.FREE and machine.connected and not machine.firmware:
                 found += [(_write_words(session, machine, w), _doing(machine, w)) for w in machine.writes]
         return found
@@ -87,6 +90,7 @@ def told(session: Session, machine: ControlView) -> list[tuple[str, Ink]]:
         found.append((text, Ink.ABNORMAL))
     if any(command.state is CommandState.UNKNOWN for command in machine.commands):
         found.append((session.say("machine.unknown", machine=name), Ink.ABNORMAL))
+    found += [(_program_words(session, machine, each), Ink.ABNORMAL) for each in machine.programs[:SAID]]
     if not found:
         key = "machine.free" if machine.connected else "machine.away"
         found.append((session.say(key, machine=name), Ink.PLAIN if machine.connected else Ink.ABNORMAL))
@@ -99,7 +103,10 @@ def abnormal(session: Session) -> list[str]:
     return [
         text
         for machine in machines
-        if machine.lock is not LockState.FREE or machine.firmware or _has_unknown(machine)
+        if machine.lock is not LockState.FREE
+        or machine.firmware
+        or _has_unknown(machine)
+        or any(program.wanted for program in machine.programs)
         for text, _ in told(session, machine)
     ]
 
@@ -201,6 +208,43 @@ def _settle_entries(session: Session, machine: ControlView) -> list[tuple[str, D
 
 def _settle(command: str, *, took_effect: bool) -> Do:
     return lambda s: s.send(asked.SettleCommand, command=command, took_effect=took_effect)
+
+
+def _program_words(session: Session, machine: ControlView, program: ProgramView) -> str:
+    return session.say(
+        f"program.{program.state}", machine=machine.title, program=program.program, found=program.found[:12]
+    )
+
+
+def _program_entries(session: Session, machine: ControlView) -> list[tuple[str, Do]]:
+    """What is not as released may be sent, where the machine is free."""
+    if machine.lock is not LockState.FREE or not machine.connected or machine.firmware:
+        return []
+    return [
+        (session.say("program.send", machine=machine.title, program=each.program), _sending(machine, each))
+        for each in machine.programs
+    ]
+
+
+def _sending(machine: ControlView, program: ProgramView) -> Do:
+    """The question names what is lost by it, and asks to look where nothing shows what the machine runs."""
+    words = {"machine": machine.title, "program": program.program, "found": program.found[:12]}
+    key = "program.overwrite-question" if program.state == "edited" else "program.question"
+
+    def question(s: Session) -> str:
+        return s.say(key, **words) + (f" {s.say('program.look', **words)}" if program.asks else "")
+
+    def send(s: Session) -> None:
+        s.send(
+            asked.SendProgram,
+            device=machine.device,
+            program=program.program,
+            sha256=program.sha256,
+            overwrite=program.found if program.state == "edited" else "",
+            stands=program.asks,
+        )
+
+    return lambda session: session.open(ConfirmPage(question, "confirm.yes-hint", send))
 
 
 def _doing(machine: ControlView, what: WriteView) -> Do:
