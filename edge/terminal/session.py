@@ -300,6 +300,9 @@ def spoken(view: StationView | None, command: Command) -> tuple[str, dict[str, P
             target = command.tag if command.do == "write" else command.method
             value = command.value if command.do == "write" else ""
             return "command.intended", {"device": command.device, "target": target, "value": str(value)}
+        case "program":
+            value = command.sha256[:12]
+            return "command.intended", {"device": command.device, "target": command.program, "value": value}
         case "settle":
             return "command.settled", {}
         case _:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,19 +28,18 @@ V3 = b"%\nO1000\n(RELEASED LATER)\n%\n"
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "LOOK", 0.02)
-    return
 
 
-async def send(edge: Edge, number: int, content: bytes = V1, **more: object) -> None:
+async def send(edge: Edge, number: int, content: bytes = V1, **more: Any) -> None:
     command = asked.SendProgram(
         id=f"command-{number}",
         actor="K7",
         device="press-1",
         program="O1000",
         sha256=sha256(content),
-        **more,  # type: ignore[arg-type]
+        **more,
     )
     await edge.stations.perform("brake-1", command)
 
