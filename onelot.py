@@ -33,7 +33,9 @@ class Mount:
 
 COMMANDS = {
     "demo": Mount("cloud.demo.launcher:command", "demo", TRY, "Run factory, edges, cloud and page together."),
-    "up": Mount("cloud.trial:command", "demo", TRY, "Run broker, cloud and edge of a folder for a trial."),
+    "up": Mount(
+        "cloud.trial.launcher:command", "demo", TRY, "Try what a folder describes, on this computer."
+    ),
     "cloud": Mount("cloud.main:command", "cloud", SITE, "Run the cloud service."),
     "edge": Mount("edge.main:command", "edge", SITE, "Run the agent of a workstation PC."),
     "terminal": Mount("edge.terminal.main:command", "edge", SITE, "Open the operator's terminal."),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import logging
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
@@ -24,6 +25,9 @@ log = structlog.get_logger(__name__)
 def command(
     config: Annotated[Path, typer.Option(help="The configuration, edge.yaml.", dir_okay=False)],
     check: Annotated[bool, typer.Option(help="Only check the configuration and the files it names.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --check: where it listens and connects to, as JSON.")
+    ] = False,
     witness: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Report what is on disk to a test.", hidden=True)
     ] = "",
@@ -38,11 +42,29 @@ def command(
     except DocumentError as error:
         typer.echo(f"{error}", err=True)
         raise typer.Exit(2) from None
+    if check and as_json:
+        typer.echo(json.dumps(said(setup)))
+        return
     if check:
         tags = sum(len(machine.profile.tags) for machine in setup.machines)
         typer.echo(f"{config}: edge {setup.edge.id}, {len(setup.machines)} devices, {tags} tags, all well")
         return
     raise typer.Exit(run(setup, witness))
+
+
+def said(setup: Setup) -> dict[str, Any]:
+    """What the configuration says once its defaults are in, for whoever starts the agent."""
+    config = setup.config
+    host, port = config.broker.address
+    return {
+        "edge": setup.edge.id,
+        "site": str(config.site),
+        "data": str(config.data),
+        "broker": {"host": host, "port": port, "tls": config.broker.tls is not None},
+        "api": {"host": config.api.host, "port": config.api.port},
+        "devices": [machine.device.id for machine in setup.machines],
+        "tags": sum(len(machine.profile.tags) for machine in setup.machines),
+    }
 
 
 def run(setup: Setup, witness: str = "") -> int:

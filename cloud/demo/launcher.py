@@ -24,9 +24,9 @@ from cloud.demo.demand import orders
 from cloud.demo.layout import Layout, lay_out
 from cloud.demo.parts import parts
 from cloud.demo.probe import Moment, Probe
-from cloud.demo.processes import Part, PartFailedError
 from cloud.demo.status import terminal_command, view
 from cloud.orders.products import Product
+from cloud.processes import STOPPING, Part, PartFailedError, StoppedError
 from protocols.documents import load
 from protocols.site import Site
 
@@ -42,14 +42,6 @@ WORN_HOURS = 1.2
 """Hours of work (divided by speed) in which the worn machine fails."""
 LEARNED_SECONDS = 18
 """But it works at least so long by our clock, or nothing would be known of it in health."""
-
-
-STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""Ctrl-C, a polite kill, and the window being closed: all stop the parts in order."""
-
-
-class StoppedError(Exception):
-    """Somebody pressed Ctrl-C or asked the demo to stop."""
 
 
 @dataclass(slots=True)

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from cloud.api.accounts import FIRST_LOGIN_FILE
 from cloud.demo.layout import HOST, Layout
 from cloud.demo.probe import Probe
-from cloud.demo.processes import Part, broker_command, onelot
-
-
-def listening(port: int) -> Callable[[], bool]:
-    """Whether something on loopback accepts connections there."""
-
-    def asks() -> bool:
-        try:
-            with socket.create_connection((HOST, port), timeout=0.5):
-                return True
-        except OSError:
-            return False
-
-    return asks
+from cloud.processes import Part, broker_command, listening, onelot
 
 
 def parts(

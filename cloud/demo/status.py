@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cloud.demo.layout import Layout
 from cloud.demo.probe import Moment
-from cloud.demo.processes import Part
+from cloud.processes import Part
 
 
 def view(

@@ -244,14 +244,15 @@ def _place(made: Draft, site: Any, edge_id: str, machine: Machine, new_uuid: Cal
     devices = {str(device["id"]) for each in site["edges"] for device in each["devices"]}
     if machine.name in devices:
         raise CannotAdd(f'there is a device "{machine.name}" already: choose another --name')
-    made.device = machine.name or _free(_slug(machine.profile.model), devices)
+    model = _slug(machine.known_as.rpartition("/")[2] or machine.profile.model)
+    made.device = machine.name or _free(model, devices)
     made.workcell = machine.workcell or made.device
     title = f"{machine.profile.vendor} {machine.profile.model}"[:60]
     lines = [line for area in site["areas"] for line in area["lines"]]
     if not any(str(cell["id"]) == made.workcell for line in lines for cell in line["workcells"]):
         if not lines:
             raise CannotAdd(f"{made.folder / SITE} has no line where {made.workcell} could stand: add one")
-        kind = _slug(machine.profile.model)[:32].strip("-")
+        kind = model[:32].strip("-")
         place = {"id": made.workcell, "uuid": str(new_uuid()), "title": title, "kind": kind}
         _append(lines[0]["workcells"], place)
     if not any(made.workcell in each["workcells"] for each in site["edges"]):

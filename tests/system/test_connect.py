@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,6 +102,7 @@ def test_the_page_has_these_commands() -> None:
     assert [command.split()[1:3] for command in COMMANDS] == [
         ["driver", "simulate"],
         ["driver", "add"],
+        ["driver", "add"],
         ["up"],
     ]
 
@@ -108,7 +110,7 @@ def test_the_page_has_these_commands() -> None:
 async def test_two_commands_bring_a_machine_to_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    simulate, add, up = COMMANDS
+    simulate, add, _, up = COMMANDS
     folder = tmp_path / "workshop"
     folder.mkdir()
     port = str(quiet_port())
@@ -131,11 +133,18 @@ async def test_two_commands_bring_a_machine_to_the_page(
 
             await until(told, "up says what it has", 60)
             text = (tmp_path / "up.log").read_text("utf-8")
-            assert f"page     {page}" in text
-            assert "meter-1  connected" in text
-            assert "frequency" in text or "apparent_power" in text
+            assert f"page   {page}" in text
+            assert "meter-1  16 of 16 tags have a value" in text
+            shown = documented.partition("meter-1  16 of 16")[2].partition("```")[0].splitlines()[1:]
+            for line in shown:  # the figures are the simulator's; the names, units and words are said
+                name, unit = line.split()[:1], line.split()[2:3]
+                assert not name or any(
+                    row.split()[:1] + row.split()[2:3] == name + unit for row in text.splitlines()
+                )
+            assert await trial.stop() == 0
+            assert "stopped" in (tmp_path / "up.log").read_text("utf-8")
         finally:
-            assert await trial.stop() == 0 or not trial.kills
+            await trial.stop()
             await simulator.stop()
     assert trial.orphans() == []
 
@@ -155,8 +164,9 @@ async def test_a_second_machine_joins_the_first_over_opc_ua(
             assert "answers  not yet: " in said, "a machine may be added before it is switched on"
             site = folder / "site.yaml"
             site.write_text("# our workshop\n" + site.read_text("utf-8"), "utf-8")
-            second = f"onelot driver add opc.tcp://127.0.0.1:{laser} --profile virtual/laser --name laser-1"
-            await asyncio.to_thread(run, f"{second} --option security=none", folder)
+            second = COMMANDS[2].replace("15022", laser)
+            assert "security=none" in second
+            await asyncio.to_thread(run, second, folder)
             assert site.read_text("utf-8").startswith("# our workshop\n")
             page = _on_ports_of_its_own(folder)
             trial.start()
@@ -166,3 +176,45 @@ async def test_a_second_machine_joins_the_first_over_opc_ua(
             await trial.stop()
             await simulator.stop()
     assert trial.orphans() == []
+
+
+async def test_what_is_in_the_way_is_said_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def up() -> tuple[int, str]:
+        done = subprocess.run(
+            typed("onelot up"), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    with from_the_checkout(monkeypatch):
+        assert await asyncio.to_thread(up) == (
+            1,
+            "there is no edge.yaml: onelot driver add URL --profile NAME makes one\n",
+        )
+        run("onelot driver add modbus://127.0.0.1:1 --profile eastron/sdm630", tmp_path)
+        page = _on_ports_of_its_own(tmp_path)
+        port = int(page.rpartition(":")[2])
+        with socket.create_server(("127.0.0.1", port)):
+            code, text = await asyncio.to_thread(up)
+        assert (code, text) == (
+            1,
+            f"port {port} is taken by another program: change http: {{port: {port}}} in cloud.yaml\n",
+        )
+        broker = int(
+            (tmp_path / "edge.yaml").read_text().partition("broker:")[2].split("port: ")[1].split()[0]
+        )
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", broker)
+        async with server:
+            code, text = await asyncio.to_thread(up)
+        assert code == 1
+        assert f"port {broker} is taken by a program that is no MQTT broker" in text
+        site = tmp_path / "site.yaml"
+        site.write_text(site.read_text("utf-8").replace("title: Hall", "titel: Hall"), "utf-8")
+        code, text = await asyncio.to_thread(up)
+        assert code == 1
+        assert "site.yaml:" in text
+        assert "did you mean title?" in text
+        assert text.count("did you mean title?") == 1, "both parts read the site; it is said once"
+    assert not (tmp_path / "logs").exists()

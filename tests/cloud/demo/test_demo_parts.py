@@ -16,9 +16,9 @@ from cloud.demo import report
 from cloud.demo.demand import orders
 from cloud.demo.layout import FIRMWARE_CONFIGS, lay_out
 from cloud.demo.probe import Moment
-from cloud.demo.processes import Part, PartFailedError
 from cloud.orders.products import Product
 from cloud.orders.requests import OrderRequest
+from cloud.processes import Part, PartFailedError
 from protocols.documents import load
 from protocols.site import Site
 

@@ -39,8 +39,8 @@ def test_an_empty_folder_becomes_a_site_that_an_edge_takes(tmp_path: Path) -> No
     assert "answers  not yet: " in result.output
     setup = load_setup(tmp_path / "edge.yaml")
     (machine,) = setup.machines
-    assert (machine.device.id, machine.device.url) == ("sdm630-modbus-1", METER)
-    assert machine.device.workcells == ("sdm630-modbus-1",)
+    assert (machine.device.id, machine.device.url) == ("sdm630-1", METER)
+    assert machine.device.workcells == ("sdm630-1",)
 
 
 def test_the_next_machine_extends_what_is_there_and_keeps_comments(tmp_path: Path) -> None:
@@ -48,11 +48,11 @@ def test_the_next_machine_extends_what_is_there_and_keeps_comments(tmp_path: Pat
     site = tmp_path / "site.yaml"
     site.write_text(site.read_text("utf-8").replace("title: Hall", "title: Hall  # the old one"), "utf-8")
     before = load_setup(tmp_path / "edge.yaml").site
-    result = add(tmp_path, "--workcell", "sdm630-modbus-1", url="modbus://127.0.0.1:1?unit=4")
+    result = add(tmp_path, "--workcell", "sdm630-1", url="modbus://127.0.0.1:1?unit=4")
     assert result.exit_code == 0, result.output
     assert "# the old one" in site.read_text("utf-8")
     after = load_setup(tmp_path / "edge.yaml")
-    assert [m.device.id for m in after.machines] == ["sdm630-modbus-1", "sdm630-modbus-2"]
+    assert [m.device.id for m in after.machines] == ["sdm630-1", "sdm630-2"]
     assert after.site.workcells().keys() == before.workcells().keys()
     assert after.site.uuid == before.uuid
 
@@ -69,9 +69,9 @@ def test_an_edited_profile_is_kept_and_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "url", "said"),
     [
-        (("--name", "other"), METER, 'is device "sdm630-modbus-1" with profile eastron/sdm630 already'),
+        (("--name", "other"), METER, 'is device "sdm630-1" with profile eastron/sdm630 already'),
         (("--profile", "eastron/sdm120"), METER, "change it in site.yaml"),
-        (("--name", "sdm630-modbus-1"), "modbus://127.0.0.1:2", "choose another --name"),
+        (("--name", "sdm630-1"), "modbus://127.0.0.1:2", "choose another --name"),
         (("--name", "Meter_1"), "modbus://127.0.0.1:2", "write meter-1"),
         (("--option", "timeuot=3"), "modbus://127.0.0.1:2", "timeout"),
         ((), "opc.tcp://127.0.0.1:2", "is not a Modbus address"),
@@ -173,7 +173,7 @@ def test_a_profile_of_the_site_is_used_where_it_is(tmp_path: Path) -> None:
     own.parent.mkdir(parents=True)
     tags = "tags: {count: {address: 'holding:0', type: uint16}}"
     own.write_text(f"vendor: 冲压\nmodel: 一号\nprotocol: modbus\n{tags}\n", "utf-8")
-    for profile in ("ours/press", str(own)):
+    for profile in (str(own), "ours/press"):
         result = add(tmp_path, profile=profile)
         assert result.exit_code == 0, result.output
     (machine,) = load_setup(tmp_path / "edge.yaml").machines

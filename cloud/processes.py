@@ -1,8 +1,10 @@
-"""The demo's parts as processes: started, watched, killed in the middle, stopped without orphans."""
+"""Our own parts as processes: started, watched, killed in the middle, stopped without orphans."""
 
 from __future__ import annotations
 
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,12 +12,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+HOST = "127.0.0.1"
+"""Where parts that are started together listen."""
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Ctrl-C, a polite kill, and the window being closed: all stop the parts in order."""
 STOP_SECONDS = 10.0
 """How long a part may take to stop before it is killed."""
 
 
+class StoppedError(Exception):
+    """Somebody pressed Ctrl-C or asked the parts to stop."""
+
+
 class PartFailedError(RuntimeError):
-    """A part of the demo ended by itself or never became ready; the text names it and the end of its log."""
+    """A part ended by itself or never became ready; the text names it and the end of its log."""
 
 
 @dataclass(slots=True)
@@ -34,7 +44,7 @@ class Part:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def start(self) -> None:
-        """Start it; in a session of its own, so that Ctrl-C reaches the demo first and it stops in order."""
+        """Start it; in a session of its own, so that Ctrl-C reaches its starter, who stops all in order."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 list(self.command),
@@ -89,6 +99,19 @@ class Part:
             return ""
         text = self.log.read_text("utf-8", errors="replace").splitlines()[-lines:]
         return "\n".join(f"  {self.log.name}: {line}" for line in text)
+
+
+def listening(port: int, host: str = HOST) -> Callable[[], bool]:
+    """Whether something accepts connections there."""
+
+    def asks() -> bool:
+        try:
+            with socket.create_connection((host, port), timeout=0.5):
+                return True
+        except OSError:
+            return False
+
+    return asks
 
 
 def onelot(*arguments: str) -> list[str]:
