@@ -83,7 +83,7 @@ def test_identification_and_firmware_choose_among_profiles(tmp_path: Path) -> No
     with serving(lambda: identifying(made, tmp_path)) as url:
         result = onelot_driver("probe", url, "--profiles", str(tmp_path))
     assert result.exit_code == 0, result.output
-    assert "Acme · Press 40�[31m · firmware 2.9.4" in result.stdout, "a device's escape codes stay outside"
+    assert "Acme · Press 40[31m · firmware 2.9.4" in result.stdout, "a device's escape codes stay outside"
     assert "new fits: product is Press*; firmware 2.8 to 3.1\n" in result.stdout
     assert 'old fits: product is Press*; firmware up to 2.7 — firmware "2.9.4" found' in result.stdout
     assert entry(result.stdout).profile == "new"
