@@ -13,8 +13,8 @@ from typing import NamedTuple
 from drivers.driver import Alarm
 from protocols.states import AlarmChanged, Event
 
-MOST = 1_000
-"""Alarms of one device that may stand at once; a flood beyond that tells nobody anything."""
+MOST = 5_000
+"""Alarms of one device that are followed at once. How many of them are told: :mod:`edge.alarm_flow`."""
 MAX_ID, MAX_TEXT = 128, 500
 """Characters of what goes on the wire."""
 
@@ -26,6 +26,7 @@ class Stood(NamedTuple):
     acknowledged: bool
     severity: int
     text: str
+    source: str = ""
 
 
 @dataclass(slots=True)
@@ -67,10 +68,14 @@ class Standing:
 
     def _change(self, name: str, alarm: Alarm, now: int) -> list[Event]:
         before = self._told.get(name)
-        words = f"{alarm.source}: {alarm.text}" if alarm.source else alarm.text
-        text = words.encode("utf-8", "replace").decode()[:MAX_TEXT]
         severity = min(max(alarm.severity, 0), 1000)
-        after = Stood(alarm.active, alarm.acknowledged, severity, text)
+        after = Stood(
+            alarm.active,
+            alarm.acknowledged,
+            severity,
+            _fitted(alarm.text, MAX_TEXT),
+            _fitted(alarm.source, MAX_ID),
+        )
         if after == before or (before is None and (not alarm.active or len(self._told) >= MOST)):
             return []
         if alarm.active or not alarm.acknowledged:
@@ -85,7 +90,13 @@ class Standing:
 
 
 def _event(device: str, name: str, stood: Stood, now: int) -> AlarmChanged:
-    return AlarmChanged(now, device, name, stood.active, stood.text, stood.severity, stood.acknowledged)
+    return AlarmChanged(
+        now, device, name, stood.active, stood.text, stood.severity, stood.acknowledged, stood.source
+    )
+
+
+def _fitted(text: str, limit: int) -> str:
+    return text.encode("utf-8", "replace").decode()[:limit]
 
 
 def _id(name: str) -> str:

@@ -271,5 +271,7 @@ def _collector(
         backfill=backfill,
         read_until=before.read.get(device.id, 0),
     )
-    collector.alarms.resume(watch.stood(before.alarms.get(device.id, {})))
+    stood = before.alarms.get(device.id, {})
+    collector.flow.resume(stood, device.id, clock.now())
+    collector.alarms.resume(watch.stood(stood))
     return collector

@@ -21,6 +21,7 @@ from drivers.counting import Count
 from drivers.driver import Capability, Driver, DriverError
 from drivers.profile import AnyProfile
 from edge import identity
+from edge.alarm_flow import AlarmFlow
 from edge.alarms import Standing
 from edge.backfill import Backfill, Gap
 from edge.beside import beside, fill_gap, tell_alarms
@@ -32,13 +33,15 @@ from edge.tags import TagState, fitted, is_within
 from protocols.catalogue import Catalogue
 from protocols.clock import Clock
 from protocols.site import Device
-from protocols.states import DeviceHeartbeat, Event, Notice
+from protocols.states import AlarmChanged, DeviceHeartbeat, Event, Notice
 from protocols.telemetry import Flag
 from protocols.values import MICROSECONDS, Quality, Reading, Reason, Value
 
 log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT = 30.0
+MAX_WORDS, MAX_FIRMWARE = 1000, 128
+"""Characters of a heartbeat's texts."""
 FILLS = 2
 """Connections at which it is tried to fill a gap."""
 AHEAD = 86_400 * MICROSECONDS
@@ -90,6 +93,8 @@ class Collector:
     """Whether it is the machine of its profile, and may be written to."""
     alarms: Standing = field(init=False)
     """The alarms it tells of by itself; those of tags are the machine's watch's."""
+    flow: AlarmFlow = field(default_factory=AlarmFlow, init=False)
+    """How many of all these are told."""
     _tags: dict[str, TagState] = field(default_factory=dict, init=False)
     _driver: Driver[Any] | None = field(default=None, init=False)
     """The driver that is connected, whether or not the machine has answered it yet."""
@@ -105,6 +110,8 @@ class Collector:
     _offset: int | None = field(default=None, init=False)
     _said_lost: bool = field(default=False, init=False)
     _differs: str = field(default="", init=False)
+    _beat: tuple[str, str] = field(default=("", ""), init=False)
+    """What the last heartbeat said of the machine's identity."""
     _done: dict[str, float] = field(default_factory=dict, init=False)
     """When things were last done to the machine, over all its connections."""
 
@@ -270,7 +277,11 @@ class Collector:
                     rows.values.append(tag.value)
             if rows.tags:
                 self.recorder.touch()
-        self.recorder.report(self.machine.tick(now))
+        self._report(self.machine.tick(now), now)
+        if not self.on_trial and (waited := self.flow.waited(now)):
+            self.recorder.report(waited)
+        if self.connected and self._beat != self._identity():
+            self.recorder.report([self.heartbeat()])
 
     def _keep_read(self) -> None:
         """Until when nothing is missing: a gap that is being filled is still one."""
@@ -293,7 +304,7 @@ class Collector:
     def _watch(self, changes: list[tuple[TagState, Value, int, str]]) -> None:
         before = self.machine.count
         for tag, value, ts, trouble in changes:
-            self.recorder.report(self.machine.value(tag.name, value, ts, trouble))
+            self._report(self.machine.value(tag.name, value, ts, trouble))
         after = self.machine.count
         if after is not None and after is not before and not self.on_trial:
             self.on_count(self.device.id, after)
@@ -344,6 +355,12 @@ class Collector:
                     self._filling, self._fills_failed, self.read_until = False, 0, gap.end
 
     def _tell(self, events: list[Event]) -> None:
+        self._report(events)
+
+    def _report(self, events: list[Event], now: int | None = None) -> None:
+        """Report what the machine does; a flood of its alarms is held back."""
+        if any(isinstance(event, AlarmChanged) for event in events):
+            events = self.flow.through(events, self.clock.now() if now is None else now, hold=self.on_trial)
         self.recorder.report(events)
 
     async def _identify(self, driver: Driver[Any]) -> None:
@@ -401,7 +418,7 @@ class Collector:
         """It leaves for good: what stood or was alarmed has ended."""
         self.leave(cause)
         now = self.clock.now()
-        self.recorder.report([*self.machine.retire(now), *self.alarms.end(now)])
+        self._report([*self.machine.retire(now), *self.alarms.end(now)], now)
 
     def hand_over(self, successor: Collector) -> None:
         """From now on nobody hears it; tags that the successor does not go on with have ended."""
@@ -436,7 +453,8 @@ class Collector:
             self._done.update(before._done)
             self._differs = before._differs
             self.alarms.take_over(before.alarms)
-            recorder.report(self.machine.resume(before.machine, now))
+            self.flow.take_over(before.flow)
+            self._report(self.machine.resume(before.machine, now), now)
         if not was_on_trial:
             return
         self._tell_differs()
@@ -456,5 +474,20 @@ class Collector:
             return False
         return self.profile.tags[tag.name] == before.profile.tags[tag.name]
 
+    def _identity(self) -> tuple[str, str]:
+        """How the connected machine differs from its profile, and its firmware that nobody has accepted."""
+        return (self.recognition.differs, self.recognition.foreign_firmware) if self.connected else ("", "")
+
     def _heartbeat(self, now: int, detail: str) -> DeviceHeartbeat:
-        return DeviceHeartbeat(now, self.device.id, self.connected, self.last_read, detail)
+        self._beat = differs, firmware = self._identity()
+        return DeviceHeartbeat(
+            now,
+            self.device.id,
+            self.connected,
+            self.last_read,
+            detail,
+            differs[:MAX_WORDS],
+            firmware[:MAX_FIRMWARE],
+            self.flow.standing,
+            self.flow.untold,
+        )

@@ -62,11 +62,17 @@ class Verdict:
         said = [*self.differences, *([self._outside] if self.firmware else [])]
         if not said:
             return ""
-        accepted = " (accepted)" if self.accepted and not self.differences else ""
+        found = f"{device} is not what its profile was made for: {'; '.join(said)}"
+        if self.differences:
+            return (
+                f"{found}. Check the device's address and profile in the site file. "
+                "Nothing is written until they are right"
+            )
+        if self.accepted:
+            return f"{found} (accepted). A profile for this firmware ends this message"
         return (
-            f"{device} is not what its profile was made for: {'; '.join(said)}{accepted}. "
-            "Check the device's address and profile in the site file, then that its values are right"
-            + (". Nothing is written until then" if self.refuses else "")
+            f"{found}. Check that its values are right, then accept this firmware at its station (F10). "
+            "Nothing is written until then"
         )
 
 

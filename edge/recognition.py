@@ -48,7 +48,6 @@ class Recognition:
         self._seen = await self._examined(driver) if identity.is_checked(self.profile) else None
         self._judge()
         driver.refuses = self._refuses()
-        self.differs = self._verdict.notice(self.device) if self._verdict is not None else ""
 
     def end(self) -> None:
         """The connection is gone."""
@@ -85,6 +84,7 @@ class Recognition:
             if identity.is_checked(self.profile)
             else identity.Verdict()
         )
+        self.differs = self._verdict.notice(self.device)
 
     def _refuses(self) -> str:
         """Why nothing may be done to the machine now: its lock first, then that it may be another one."""

@@ -59,7 +59,8 @@ class StopClosed(_Event, frozen=True, tag="stop.closed"):
 
 class AlarmChanged(_Event, frozen=True, tag="alarm", omit_defaults=True):
     """An alarm rose, was acknowledged, or ended. ``severity`` is 1 to 1000 (OPC 10000-5, 6.4.2), 0 when the
-    machine does not say. Defaults are not sent: edges and clouds from before these fields read each other.
+    machine says neither that nor whether it was acknowledged. ``source`` is what it is about. Defaults are
+    not sent: edges and clouds from before these fields read each other.
     """
 
     ts: int
@@ -69,12 +70,17 @@ class AlarmChanged(_Event, frozen=True, tag="alarm", omit_defaults=True):
     text: str = ""
     severity: int = 0
     acknowledged: bool = False
+    source: str = ""
 
 
-class DeviceHeartbeat(_Event, frozen=True, tag="device"):
+class DeviceHeartbeat(_Event, frozen=True, tag="device", omit_defaults=True):
     """Connection of a device and when it was last read; sent on change and at an interval.
 
     ``last_read`` (µs UTC) is the last confirmed read: the age of a tag whose value does not change.
+    ``detail`` is why it is not connected. ``differs`` says how the connected machine is not that of its
+    profile, and ``firmware`` is a version outside the profile's range that nobody has accepted: nothing is
+    written until then. ``standing`` alarms stand at the machine, be they told or not; ``untold`` changes of
+    alarms since the start were too many to be told one by one.
     """
 
     ts: int
@@ -82,6 +88,10 @@ class DeviceHeartbeat(_Event, frozen=True, tag="device"):
     connected: bool
     last_read: int = 0
     detail: str = ""
+    differs: str = ""
+    firmware: str = ""
+    standing: int = 0
+    untold: int = 0
 
 
 class CatalogueAnnounced(_Event, frozen=True, tag="catalogue"):

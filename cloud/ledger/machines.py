@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, update
 
 from cloud.hub import EdgeChanged, Hub
-from cloud.ledger import tables, tags
+from cloud.ledger import alarms, tables, tags
 from cloud.store.database import after_commit, insert_into
 from protocols.actions import Action
 from protocols.states import (
@@ -47,6 +47,8 @@ class MachineEffects:
             apply = _EFFECTS.get(type(event))
             if apply is not None and apply(tx, edge, event, received):
                 changed = True
+        for device in {event.device for event in events if isinstance(event, AlarmChanged)}:
+            alarms.forget_old(tx, device)
         if changed and (hub := self._hub) is not None:
             after_commit(tx, lambda: hub.publish(EdgeChanged(edge)))
 
@@ -83,7 +85,16 @@ def _heartbeat(tx: Connection, edge: str, event: DeviceHeartbeat, received: int)
     tx.execute(
         update(tables.device)
         .where(*newer)
-        .values(edge=edge, heartbeat=event.ts, last_read=event.last_read, detail=event.detail)
+        .values(
+            edge=edge,
+            heartbeat=event.ts,
+            last_read=event.last_read,
+            detail=event.detail,
+            differs=event.differs,
+            firmware=event.firmware,
+            alarms_standing=event.standing,
+            alarms_untold=event.untold,
+        )
     )
     return turned.rowcount > 0
 
@@ -126,22 +137,8 @@ def _stop_closed(tx: Connection, edge: str, event: StopClosed, received: int) ->
 
 
 def _alarm(tx: Connection, edge: str, event: AlarmChanged, received: int) -> bool:
-    at = tables.alarm.c
-    this = at.device == event.device, at.alarm == event.alarm
-    open_ids = tx.scalars(select(at.id).where(*this, at.cleared.is_(None))).all()
-    if event.active and not open_ids:
-        tx.execute(
-            insert(tables.alarm).values(
-                device=event.device,
-                alarm=event.alarm,
-                edge=edge,
-                raised=event.ts,
-                cleared=None,
-                text=event.text,
-            )
-        )
-    elif not event.active and open_ids:
-        tx.execute(update(tables.alarm).where(at.id.in_(open_ids)).values(cleared=event.ts))
+    _device(tx, edge, event.device)
+    alarms.take(tx, edge, event)
     return False
 
 

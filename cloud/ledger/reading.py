@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from cloud.ledger import tables
+from cloud.ledger import alarms, tables
 from protocols.lifecycles import LockState
 
 
@@ -47,7 +47,12 @@ class MachineLock(msgspec.Struct, frozen=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """A device with its last reported state; states after OPC 40001-1 (see ``protocols.states``)."""
+    """A device with its last reported state; states after OPC 40001-1 (see ``protocols.states``).
+
+    ``alarms`` are the texts of the most severe ones; ``alarms_standing`` is how many stand at the machine.
+    ``differs`` says how it is not the machine of its profile, ``firmware`` is the version that waits to be
+    accepted at a station of its edge.
+    """
 
     id: str
     edge: str
@@ -63,6 +68,10 @@ class Machine(msgspec.Struct, frozen=True):
     alarms: tuple[str, ...] = ()
     lock: MachineLock | None = None
     """None while it is free."""
+    differs: str = ""
+    firmware: str = ""
+    alarms_standing: int = 0
+    alarms_untold: int = 0
 
 
 class MachineStateRow(msgspec.Struct, frozen=True):
@@ -188,13 +197,8 @@ def edges(reader: Connection) -> list[EdgeRow]:
 
 
 def machines(reader: Connection) -> list[Machine]:
-    """All devices that ever reported, by id, with the alarms that are active now."""
-    active: dict[str, list[str]] = {}
-    at = tables.alarm.c
-    for device, alarm, text in reader.execute(
-        select(at.device, at.alarm, at.text).where(at.cleared.is_(None)).order_by(at.raised)
-    ):
-        active.setdefault(device, []).append(text or alarm)
+    """All devices that ever reported, by id, with the worst of the alarms that stand now."""
+    active = alarms.standing(reader)
     lock = tables.machine_lock.c
     locks = {
         device: MachineLock(*row)
@@ -217,8 +221,12 @@ def machines(reader: Connection) -> list[Machine]:
             row.mode,
             row.state_since,
             row.state_detail,
-            tuple(active.get(row.id, ())),
+            tuple(alarm.text or alarm.alarm for alarm in active.get(row.id, ())[: alarms.NAMED]),
             locks.get(row.id),
+            row.differs,
+            row.firmware,
+            max(row.alarms_standing, len(active.get(row.id, ()))),
+            row.alarms_untold + row.alarms_refused,
         )
         for row in reader.execute(select(tables.device).order_by(tables.device.c.id))
     ]

@@ -182,8 +182,16 @@ device = Table(
     Column("item_state", String(16), nullable=False),
     Column("mode", String(16), nullable=False),
     Column("state_detail", Text, nullable=False),
+    Column("differs", Text, nullable=False, server_default=""),
+    Column("firmware", NAME, nullable=False, server_default=""),
+    Column("alarms_standing", BigInteger, nullable=False, server_default="0"),
+    Column("alarms_untold", BigInteger, nullable=False, server_default="0"),
+    Column("alarms_refused", BigInteger, nullable=False, server_default="0"),
 )
-"""Devices as last reported; what arrives late never replaces what is newer."""
+"""Devices as last reported; what arrives late never replaces what is newer. ``alarms_standing`` are those
+that stand at the machine, ``alarms_untold`` the changes that its edge held back in a flood,
+``alarms_refused`` those that were more than is kept here.
+"""
 
 machine_state = Table(
     "machine_state",
@@ -219,9 +227,13 @@ alarm = Table(
     Column("alarm", NAME, nullable=False),
     Column("edge", EDGE, nullable=False),
     Column("raised", Time, nullable=False),
-    Column("cleared", Time),
+    Column("cleared", Time, index=True),
     Column("text", Text, nullable=False),
+    Column("source", NAME, nullable=False, server_default=""),
+    Column("severity", Integer, nullable=False, server_default="0"),
+    Column("acknowledged", Time),
 )
+"""Alarms from their rise to their end (``cleared``); ``severity`` 1 to 1000, 0: it is not known."""
 
 Index("ix_alarm_device_alarm", alarm.c.device, alarm.c.alarm, alarm.c.raised)
 

@@ -119,9 +119,10 @@ async def test_alarms_of_a_machine_come_through_and_are_set_right_after_a_reconn
             ("door", False, False),
         ]
         stored = await recorder_of(collector).outbox.store.read(remembered)
-        assert stored.alarms == {"press-1": {"coolant": "spindle: coolant is up"}}
+        assert stored.alarms == {"press-1": {"coolant": "coolant is up"}}
     machine.alarm("coolant", active=False)
     async with reading(tmp_path, machine, ticks) as collector:
+        collector.flow.resume(stored.alarms["press-1"], "press-1", 1)
         collector.alarms.resume(stored.alarms["press-1"])
         await until(connected(collector))
         await until(lambda: not collector.alarms.active)

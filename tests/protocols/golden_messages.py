@@ -190,6 +190,16 @@ GOLDEN: dict[str, Golden] = {
         states.decode,
         packed=True,
     ),
+    "devices": Golden(
+        [
+            states.DeviceHeartbeat(TS, "laser-1", True, TS - 5, "", "not its profile's", "3.2.0", 312, 4711),
+            states.DeviceHeartbeat(TS + 1, "laser-1", False),
+            states.AlarmChanged(TS, "laser-1", "E42", True, "pressure is low", 700, source="gas"),
+        ],
+        states.encode,
+        states.decode,
+        packed=True,
+    ),
     "jobs": Golden(JOB_LIST, jobs.encode, jobs.decode_jobs, packed=True),
     "release": Golden(
         jobs.ReleaseRequest("request-1", ("op-2", "op-3"), "rush order"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from cloud.ledger import reading
+from cloud.ledger import alarms, reading
 from cloud.store import schema
 from cloud.store.database import Database
 from cloud.store.schema import NewerSchemaError, migrate
@@ -26,22 +26,30 @@ def test_migrating_again_changes_nothing(url: str) -> None:
                 assert reader.scalar(text("SELECT count(*) FROM alembic_version")) == 1
 
 
-@pytest.mark.parametrize("revision", ["0001"])
+@pytest.mark.parametrize("revision", ["0001", "0002"])
 def test_a_database_of_an_older_version_is_brought_up(url: str, revision: str) -> None:
-    """With what it holds: here a machine that the older version knew."""
+    """With what it holds: here a machine that the older version knew, and an alarm of it."""
     row = (
         "INSERT INTO device (id, edge, connected, connected_since, heartbeat, last_read, detail, state_since,"
         " item_state, mode, state_detail) VALUES ('press-1', 'hall', true, 1, 1, 1, '', 1, 'executing',"
         " 'processing', '')"
     )
+    alarm = (
+        "INSERT INTO alarm (device, alarm, edge, raised, cleared, text) VALUES ('press-1', 'E7', 'hall',"
+        " 1, NULL, 'gas low')"
+    )
     with Database(url) as database:
         database.write(lambda tx: schema.upgrade(tx, revision)).result()
-        database.write(lambda tx: tx.execute(text(row))).result()
+        for statement in (row, alarm):
+            database.write(lambda tx, statement=statement: tx.execute(text(statement))).result()  # type: ignore[misc]
         migrate(database)
         assert database.write(schema.differences).result() == []
         with database.read() as reader:
             (machine,) = reading.machines(reader)
-    assert (machine.id, machine.lock) == ("press-1", None)
+            (standing,) = alarms.standing(reader)["press-1"]
+    assert (machine.id, machine.lock, machine.firmware) == ("press-1", None, "")
+    assert (machine.alarms, machine.alarms_standing) == (("gas low",), 1)
+    assert (standing.alarm, standing.severity, standing.acknowledged) == ("E7", 0, None)
 
 
 def test_a_newer_schema_is_refused(url: str) -> None:
