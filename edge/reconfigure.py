@@ -43,6 +43,10 @@ INVALID, ROLLED_BACK, RESTART = "config.invalid", "config.rolled_back", "config.
 MAKE_ROOM = "make room on this PC's disk, then ask for a reload"
 
 
+_Read = tuple[Setup, dict[str, str]]
+"""A configuration as it was read, with the content hashes of its files."""
+
+
 class ConfigHealth(msgspec.Struct, frozen=True):
     """What runs of the configuration on disk.
 
@@ -92,6 +96,9 @@ class Reconfiguration:
     _latest: Setup = field(init=False)
     _watch: Watch = field(init=False)
     _asked: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _answered: _Read | None = field(default=None, init=False)
+    """What a call for a reload was answered from, until it is taken up."""
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _problems: list[str] = field(default_factory=list, init=False)
     _restart: tuple[str, ...] = field(default=(), init=False)
     _tried: dict[str, Machine] = field(default_factory=dict, init=False)
@@ -123,26 +130,31 @@ class Reconfiguration:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL):
                     await self._asked.wait()
-            asked = self._asked.is_set()
-            self._asked.clear()
-            if asked or (watches and await asyncio.to_thread(self._watch.has_changed)):
+            if self._asked.is_set():
+                self._asked.clear()
+                await self.apply(self._answered)
+            elif watches and await asyncio.to_thread(self._watch.has_changed):
                 await self.apply()
 
     def ask(self) -> None:
-        """Take up the files as they are now."""
+        """Take up the files as they are when they are read next."""
+        self._answered = None
         self._asked.set()
 
     async def reload(self) -> Reload:
-        """What the files as they are now ask for; it is taken up next.
+        """What the files as they are now ask for; just that is taken up next, whatever is written meanwhile.
 
         Raises:
-            DocumentError: they cannot be used as they are.
+            DocumentError: they cannot be used as they are; nothing is taken up.
         """
         try:
-            wanted, _ = await self._load()
-            plan = self._plan(wanted)
-        finally:
-            self.ask()
+            read = await self._load()
+        except DocumentError as error:
+            self._refuse([str(problem) for problem in error.problems])
+            raise
+        plan = self._plan(read[0])
+        self._answered = read
+        self._asked.set()
         return Reload(
             [machine.device.id for machine in plan.added],
             [machine.device.id for machine in plan.changed],
@@ -151,10 +163,11 @@ class Reconfiguration:
             list(plan.restart),
         )
 
-    async def apply(self) -> None:
-        """Take up the files as they are now; returns when every device has changed or been rolled back."""
+    async def apply(self, read: _Read | None = None) -> None:
+        """Take up what was ``read``, or the files as they are now, until every device has changed or been
+        rolled back."""
         try:
-            wanted, found = await self._load()
+            wanted, found = read or await self._load()
         except DocumentError as error:
             self._refuse([str(problem) for problem in error.problems])
             return
@@ -176,8 +189,11 @@ class Reconfiguration:
         await self._settle(applied_hashes(self.hashes, found, self._running, asked))
         self.on_setup(wanted)
 
-    async def _load(self) -> tuple[Setup, dict[str, str]]:
-        return await asyncio.to_thread(loaded, self.path, self._latest.sources)
+    async def _load(self) -> _Read:
+        """One after the other: what is read later is newer, and what waits from before is outdated."""
+        async with self._reading:
+            self._answered = None
+            return await asyncio.to_thread(loaded, self.path, self._latest.sources)
 
     def _plan(self, wanted: Setup) -> Differences:
         return differences(self.started, self._running, wanted, self._tried)

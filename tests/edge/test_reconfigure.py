@@ -4,12 +4,17 @@ import asyncio
 import contextlib
 import copy
 import itertools
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from edge.agent import Agent
+from edge.collector import Collector
+from edge.watching import content_hash
+from protocols.documents import DocumentError
 from protocols.states import CatalogueAnnounced, ConfigApplied, DeviceHeartbeat, MachineStateChanged, Notice
 from protocols.values import Quality, Sample
 from tests.edge.shops import METER, PRESS, counting, is_complete, living, numbers, shop, told, until
@@ -20,6 +25,11 @@ def press(**tags: dict[str, Any]) -> dict[str, Any]:
     changed = copy.deepcopy(PRESS)
     changed["tags"] |= tags
     return changed
+
+
+def runs(agent: Agent, hashes: dict[str, str]) -> bool:
+    """Whether files with these hashes are what runs."""
+    return hashes.items() <= agent.reconfiguration.health.hashes.items()
 
 
 def bad(samples: list[Sample]) -> list[Sample]:
@@ -238,6 +248,28 @@ async def test_a_reload_is_asked_for_with_the_token_and_answered_with_what_it_wi
                 "profile:acme/press",
                 "profile:acme/meter",
             }
+
+
+async def test_what_a_reload_was_answered_with_is_what_is_taken_up(tmp_path: Path) -> None:
+    """Whatever is written between the answer and the change, and after a file that cannot be used."""
+    async with shop(tmp_path, watch=False) as made, living(made.setup()) as agent:
+        await until(lambda: all(collector.reads_well for collector in agent.devices))
+        for turn in range(3):
+            path = made.write_profile("acme/meter", {**METER, "model": f"Meter {turn}"})
+            answer = await agent.reconfiguration.reload()
+            asked = {"profile:acme/meter": content_hash(path.read_bytes())}
+            made.write_profile("acme/meter", {**METER, "model": "a draft"})
+            assert answer.changed == ["meter-1"]
+            await until(partial(runs, agent, asked))
+            assert isinstance(collector := agent.devices.get("meter-1"), Collector)
+            assert collector.profile.model == f"Meter {turn}"
+        made.write_profile("acme/meter", {**METER, "protocol": "modbas"})
+        with pytest.raises(DocumentError, match="modbas"):
+            await agent.reconfiguration.reload()
+        made.write_profile("acme/meter", {**METER, "model": "Meter 4"})
+        assert (await agent.reconfiguration.reload()).changed == ["meter-1"]
+        await until(lambda: agent.devices.get("meter-1").profile.model == "Meter 4")  # type: ignore[union-attr]
+        assert [e.code for e in (await told(agent)).of(Notice)] == ["config.invalid"]
 
 
 async def test_an_edge_that_stops_during_a_trial_stops(tmp_path: Path) -> None:
