@@ -43,6 +43,7 @@ from drivers.errors import (
     ConnectError,
     DeviceLost,
     DriverError,
+    InUse,
     ReadFailed,
     WriteFailed,
     WriteRefused,
@@ -73,6 +74,7 @@ __all__ = [
     "Found",
     "Identifies",
     "Identity",
+    "InUse",
     "Notifies",
     "Options",
     "ReadFailed",
@@ -107,6 +109,12 @@ class Options(BaseModel):
         default=None,
         description="folder on this computer where this machine's programs are mounted; unset: as the "
         "profile's files say",
+    )
+
+    program_mount: bool = Field(
+        default=True,
+        description="whether something must be mounted at program_folder; false where the machine fetches "
+        "its programs from a folder of this computer",
     )
 
     @field_validator("program_folder")
@@ -332,9 +340,10 @@ class Driver(ABC, Generic[C]):
         A person at the station must confirm where the profile has nothing that shows whether it runs.
 
         Raises:
-            WriteRefused: nothing was sent; says what runs, what is locked, or what is wrong with the file.
+            InUse: the machine runs it, or may run it; nothing was changed there.
+            WriteRefused: nothing was sent; says what is locked, or what is wrong with the file.
             WriteFailed: the machine refused it, or holds something else now.
-            WriteUnknown: the machine did not answer, so it may have taken effect.
+            WriteUnknown: the machine did not answer, or cannot be read back, so it may have taken effect.
             DeviceLost: the machine did not answer before anything was sent.
         """
         if (reason := unfit_file(name, content)) is not None:
@@ -342,19 +351,26 @@ class Driver(ABC, Generic[C]):
         if (reason := self._locked()) is not None:
             raise WriteRefused(f'"{name}" {reason}')
         store = self.store()
-        async with self._doing:
+
+        async def permit() -> None:
             names = shows_what_runs(self.profile)
             found = dict(zip(names, await self.read(names), strict=True)) if names else {}
-            reason = self._locked() or in_use(self.profile, name, found, confirmation)
-            if reason is not None:
+            if (reason := self._locked()) is not None:
                 raise WriteRefused(f'"{name}" {reason}')
-            await store.put_file(name, content)
+            if (reason := in_use(self.profile, name, found, confirmation)) is not None:
+                raise InUse(f'"{name}" {reason}')
+
+        async with self._doing:
+            await permit()
+            await store.put_file(name, content, permit)  # asks again: a long file takes minutes
             try:
                 back = await store.get_file(name)
             except DeviceLost as lost:
                 raise WriteUnknown(f'"{name}" was sent, and the device was lost: {lost.cause}') from lost
-            except (FileNotFoundError, ReadFailed) as error:
-                raise WriteFailed(f'"{name}" was sent and cannot be read back: {error}') from error
+            except ReadFailed as error:
+                raise WriteUnknown(f'"{name}" was sent and cannot be read back: {error}') from error
+            except FileNotFoundError as error:
+                raise WriteFailed(f'"{name}" was sent, and the machine does not hold it') from error
         if back != content:
             sizes = f"{len(back)} bytes that differ from the {len(content)} sent"
             raise WriteFailed(f'"{name}": the machine holds {sizes}')
@@ -369,14 +385,14 @@ class Driver(ABC, Generic[C]):
             ReadFailed: the profile names none.
         """
         if self.config.program_folder is not None:
-            return Folder(self.config.program_folder)
+            return Folder(self.config.program_folder, self.config.program_mount)
         place = self.profile.files
         if place is None or place.path is None:
             raise ReadFailed(
                 "nothing says where its programs are — add files: {path: FOLDER} to the profile, or the "
                 "option program_folder to the device"
             )
-        return Folder(Path(place.path))
+        return Folder(Path(place.path), place.mounted)
 
     def tag(self, path: str) -> Tag:
         """The tag of a name.

@@ -45,6 +45,10 @@ class WriteRefused(DriverError):
     """A write or call that was not sent: no rule allows it, a limit, a state or a lock forbids it."""
 
 
+class InUse(WriteRefused):
+    """A program that the machine runs, or may run: it is not replaced before that has ended."""
+
+
 class WriteFailed(DriverError):
     """A write that was sent but did not take effect as asked."""
 

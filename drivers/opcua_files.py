@@ -21,7 +21,7 @@ from drivers.errors import DeviceLost, ReadFailed, WriteFailed, WriteRefused, Wr
 from drivers.opcua_methods import call, node_id
 from drivers.opcua_profile import NodeAddress
 from drivers.opcua_values import microseconds
-from drivers.program_folder import MAX_FILE, MAX_FILES
+from drivers.program_folder import MAX_FILE, MAX_FILES, Permit
 
 READ, WRITE_ANEW = 1, 6
 """Open modes: read; write and erase what is there (OPC 10000-20, table 4)."""
@@ -79,7 +79,7 @@ class Directory:
                             f'"{name}" is larger than {MAX_FILE >> 20} MiB, the most that is read'
                         )
 
-    async def put_file(self, name: str, content: bytes) -> None:
+    async def put_file(self, name: str, content: bytes, permit: Permit) -> None:
         """Write a file anew, with the folders above it.
 
         Raises:
@@ -90,6 +90,7 @@ class Directory:
         try:
             file = await self._file(name) or await self._create(name)
             piece = await self._piece(file)
+            await permit()
             async with self._opened(name, file, WRITE_ANEW) as handle:
                 for start in range(0, len(content), piece):
                     part = ua.Variant(content[start : start + piece], ua.VariantType.ByteString)

@@ -25,6 +25,10 @@ from drivers.opcua_values import VARIANTS, raw_value
 from drivers.profile import Tag
 from protocols.values import Quality, Reading, Reason, Value
 
+SESSION_S = 60
+"""Seconds after which a server ends a session that has gone silent, and lets go of the files it left open.
+asyncua asks for an hour: so long an edge that was killed would keep them locked, and its session taken."""
+
 
 class Session:
     """A connected client and the profile's tags as nodes of this server.
@@ -53,6 +57,7 @@ class Session:
         self._lost: asyncio.Future[str] | None = None
         # asyncua's own probe is a second line: ours watches that data flows, not only that reads work.
         self._client = GuardedClient(address, options.timeout, options.watchdog)
+        self._client.session_timeout = int(max(SESSION_S, 3 * options.watchdog) * 1000)
         self._client.connection_lost_callback = self._on_lost
         self._client.name = self._client.description = "OneLot edge"
 

@@ -273,6 +273,11 @@ class FilesAt(Part):
     path: str | None = Field(
         default=None, description="folder on this computer", examples=["/mnt/press-40/nc"]
     )
+    mounted: bool = Field(
+        default=True,
+        description="whether something must be mounted there; false where the machine fetches its programs "
+        "from a folder of this computer",
+    )
 
 
 def same_kind(one: Any, other: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import PurePosixPath
 
@@ -37,18 +37,22 @@ class Standing(StrEnum):
 
     RELEASED = "released"
     EDITED = "edited"
+    PARTIAL = "partial"
+    """Only its beginning is there: a transfer did not end."""
     MISSING = "missing"
     UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What was found of a released program at a machine; ``found`` is the hash of what lies there."""
+    """What was found of a released program at a machine; ``found`` is the hash of what lies there, ``size``
+    its bytes."""
 
     released: Released
     standing: Standing
     found: str = ""
     detail: str = ""
+    size: int = 0
 
     def __str__(self) -> str:
         name = self.released.name
@@ -57,6 +61,9 @@ class Program:
                 f'"{name}" was edited at the machine: it holds {self.found[:12]}, '
                 f"released is {self.released.sha256[:12]} — release the edit, or have it overwritten"
             )
+        if self.standing is Standing.PARTIAL:
+            why = "a transfer did not end — send it again"
+            return f'only the first {self.size} bytes of "{name}" are there: {why}'
         return f'"{name}" is {self.standing}' + (f": {self.detail}" if self.detail else "")
 
 
@@ -77,8 +84,8 @@ async def deliver(
     """Send a released program to a machine, where it is read back and compared.
 
     What is there already is not sent again, so that this may be repeated. What is there and was never
-    released (``earlier`` holds the hashes of former releases) is somebody's edit: only ``overwrite`` takes
-    it away.
+    released (``earlier`` holds the hashes of former releases) is somebody's edit, and what cannot be read may
+    be one: only ``overwrite`` takes it away. What a transfer left that did not end is nobody's.
 
     Raises:
         WriteRefused: the content is not what was released, the machine runs it, it is locked, or an edit
@@ -92,11 +99,21 @@ async def deliver(
             f'"{released.name}": its content has the hash {found[:12]}, released is {released.sha256[:12]}'
         )
     (before,) = await inspect(driver, [released])
-    if before.standing is Standing.EDITED and before.found not in earlier and not overwrite:
+    before = told_apart(before, content)
+    edited = before.standing is Standing.EDITED and before.found not in earlier
+    if (edited or before.standing is Standing.UNREADABLE) and not overwrite:
         raise WriteRefused(str(before))
     if before.standing is not Standing.RELEASED:
         await driver.put_file(released.name, content, confirmation)
-    return Program(released, Standing.RELEASED, found)
+    return Program(released, Standing.RELEASED, found, size=len(content))
+
+
+def told_apart(program: Program, content: bytes) -> Program:
+    """A program that is not as released, which is ``content``: edited, or only the beginning of it."""
+    beginning = program.size < len(content) and sha256(content[: program.size]) == program.found
+    if program.standing is Standing.EDITED and beginning:
+        return replace(program, standing=Standing.PARTIAL)
+    return program
 
 
 async def inspect(driver: Files, released: Iterable[Released]) -> list[Program]:
@@ -110,13 +127,14 @@ async def inspect(driver: Files, released: Iterable[Released]) -> list[Program]:
 
 async def _inspect(driver: Files, released: Released) -> Program:
     try:
-        found = sha256(await driver.get_file(released.name))
+        content = await driver.get_file(released.name)
     except FileNotFoundError:
         return Program(released, Standing.MISSING)
     except ReadFailed as error:
         return Program(released, Standing.UNREADABLE, detail=str(error))
-    same = found == released.sha256.lower()
-    return Program(released, Standing.RELEASED if same else Standing.EDITED, found)
+    found = sha256(content)
+    standing = Standing.RELEASED if found == released.sha256.lower() else Standing.EDITED
+    return Program(released, standing, found, size=len(content))
 
 
 # --- what may be put there ------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from edge.station.commands import ControlCommand
 from edge.station.refusals import Refusal
 from edge.station.station_view import CommandView, ControlView, ProgramView, WriteView
 from protocols.actions import Action, Event
+from protocols.lifecycles import CommandState
 
 SHOWN_PROGRAMS = 20
 """Programs of a machine that a station shows."""
@@ -130,7 +131,7 @@ def _view(facts: Facts, lock: Lock, commands: Mapping[str, MachineCommand]) -> C
             CommandView(c.id, c.target, _value(c), c.state, c.detail, c.actor, c.intended, c.ended)
             for c in shown
         ),
-        programs=tuple(_programs(facts)),
+        programs=tuple(_programs(facts, own)),
     )
 
 
@@ -141,8 +142,10 @@ def _value(command: MachineCommand) -> str:
     return str(msgspec.json.decode(command.value)["sha256"])[:12]
 
 
-def _programs(facts: Facts) -> list[ProgramView]:
+def _programs(facts: Facts, commands: Sequence[MachineCommand]) -> list[ProgramView]:
     """Programs that are not as released: first what is needed now."""
+    states = (CommandState.INTENDED, CommandState.SENDING)
+    moving = {each.target for each in commands if each.what == "program" and each.state in states}
     found = [known for known in facts.programs.values() if known.is_to_say]
     found.sort(key=lambda known: (not known.wanted, known.release.program))
     return [
@@ -153,6 +156,9 @@ def _programs(facts: Facts) -> list[ProgramView]:
             found=known.found,
             wanted=known.wanted,
             asks=not facts.profile.has_state,
+            detail=known.detail,
+            ran=known.ran,
+            moving=known.release.program in moving,
         )
         for known in found[:SHOWN_PROGRAMS]
     ]

@@ -147,6 +147,10 @@ def _program(command: asked.SendProgram, at: Situation) -> list[did.Event]:
         raise Refusal(
             "program-edited", device=command.device, program=command.program, found=known.found[:12]
         )
+    if known.state is State.UNREADABLE:
+        raise Refusal(
+            "program-unreadable", device=command.device, program=command.program, detail=known.detail or "-"
+        )
     if not facts.profile.has_state and not command.stands:
         raise Refusal("program-may-run", device=command.device, program=command.program)
     _require_ready(at, facts)

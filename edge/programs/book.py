@@ -19,6 +19,8 @@ class State(StrEnum):
     OUTDATED = "outdated"
     """A former release: it may be replaced without asking."""
     EDITED = "edited"
+    PARTIAL = "partial"
+    """Only its beginning is there: a transfer did not end. It may be sent again without asking."""
     MISSING = "missing"
     UNREADABLE = "unreadable"
 
@@ -26,7 +28,8 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Known:
     """One released program of one machine. ``found`` is the hash of what lies there, ``looked`` when that was
-    last tried (µs UTC), ``wanted`` whether an operation in hand needs it."""
+    last tried (µs UTC), ``wanted`` whether an operation in hand needs it, ``ran`` whether it was not replaced
+    because the machine ran it."""
 
     release: Release
     state: State = State.UNSEEN
@@ -34,21 +37,23 @@ class Known:
     detail: str = ""
     looked: int = 0
     wanted: bool = False
+    ran: bool = False
 
     @property
     def is_to_say(self) -> bool:
         """Whether people at the station are to know of it."""
-        if self.state in (State.EDITED, State.OUTDATED):
+        if self.state in (State.EDITED, State.OUTDATED, State.PARTIAL):
             return True
         return self.wanted and self.state in (State.MISSING, State.UNREADABLE)
 
 
 def judged(known: Known, seen: Program, now: int) -> Known:
     """What is known once a machine's copy was looked at."""
-    state = State(seen.standing)
+    state = State(seen.standing.value)
     if seen.standing is Standing.EDITED and seen.found in known.release.earlier:
         state = State.OUTDATED
-    return replace(known, state=state, found=seen.found, detail=seen.detail, looked=now)
+    ran = known.ran and state is not State.RELEASED
+    return replace(known, state=state, found=seen.found, detail=seen.detail, looked=now, ran=ran)
 
 
 @dataclass(slots=True)
@@ -89,7 +94,7 @@ class Book:
             return False
         known = replace(known, wanted=before.wanted)
         self._known[device][known.release.program] = known
-        return (before.state, before.found, before.detail) != (known.state, known.found, known.detail)
+        return replace(before, looked=0) != replace(known, looked=0)
 
     def want(self, wanted: Mapping[str, Mapping[str, object]]) -> bool:
         """Programs that operations in hand need, by device; whether that is something else than before."""

@@ -19,9 +19,9 @@ import structlog
 
 from drivers.capabilities import Capability
 from drivers.driver import DeviceLost, Driver, DriverError
-from drivers.errors import WriteRefused
+from drivers.errors import InUse, WriteRefused
 from drivers.gate import Confirmation
-from drivers.programs import Program, Standing, deliver, inspect
+from drivers.programs import Program, Standing, deliver, inspect, told_apart
 from edge.control.control import Control
 from edge.control.machines import Machines
 from edge.outbox.store import OutboxFullError, Store
@@ -47,12 +47,13 @@ INSPECT_TIMEOUT = 120.0
 """Seconds after which looking at one copy is given up: a file may have 64 MiB."""
 SECONDS = 120
 """Until when a program that an operation needs is sent; after that it is tried anew."""
-ATTEMPTS = 5
-"""How often that is tried for one run: when it could not be sent at all, and only then."""
-EDITED = "program.edited"
-"""Code of the notice."""
-
-_FAILED = (CommandState.FAILED, CommandState.UNKNOWN, CommandState.SENDING)
+ATTEMPTS = 8
+"""How often that is tried for one run: when it could not be sent at all or did not arrive, and only then."""
+AGAIN = 20.0
+"""Seconds before a program is sent again that did not arrive, or only in part, when the edge or the machine
+went away: a server keeps the file locked until it has given up the old session."""
+EDITED, PARTIAL = "program.edited", "program.partial"
+"""Codes of notices."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -88,6 +89,8 @@ class Keeper:
     _busy: set[str] = field(default_factory=set, init=False)
     _told: dict[tuple[str, str], str] = field(default_factory=dict, init=False)
     _refused: dict[str, str] = field(default_factory=dict, init=False)
+    _again: dict[tuple[str, str, str], int] = field(default_factory=dict, init=False)
+    """Device, program and hash of deliveries that did not arrive, and when (µs UTC) one may be sent anew."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -144,9 +147,12 @@ class Keeper:
         earlier = {*release.earlier, *([wanted.overwrite] if wanted.overwrite else [])}
         try:
             sent = await deliver(driver, release.released, content, confirmation, earlier=earlier)
-        except DriverError:
+        except DriverError as error:
+            if isinstance(error, InUse):
+                known = replace(known, ran=True)
             await self._look_again(device, known, driver)
             raise
+        self._again.pop((device, program, release.sha256), None)
         await self._learn(device, judged(known, sent, self.clock.now()))
         return f"read back {release.sha256[:12]}"
 
@@ -161,8 +167,11 @@ class Keeper:
         known = self.book.of(device).get(program, known)
         if known.state in (State.UNREADABLE, State.UNSEEN):
             return None
-        what = known.found[:12] or "nothing"
-        return known.state is State.RELEASED, f"the machine holds {what}, found afterwards"
+        arrived = known.state is State.RELEASED
+        if not arrived:
+            self._again.setdefault((device, program, known.release.sha256), self.clock.now())
+        part = ", only its beginning" if known.state is State.PARTIAL else ""
+        return arrived, f"the machine holds {known.found[:12] or 'nothing'}{part}, found afterwards"
 
     # --- looking ----------------------------------------------------------------------------------------
 
@@ -185,7 +194,8 @@ class Keeper:
 
     def _due(self, device: str, wishes: Mapping[str, Wish]) -> Known | None:
         """The program to look at now: what an operation in hand needs, then what was not seen longest."""
-        now, found = self.clock.now(), self.book.of(device).values()
+        now, moving = self.clock.now(), self._moving(device)
+        found = [known for program, known in self.book.of(device).items() if program not in moving]
         for known in found:
             wish = wishes.get(known.release.program)
             unread = known.state in (State.UNSEEN, State.UNREADABLE)
@@ -197,6 +207,12 @@ class Keeper:
         if oldest is None or (oldest.looked and now - oldest.looked < INSPECT * MICROSECONDS):
             return None
         return oldest
+
+    def _moving(self, device: str) -> set[str]:
+        """Programs that are on their way, or whose delivery nobody knows the end of: who sends them looks."""
+        return {
+            each.target for each in self.control.waiting() if (each.what, each.device) == ("program", device)
+        }
 
     async def _look(self, device: str, known: Known, driver: Driver[Any]) -> None:
         """Look at one copy.
@@ -211,10 +227,22 @@ class Keeper:
         except TimeoutError:
             why = f"it could not be read within {INSPECT_TIMEOUT:g} s"
             seen = Program(known.release.released, Standing.UNREADABLE, detail=why)
-        except BaseException:
+        except DriverError:
             await self._learn(device, replace(known, looked=now))
             raise
+        if seen.standing is Standing.EDITED and seen.found not in known.release.earlier:
+            seen = await self._told_apart(seen, known)
         await self._learn(device, judged(known, seen, now))
+
+    async def _told_apart(self, seen: Program, known: Known) -> Program:
+        """An edit, or what is left of a transfer that did not end: only the released content can tell."""
+        releases = self.book.releases
+        try:
+            content = await asyncio.to_thread(releases.content, known.release) if releases else b""
+        except (OSError, ValueError) as error:
+            log.warning("program.file_unreadable", program=known.release.program, cause=str(error))
+            return seen
+        return told_apart(seen, content)
 
     async def _look_again(self, device: str, known: Known, driver: Driver[Any]) -> None:
         """After a delivery that did not end well; a machine that is gone is looked at once it is back."""
@@ -222,45 +250,26 @@ class Keeper:
             await self._look(device, known, driver)
 
     async def _learn(self, device: str, known: Known) -> None:
-        """Keep what was found, show it, and tell an edit once."""
+        """Keep what was found, show it, and tell an edit or a part once."""
         if self.book.learn(device, known):
             self.stations.touch()
         key = (device, known.release.at_machine)
-        found = known.found if known.state is State.EDITED else ""
+        found = known.found if known.state in (State.EDITED, State.PARTIAL) else ""
         if known.state in (State.UNSEEN, State.UNREADABLE) or self._told.get(key, "") == found:
             return
         if found:
-            self.report([Notice(self.clock.now(), "warning", EDITED, self._edit(device, known))])
-            log.warning("program.edited", device=device, program=known.release.at_machine, found=found)
+            code = EDITED if known.state is State.EDITED else PARTIAL
+            self.report([Notice(self.clock.now(), "warning", code, _told(device, known))])
+            log.warning(code, device=device, program=known.release.at_machine, found=found)
         self._told[key] = found
         await self.store.run(lambda db: journal.keep(db, *key, found), urgent=False)
-
-    def _edit(self, device: str, known: Known) -> str:
-        name, release = known.release.at_machine, known.release
-        if self._was_interrupted(device, release.program):
-            return (
-                f"{device}: {name} holds {known.found[:12]} after a delivery that did not end; released is "
-                f"{release.sha256[:12]}. Send it again at the station (F10)"
-            )
-        return (
-            f"{device}: {name} was edited at the machine: it holds {known.found[:12]}, released is "
-            f"{release.sha256[:12]} (by {release.released_by}, {release.date}). Release the edit, or have it "
-            "overwritten at the station (F10)"
-        )
-
-    def _was_interrupted(self, device: str, program: str) -> bool:
-        last = None
-        for command in self.control.controls.commands.values():
-            if (command.what, command.device, command.target) == ("program", device, program):
-                last = command
-        return last is not None and last.state in _FAILED
 
     # --- sending ----------------------------------------------------------------------------------------
 
     async def _send(self, device: str, program: str, wish: Wish, driver: Driver[Any]) -> None:
         """Want a program sent that an operation in hand needs, where nobody has to be asked for it."""
         known = self.book.of(device).get(program)
-        if known is None or known.state not in (State.MISSING, State.OUTDATED):
+        if known is None or known.state not in (State.MISSING, State.OUTDATED, State.PARTIAL):
             return
         if not driver.profile.has_state:
             return  # nothing shows whether the machine runs it: a person says so, at F10
@@ -286,14 +295,36 @@ class Keeper:
         await self.stations.controlled(wish.station, events, name, actor=wish.actor)
 
     def _next_name(self, device: str, known: Known, wish: Wish) -> str | None:
-        """The id of the command: the same wish is one command, also after a restart. Only what was never sent
-        is wanted again."""
+        """The id of the command: the same wish is one command, also after a restart. Only what was never
+        sent, or was found not to have arrived, is wanted again."""
+        release, now = known.release, self.clock.now()
+        lost = (device, release.program, release.sha256)
         for attempt in range(ATTEMPTS):
-            words = f"{wish.run} {device} {known.release.program} {known.release.sha256} {attempt}"
+            words = f"{wish.run} {' '.join(lost)} {attempt}"
             name = f"program-{hashlib.blake2b(words.encode(), digest_size=12).hexdigest()}"
             before = self.control.controls.commands.get(name)
             if before is None:
+                if attempt and lost in self._again:
+                    if now < self._again[lost]:
+                        return None
+                    self._again[lost] = now + int(AGAIN * MICROSECONDS)
                 return name
-            if before.state is not CommandState.EXPIRED:
+            failed = before.state is CommandState.FAILED and lost in self._again
+            if not (failed or before.state is CommandState.EXPIRED):
                 return None
         return None
+
+
+def _told(device: str, known: Known) -> str:
+    """An edit or a part in words for people, with what to do."""
+    name, release = known.release.at_machine, known.release
+    if known.state is State.PARTIAL:
+        return (
+            f"{device}: only the beginning of {name} is at the machine, a transfer did not end. It must not "
+            "run. It is sent again while an operation in hand needs it, or at the station (F10)"
+        )
+    return (
+        f"{device}: {name} was edited at the machine: it holds {known.found[:12]}, released is "
+        f"{release.sha256[:12]} (by {release.released_by}, {release.date}). Release the edit, or have it "
+        "overwritten at the station (F10)"
+    )

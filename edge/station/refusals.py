@@ -191,6 +191,10 @@ REFUSALS: dict[str, Text] = {
         "(F10).",
         "{program} 在 {device} 上被修改过（现为 {found}）：请工程师查看，或覆盖它（F10）。",
     ),
+    "program-unreadable": Text(
+        "{program} cannot be read at {device} ({detail}), it may have been edited there: call the engineer.",
+        "无法读取 {device} 上的 {program}（{detail}），可能已被修改：请联系工程师。",
+    ),
     "program-may-run": Text(
         "Nothing shows whether {device} runs {program}: look at the machine, then send it yourself (F10).",
         "无法判断 {device} 是否正在运行 {program}：请查看机器后自行发送（F10）。",

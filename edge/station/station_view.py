@@ -105,7 +105,9 @@ class CommandView(msgspec.Struct, frozen=True):
 
 class ProgramView(msgspec.Struct, frozen=True):
     """A released program of a machine of which people are to know something, because its copy there is not as
-    released. ``asks``: nothing shows whether the machine runs it, so a person must look before it is sent."""
+    released. ``detail`` says why it cannot be read; ``asks``: nothing shows whether the machine runs it, so a
+    person must look before it is sent; ``ran``: it was not replaced because the machine ran it;
+    ``moving``: it is on its way."""
 
     program: str
     sha256: str
@@ -113,6 +115,9 @@ class ProgramView(msgspec.Struct, frozen=True):
     found: str
     wanted: bool
     asks: bool
+    detail: str = ""
+    ran: bool = False
+    moving: bool = False
 
 
 class ControlView(msgspec.Struct, frozen=True):

@@ -250,20 +250,28 @@ WORDS: dict[str, Text] = {
     "machine.took-effect": Text("{target} {value}: it took effect", "{target} {value}：已生效"),
     "machine.no-effect": Text("{target} {value}: it did not", "{target} {value}：未生效"),
     "program.edited": Text(
-        "▲ {machine}: program {program} was edited there ({found}), it is not the released one (F10)",
-        "▲ {machine}：程序 {program} 在机器上被修改（{found}），与发布版本不同（F10）",
+        "▲ {machine}: {program} was edited there ({found}): show the engineer (F10)",
+        "▲ {machine}：{program} 在机器上被修改（{found}）：请通知工程师（F10）",
     ),
+    "program.partial": Text(
+        "▲ {machine}: only part of {program} is there: do not run it, send it (F10)",
+        "▲ {machine}：{program} 只传送了一部分：请勿运行，请重新发送（F10）",
+    ),
+    "program.ran": Text(
+        "▲ {machine} runs the old {program}: when it ends, send the new one (F10)",
+        "▲ {machine} 正在运行旧的 {program}：结束后请发送新版本（F10）",
+    ),
+    "program.moving": Text("{machine}: {program} is being sent", "{machine}：正在发送 {program}"),
     "program.outdated": Text(
-        "{machine}: program {program} is an earlier release (F10)",
-        "{machine}：程序 {program} 是旧的发布版本（F10）",
+        "{machine}: {program} is an earlier release: send the new one (F10)",
+        "{machine}：{program} 是旧的发布版本：请发送新版本（F10）",
     ),
     "program.missing": Text(
-        "{machine}: program {program} is not at the machine yet (F10)",
-        "{machine}：程序 {program} 尚未传到机器（F10）",
+        "{machine}: {program} is not there yet: send it (F10)", "{machine}：{program} 尚未传到：请发送（F10）"
     ),
     "program.unreadable": Text(
-        "▲ {machine}: program {program} cannot be read at the machine (F10)",
-        "▲ {machine}：无法读取机器上的程序 {program}（F10）",
+        "▲ {machine}: {program} cannot be read there: call the engineer. {detail}",
+        "▲ {machine}：无法读取 {program}：请联系工程师。{detail}",
     ),
     "program.send": Text("Send the released {program} to {machine}", "将已发布的 {program} 发送到 {machine}"),
     "program.question": Text(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,17 +14,19 @@ from typing import Any
 
 import pytest
 
-from drivers import program_folder
+from drivers import patience, program_folder
 from drivers.driver import (
     Capability,
     Confirmation,
     Driver,
     FileEntry,
     Files,
+    InUse,
     ReadFailed,
     WriteFailed,
     WriteRefused,
 )
+from drivers.patience import Step, patiently
 from drivers.profile_files import check_profile
 from drivers.program_folder import Folder
 from drivers.programs import (
@@ -31,6 +36,7 @@ from drivers.programs import (
     inspect,
     same_program,
     sha256,
+    told_apart,
     unfit_name,
 )
 from drivers.registry import driver_type
@@ -53,9 +59,15 @@ V1, V2 = b"%\nO1000\nG0 X0\nM30\n%\n", b"%\nO1000\nG0 X1\nM30\n%\n"
 ONE = Confirmation("K7", "mill-1")
 
 
+async def allowed() -> None:
+    """Nothing stands against it any more."""
+
+
 @asynccontextmanager
 async def mill(folder: Path, text: str = PROFILE, **values: Any) -> AsyncIterator[tuple[Any, Any]]:
-    profile = check_profile(parse(f"{text}files: {{path: {folder.as_posix()}}}\n", "mill.yaml"))
+    profile = check_profile(
+        parse(f"{text}files: {{path: {folder.as_posix()}, mounted: false}}\n", "mill.yaml")
+    )
     kind = driver_type("modbus")
     server: ProfileServer = kind.serve(profile)
     server.update(values)
@@ -153,12 +165,12 @@ async def test_a_machine_that_shows_no_state_needs_a_person_who_looks(tmp_path: 
 async def test_a_machine_that_keeps_something_else_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = Folder._put
+    draft = Folder._draft
 
-    def crlf(self: Folder, name: str, content: bytes) -> None:
-        put(self, name, content.replace(b"\n", b"\r\n"))
+    def crlf(self: Folder, name: str, content: bytes, step: Step) -> Path:
+        return draft(self, name, content.replace(b"\n", b"\r\n"), step)
 
-    monkeypatch.setattr(Folder, "_put", crlf)
+    monkeypatch.setattr(Folder, "_draft", crlf)
     async with mill(tmp_path) as (_, driver):
         with pytest.raises(WriteFailed, match="the machine holds 25 bytes that differ from the 20 sent"):
             await driver.put_file("P1", V1)
@@ -218,7 +230,7 @@ async def test_a_folder_that_is_not_mounted_is_said_and_never_made(tmp_path: Pat
     with pytest.raises(ReadFailed, match="is it mounted"):
         await folder.get_file("P1")
     with pytest.raises(WriteFailed, match="is it mounted"):
-        await folder.put_file("P1", V1)
+        await folder.put_file("P1", V1, allowed)
     assert not (tmp_path / "mnt").exists()
 
 
@@ -229,12 +241,12 @@ async def test_links_lead_nowhere_and_sizes_are_bounded(
     inside.mkdir()
     outside.write_bytes(b"x")
     (inside / "link").symlink_to(outside)
-    folder = Folder(inside)
+    folder = Folder(inside, mounted=False)
     assert await folder.list_files() == []
     with pytest.raises(ReadFailed, match="leads out of"):
         await folder.get_file("link")
     with pytest.raises(ReadFailed, match="leads out of"):
-        await folder.put_file("link", b"y")
+        await folder.put_file("link", b"y", allowed)
     monkeypatch.setattr(program_folder, "MAX_FILE", 3)
     (inside / "big").write_bytes(b"four")
     with pytest.raises(ReadFailed, match="larger than"):
@@ -256,3 +268,133 @@ async def test_two_programs_at_once_are_sent_one_after_the_other(tmp_path: Path)
     async with mill(tmp_path) as (_, driver):
         await asyncio.gather(*(driver.put_file("P1", bytes([n]) * 1000) for n in range(5)))
     assert len(set((tmp_path / "P1").read_bytes())) == 1
+
+
+# --- what is left of a transfer, and folders that are not there or hang -----------------------------------
+
+
+async def test_what_a_transfer_left_is_no_edit_and_is_sent_again_without_asking(tmp_path: Path) -> None:
+    released = Released("O1000", sha256(V1))
+    async with mill(tmp_path) as (_, driver):
+        for part in (b"", V1[:7], V1[:-1]):
+            (tmp_path / "O1000").write_bytes(part)
+            (found,) = await inspect(driver, [released])
+            assert (found.standing, found.size) == (Standing.EDITED, len(part))
+            found = told_apart(found, V1)
+            assert found.standing is Standing.PARTIAL
+            assert f"only the first {len(part)} bytes" in str(found)
+            await deliver(driver, released, V1)
+            assert (tmp_path / "O1000").read_bytes() == V1
+        for edit in (V2, V1 + b"x", V2[:-1]):
+            (tmp_path / "O1000").write_bytes(edit)
+            with pytest.raises(WriteRefused, match="was edited"):
+                await deliver(driver, released, V1)
+
+
+async def test_what_cannot_be_read_may_be_an_edit_and_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "O1000").write_bytes(V2)
+    wanted = V1[:5]
+    monkeypatch.setattr(program_folder, "MAX_FILE", len(V2) - 1)
+    async with mill(tmp_path) as (_, driver):
+        with pytest.raises(WriteRefused, match=r'"O1000" is unreadable: .* larger than'):
+            await deliver(driver, Released("O1000", sha256(wanted)), wanted)
+        assert (tmp_path / "O1000").read_bytes() == V2
+        await deliver(driver, Released("O1000", sha256(wanted)), wanted, overwrite=True)
+        assert (tmp_path / "O1000").read_bytes() == wanted
+
+
+@pytest.mark.parametrize("change", ["starts", "is locked"])
+async def test_a_machine_that_starts_the_program_while_it_is_sent_keeps_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    (tmp_path / "O1000").write_bytes(V1)
+    async with mill(tmp_path) as (server, driver):
+        draft = Folder._draft
+
+        def meanwhile(self: Folder, name: str, content: bytes, step: Step) -> Path:
+            if change == "starts":
+                server.update({"state": 1, "program": "O1000"})
+            else:
+                driver.refuses = "locked by K3: setting up"
+            return draft(self, name, content, step)
+
+        monkeypatch.setattr(Folder, "_draft", meanwhile)
+        with pytest.raises(WriteRefused, match="is running" if change == "starts" else "locked by K3") as no:
+            await driver.put_file("O1000", V2)
+        assert isinstance(no.value, InUse) is (change == "starts")
+    assert (tmp_path / "O1000").read_bytes() == V1
+    assert os.listdir(tmp_path) == ["O1000"], "no part is left"
+
+
+async def test_the_empty_place_of_a_mount_takes_no_file(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    (tmp_path / "O1000").write_bytes(V1)
+    for asking in (folder.list_files(), folder.get_file("O1000")):
+        with pytest.raises(ReadFailed, match=f"nothing is mounted at {tmp_path}.* program_mount: false"):
+            await asking
+    with pytest.raises(WriteFailed, match="nothing is mounted"):
+        await folder.put_file("P1", V1, allowed)
+    assert os.listdir(tmp_path) == ["O1000"]
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="nothing is mounted at /dev/shm here")
+async def test_a_folder_that_is_mounted_is_used() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+        folder = Folder(Path(place))
+        await folder.put_file("doors/O1000", V1, allowed)
+        assert await folder.get_file("doors/O1000") == V1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a file that hangs when it is read")
+async def test_a_folder_that_hangs_is_given_up_and_asked_again_once_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "SILENCE", 0.2)
+    folder, pipe = Folder(tmp_path, mounted=False), tmp_path / "O1000"
+    os.mkfifo(pipe)
+    with pytest.raises(ReadFailed, match=r"has not answered for 0\.2 s — is the machine switched on"):
+        await folder.get_file("O1000")
+    hanging = threading.active_count()
+    for _ in range(20):
+        with pytest.raises(ReadFailed, match="a request from before still hangs"):
+            await folder.get_file("O1000")
+    with pytest.raises(WriteFailed, match=r"was not sent.*still hangs"):
+        await folder.put_file("P1", V1, allowed)
+    assert threading.active_count() == hanging, "no thread more for each attempt"
+    assert os.listdir(tmp_path) == ["O1000"]
+    (thread,) = (each for each in threading.enumerate() if each.name == f"files-{tmp_path}")
+    os.close(os.open(pipe, os.O_WRONLY))
+    await asyncio.to_thread(thread.join, 10)
+    await folder.put_file("P1", V1, allowed)
+    assert await folder.get_file("P1") == V1
+
+
+async def test_work_that_was_given_up_changes_nothing_later(tmp_path: Path) -> None:
+    go, done = threading.Event(), threading.Event()
+
+    def slow(step: Step) -> None:
+        go.wait()
+        try:
+            step()
+            (tmp_path / "late").write_bytes(V1)
+        finally:
+            done.set()
+
+    with pytest.raises(TimeoutError, match="has not answered"):
+        await patiently(tmp_path, slow, 0.05)
+    assert await patiently(tmp_path.parent, lambda _: "other folders answer") == "other folders answer"
+    go.set()
+    await asyncio.to_thread(done.wait)
+    assert os.listdir(tmp_path) == []
+
+
+async def test_work_that_moves_is_waited_for_however_long_it_takes(tmp_path: Path) -> None:
+    def steady(step: Step) -> str:
+        for _ in range(10):
+            time.sleep(0.04)
+            step()
+        return "through"
+
+    assert await patiently(tmp_path, steady, 0.2) == "through"

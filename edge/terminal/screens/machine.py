@@ -106,7 +106,7 @@ def abnormal(session: Session) -> list[str]:
         if machine.lock is not LockState.FREE
         or machine.firmware
         or _has_unknown(machine)
-        or any(program.wanted for program in machine.programs)
+        or any(program.wanted or program.state == "partial" for program in machine.programs)
         for text, _ in told(session, machine)
     ]
 
@@ -211,9 +211,14 @@ def _settle(command: str, *, took_effect: bool) -> Do:
 
 
 def _program_words(session: Session, machine: ControlView, program: ProgramView) -> str:
-    return session.say(
-        f"program.{program.state}", machine=machine.title, program=program.program, found=program.found[:12]
-    )
+    words = {
+        "machine": machine.title,
+        "program": program.program,
+        "found": program.found[:12],
+        "detail": program.detail,
+    }
+    now = "moving" if program.moving else "ran" if program.ran else program.state
+    return session.say(f"program.{now}", **words)
 
 
 def _program_entries(session: Session, machine: ControlView) -> list[tuple[str, Do]]:
@@ -223,6 +228,7 @@ def _program_entries(session: Session, machine: ControlView) -> list[tuple[str, 
     return [
         (session.say("program.send", machine=machine.title, program=each.program), _sending(machine, each))
         for each in machine.programs
+        if each.state != "unreadable" and not each.moving
     ]
 
 

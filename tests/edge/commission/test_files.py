@@ -39,7 +39,8 @@ def files(
     command: str, mill: tuple[str, Path], folder: Path, *arguments: str, answer: str | None = None
 ) -> Result:
     url, profile = mill
-    options = ["--profile", str(profile), "--option", f"program_folder={folder}"]
+    place = ["--option", f"program_folder={folder}", "--option", "program_mount=false"]
+    options = ["--profile", str(profile), *place]
     return CliRunner().invoke(app, ["files", command, url, *arguments, *options], input=answer)
 
 

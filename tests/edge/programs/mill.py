@@ -87,7 +87,7 @@ async def mill(folder: Path, text: str = PROFILE) -> AsyncIterator[Mill]:
     profile = check_profile(parse(text, "mill.yaml"))
     kind = driver_type("modbus")
     async with kind.serve(profile) as server:
-        options = {"program_folder": folder.as_posix(), "timeout": 0.5}
+        options = {"program_folder": folder.as_posix(), "program_mount": False, "timeout": 0.5}
         async with kind.create(server.url, profile, options) as driver:
             yield Mill(profile, driver, server=server)
 

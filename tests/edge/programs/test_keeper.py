@@ -130,10 +130,12 @@ async def test_a_program_that_runs_is_not_replaced(tmp_path: Path) -> None:
             assert "is running (program = O1000) — wait until it ends" in command.detail
             assert (tmp_path / "nc" / "O1000.nc").read_bytes() == V2
             assert seen(machine, State.OUTDATED)
+            assert edge.stations.view("brake-1").machines[0].programs[0].ran
             machine.server.update({"state": 0})
             await send(edge, 2)
             await until(edge, ended(edge, CommandState.DONE))
             assert (tmp_path / "nc" / "O1000.nc").read_bytes() == V1
+            assert not machine.known().ran
 
 
 async def test_a_lock_holds_a_program_back_until_production_has_accepted(tmp_path: Path) -> None:
@@ -178,6 +180,60 @@ async def test_after_a_kill_what_lies_at_the_machine_says_what_became_of_it(
             await until(edge, ended(edge, state))
             (command,) = edge.control.controls.commands.values()
             assert command.detail.endswith("found afterwards")
+
+
+async def test_what_a_kill_cut_off_is_told_and_completed_while_the_work_is_in_hand(tmp_path: Path) -> None:
+    there = tmp_path / "nc" / "O1000.nc"
+    async with mill(tmp_path / "nc") as machine:
+        machine.renew(release_list(tmp_path / "programs"))
+        async with shop(tmp_path, machine, sends=False) as edge:
+            await take_in_hand(edge)
+            await until(edge, ended(edge, CommandState.INTENDED))
+            (command,) = edge.control.waiting()
+            await edge.stations.commit_control(edge.control.send(command.id))
+        there.write_bytes(V1[:9])
+        machine.server.update({"state": 1, "program": "O2000"})
+        async with shop(tmp_path, machine) as edge:
+            await until(edge, ended(edge, CommandState.DONE))
+            assert [state for _, state in commands(edge)] == [CommandState.FAILED, CommandState.DONE]
+            first = edge.control.controls.commands[command.id]
+            assert first.detail == (
+                f"the machine holds {sha256(V1[:9])[:12]}, only its beginning, found afterwards"
+            )
+            assert there.read_bytes() == V1
+            (told,) = machine.said
+            assert isinstance(told, Notice)
+            assert told.code == "program.partial"
+            assert "only the beginning of O1000.nc is at the machine" in told.text
+
+
+async def test_a_part_that_nobody_needs_now_is_told_and_lies_until_a_person_sends_it(tmp_path: Path) -> None:
+    there = tmp_path / "nc" / "O1000.nc"
+    async with mill(tmp_path / "nc") as machine:
+        machine.renew(release_list(tmp_path / "programs"))
+        there.write_bytes(b"")
+        async with shop(tmp_path, machine) as edge:
+            await until(edge, lambda: seen(machine, State.PARTIAL))
+            (program,) = edge.stations.view("brake-1").machines[0].programs
+            assert program.state == "partial"
+            assert there.read_bytes() == b""
+            await send(edge, 1)
+            await until(edge, ended(edge, CommandState.DONE))
+            assert there.read_bytes() == V1
+
+
+async def test_what_cannot_be_read_is_sent_by_nobody_at_the_station(tmp_path: Path) -> None:
+    async with mill(tmp_path / "nc") as machine:
+        machine.renew(release_list(tmp_path / "programs"))
+        (tmp_path / "nc" / "O1000.nc").mkdir()
+        async with shop(tmp_path, machine) as edge:
+            await take_in_hand(edge)
+            await until(edge, lambda: seen(machine, State.UNREADABLE) and machine.known().wanted)
+            (program,) = edge.stations.view("brake-1").machines[0].programs
+            assert "Is a directory" in program.detail
+            with pytest.raises(Refusal, match=r"cannot be read at press-1 .*: call the engineer"):
+                await send(edge, 2)
+            assert commands(edge) == []
 
 
 async def test_what_a_kill_kept_from_leaving_is_wanted_again_with_the_work(
