@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,10 +21,17 @@ URI = "urn:acme:mill"
 
 @dataclass
 class Stored:
-    """One file: what it holds, and its open handles with their places."""
+    """One file: what it holds, and its open handles with their places. One that is written is locked
+    (OPC 10000-20, 4.2.2) until it is closed, or the server gives up the session."""
 
     content: bytes = b""
     open: dict[int, int] = field(default_factory=dict)
+    writing: bool = False
+
+    def give_up(self) -> None:
+        """The session that had it open is over."""
+        self.open.clear()
+        self.writing = False
 
 
 @dataclass
@@ -37,6 +45,9 @@ class FileServer:
     files: dict[str, Stored] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     refuse_writes: bool = False
+    holds_after: int = -1
+    """Pieces after which the server takes its time with the next one; never, with -1."""
+    held: asyncio.Event = field(default_factory=asyncio.Event)
     handles: int = 0
 
     async def directory(self, parent: Node, name: str, *, node: str = "") -> Node:
@@ -76,6 +87,9 @@ class FileServer:
             self.calls.append(f"Open {mode}")
             if mode & 2 and (self.refuse_writes or stored.open):
                 return ua.StatusCode(StatusCodes.BadNotWritable)  # type: ignore[arg-type]
+            if stored.writing:
+                return ua.StatusCode(StatusCodes.BadNotReadable)  # type: ignore[arg-type]
+            stored.writing = bool(mode & 2)
             if mode & 4:
                 stored.content = b""
             self.handles += 1
@@ -86,6 +100,7 @@ class FileServer:
         def close(_: Any, handle: int) -> None:
             self.calls.append("Close")
             del stored.open[handle]
+            stored.writing = False
 
         @uamethod
         def read(_: Any, handle: int, length: int) -> bytes:
@@ -100,6 +115,10 @@ class FileServer:
             self.calls.append(f"Write {len(data)}")
             if self.piece and len(data) > self.piece:
                 return ua.StatusCode(StatusCodes.BadInvalidArgument)  # type: ignore[arg-type]
+            if self.holds_after == 0:
+                self.held.set()
+                await asyncio.sleep(3600)
+            self.holds_after -= 1
             stored.content += data
             await size.write_value(ua.Variant(len(stored.content), ua.VariantType.UInt64))
             return None
@@ -113,11 +132,11 @@ class FileServer:
 
 
 @asynccontextmanager
-async def file_server(piece: int = 0) -> AsyncIterator[FileServer]:
+async def file_server(piece: int = 0, port: int = 0) -> AsyncIterator[FileServer]:
     """A running server with the empty directory ``s=Programs``; pieces of at most ``piece`` bytes."""
     server = Server()
     await server.init()
-    url = f"opc.tcp://127.0.0.1:{free_port()}"
+    url = f"opc.tcp://127.0.0.1:{port or free_port()}"
     server.set_endpoint(url)
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     made = FileServer(url, server, await server.register_namespace(URI), piece)
