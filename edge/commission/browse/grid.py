@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from drivers.driver import DeviceLost, Driver
 from drivers.imports.taglist import tag_name
 from drivers.modbus import ModbusDriver
+from drivers.modbus_find import Sought, Spot, find, sought
 from drivers.modbus_grid import SIZE, Memory, Row, View, place, reference, row, shown, views
 from drivers.modbus_profile import Table
 from edge.commission.browse.browser import Browser, Prompt
@@ -34,6 +35,8 @@ _FIXED = 2 + 6 + 7 + 5
 _SHOWN_CHANGES = 3
 """Looks for which a value that changed stays marked."""
 _LONGEST_TEXT = 240
+_STRETCH, _STEP = 1000, 32
+"""Addresses that one search reads further, and how many of them before it looks and a key can stop it."""
 
 
 def _short(value: Value, width: int) -> str:
@@ -75,10 +78,12 @@ class Grid(Browser):
     keys = (
         ("↑↓→←", "move"),
         ("PgUp PgDn", "page"),
+        ("r", "ask again"),
         ("t", "table"),
         ("g", "go"),
+        ("/", "find"),
+        ("n", "next"),
         ("space", "pick"),
-        ("r", "ask again"),
         ("w", "write"),
         ("q", "quit"),
     )
@@ -92,6 +97,10 @@ class Grid(Browser):
         self.changes: dict[tuple[Table, int], int] = {}
         """How many looks a change is still marked for."""
         self.progress = ""
+        self.wanted: Sought | None = None
+        """What was searched for last."""
+        self._unread = range(0)
+        """Addresses that a search still has to read."""
         self._top, self._left, self._room = start, 0, 1
         self._roomy = False
 
@@ -151,8 +160,34 @@ class Grid(Browser):
                 self.changes[table, address] = _SHOWN_CHANGES
         if (table, top) != (self.table, self._top):
             self.wake.set()  # somebody went elsewhere meanwhile
+        elif self._unread:
+            await self._read_on(driver)
+
+    async def _read_on(self, driver: ModbusDriver) -> None:
+        """Read where nobody looked yet until what is searched for is there, or a key stops it."""
+        memory, wanted = self.memory, self.wanted
+        while self._unread and wanted is not None:
+            unread, piece = self._unread, self._unread[:_STEP]
+            self.message = f"searching {wanted.text}: {piece[0]:,} … — any key stops"
+            self.changed()
+            count = min(len(piece) + 1, SIZE - piece[0])  # a wide value takes the next register too
+            await read_registers(driver, memory, piece[0], count, lambda _: None)
+            if self._unread is not unread:
+                return  # a key stopped it
+            self._unread = unread[_STEP:]
+            spot = find(memory, wanted, piece)
+            if spot is not None:
+                self._unread = range(0)
+                self._show(spot)
+            elif not self._unread:
+                more = " — n reads on" if piece[-1] < SIZE - 1 else ", the last address"
+                self.message = f"{wanted.text} is nowhere up to {piece[-1]:,}{more}"
 
     # --- keys -------------------------------------------------------------------------------------------
+
+    def press(self, key: str, character: str | None = None) -> None:
+        self._unread = range(0)  # any key stops a search
+        super().press(key, character)
 
     def act(self, key: str) -> None:
         moves = {"up": -1, "down": 1, "pageup": -self._room, "pagedown": self._room}
@@ -170,6 +205,11 @@ class Grid(Browser):
             self._go(tables[(tables.index(self.table) + 1) % len(tables)], self.address)
         elif key == "g":
             self.prompt = Prompt("go to (100, 0x64, 40101, input:7)", "", self._take_place)
+        elif key == "slash":
+            label = "find (230.5, 2305, 0x43CF, on, or a text)"
+            self.prompt = Prompt(label, self.wanted.text if self.wanted else "", self._take_search)
+        elif key == "n":
+            self.message = self._next(Spot(self.address, self.column))
         elif key == "space":
             self._pick()
         elif key == "r":
@@ -193,6 +233,40 @@ class Grid(Browser):
         self._go(table, address)
         self._top = max(0, min(address, SIZE - self._room))
         return ""
+
+    def _take_search(self, text: str) -> str:
+        try:
+            self.wanted = sought(text)
+        except ValueError as error:
+            return str(error)
+        return self._next(None)
+
+    def _next(self, after: Spot | None) -> str:
+        """Go to the next place that is known to hold it, else let further ones be read."""
+        if self.wanted is None:
+            return "nothing was searched for yet — / does"
+        unread = self._unread_from(self.address)
+        spot = find(self.memory, self.wanted, range(self.address, unread), after)
+        if spot is not None:
+            self._show(spot)
+            return self.message
+        if unread == SIZE:
+            return f"{self.wanted.text} is nowhere from here to the last address"
+        self._unread = range(unread, min(unread + _STRETCH, SIZE))
+        self.wake.set()
+        return f"searching {self.wanted.text} …"
+
+    def _unread_from(self, address: int) -> int:
+        """The first address from here on that nobody asked for yet."""
+        memory = self.memory
+        while address < SIZE and (address in memory.words or address in memory.refused):
+            address += 1
+        return address
+
+    def _show(self, spot: Spot) -> None:
+        self._go(self.table, spot.address)
+        self.column = spot.column
+        self.message = f"found: {self.cell} — n finds the next"
 
     def _pick(self) -> None:
         cell = self.cell

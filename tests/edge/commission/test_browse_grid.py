@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from drivers.modbus_profile import Table
+from drivers.modbus_profile import ModbusProfile, Table
 from drivers.modbus_simulator import ModbusServer
 from drivers.profile import WordOrder
 from drivers.profile_files import load_profile
@@ -161,3 +161,34 @@ async def test_the_cursor_is_on_the_screen_however_narrow_it_is(width: int) -> N
         head = {"uint16": "u16", "int16": "i16", "text": "tx"}.get(grid.cell.view.name, "")
         assert (head or grid.cell.view.name.split()[-1]) in grid.text(width, 24).splitlines()[4]
         grid.press("right")
+
+
+async def test_what_the_display_shows_is_found_by_reading_on() -> None:
+    far = ModbusProfile.model_validate(
+        {
+            "vendor": "v",
+            "model": "m",
+            "protocol": "modbus",
+            "tags": {
+                "low": {"address": "holding:3", "type": "int16"},
+                "high": {"address": "holding:700", "type": "float32", "word_order": "CDAB"},
+            },
+        }
+    )
+    server = ModbusServer(far, gaps=True)
+    server.set("low", -125)
+    server.set("high", 49.98)
+    async with server, shown(server.url, Table.HOLDING) as (grid, pilot):
+        await until(pilot, lambda: 3 in grid.memory.words)
+        await type_in(pilot, "slash", "-12.5")
+        assert (grid.address, grid.cell.view.name) == (3, "int16")
+        await type_in(pilot, "slash", "49.98")
+        await until(pilot, lambda: grid.message.startswith("found"))
+        assert str(grid.cell) == "holding:700 as float32 CDAB"
+        await pilot.press("n")
+        await until(pilot, lambda: "is nowhere up to" in grid.message)
+        assert "n reads on" in grid.text(*SIZE)
+        await pilot.press("n", "down")
+        assert grid.address == 701
+        await until(pilot, lambda: 701 in grid.memory.words)
+        assert "searching" not in grid.message
