@@ -48,6 +48,9 @@ class FileServer:
     holds_after: int = -1
     """Pieces after which the server takes its time with the next one; never, with -1."""
     held: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server takes its time; that piece never gets into the file."""
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    """Ends the waiting."""
     handles: int = 0
 
     async def directory(self, parent: Node, name: str, *, node: str = "") -> Node:
@@ -117,7 +120,8 @@ class FileServer:
                 return ua.StatusCode(StatusCodes.BadInvalidArgument)  # type: ignore[arg-type]
             if self.holds_after == 0:
                 self.held.set()
-                await asyncio.sleep(3600)
+                await self.go.wait()
+                return ua.StatusCode(StatusCodes.BadTimeout)  # type: ignore[arg-type]
             self.holds_after -= 1
             stored.content += data
             await size.write_value(ua.Variant(len(stored.content), ua.VariantType.UInt64))
@@ -143,6 +147,9 @@ async def file_server(piece: int = 0, port: int = 0) -> AsyncIterator[FileServer
     await made.directory(server.nodes.objects, "Programs", node="Programs")
     async with server:
         yield made
+        # asyncua keeps sessions of clients that were killed beyond its own end.
+        for session in list(server.iserver._external_sessions.values()):
+            await session.close_session(True)
 
 
 def _node(name: str, index: int) -> ua.NodeId:

@@ -212,6 +212,7 @@ async def test_an_edge_that_is_killed_in_the_middle_of_a_delivery_reports_no_hal
         await now.kill()
         assert server.files["O1000.nc"].content == V1[:12]
         server.holds_after = -1
+        server.go.set()
         now.restart()
         # The server still keeps the file of the dead session locked: nobody can say what became of it.
         (command,) = await now.ends("unknown")
