@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
+from drivers.counting import Count
 from drivers.driver import Driver
 from drivers.profile import Role
 from drivers.registry import driver_type
@@ -257,7 +258,7 @@ def _collector(
         new_id,
         is_busy,
         open_stops(before.stops, device.id),
-        count=stations.count_of(device.id),
+        count=stations.count_of(device.id) if device.counts else None,
     )
     collector = Collector(
         device,
@@ -267,7 +268,7 @@ def _collector(
         clock,
         catalogue,
         watch,
-        on_count=stations.counted,
+        on_count=stations.counted if device.counts else _uncounted,
         backfill=backfill,
         read_until=before.read.get(device.id, 0),
     )
@@ -275,3 +276,7 @@ def _collector(
     collector.flow.resume(stood, device.id, clock.now())
     collector.alarms.resume(watch.stood(stood))
     return collector
+
+
+def _uncounted(device: str, count: Count) -> None:
+    """The parts that a device counts are those of no workcell."""

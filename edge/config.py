@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from drivers.profile import AnyProfile
 from drivers.profile_files import find_profiles, load_profile
+from drivers.profile_tags import Role
 from edge.outbox.bounds import OutboxBounds
 from edge.outbox.store import StoreLimits
 from edge.programs.releases import Releases, load_releases
@@ -260,9 +261,31 @@ def _machines(
             machines.append(Machine(device, loaded[device.profile]))
         except DocumentError as error:
             problems.update(dict.fromkeys(error.problems))
+    problems.update(dict.fromkeys(_counted_twice(document, place, edge, machines)))
     if problems:
         raise DocumentError(list(problems))
     return tuple(machines), {f"profile:{name}": files[name] for name in loaded}
+
+
+def _counted_twice(
+    document: Document, place: int, edge: Edge, machines: Sequence[Machine]
+) -> Iterator[Problem]:
+    """Two part counters of one workcell: each would overwrite what the other has counted."""
+    counters: dict[str, str] = {}
+    for machine in machines:
+        device, tags = machine.device, machine.profile.tags.values()
+        if not device.counts or all(tag.role is not Role.PART_COUNT for tag in tags):
+            continue
+        for number, workcell in enumerate(device.workcells):
+            first = counters.setdefault(workcell, device.id)
+            if first != device.id:
+                where = ("edges", place, "devices", edge.devices.index(device), "workcells", number)
+                yield document.problem(
+                    where,
+                    f'"{workcell}" has its parts counted by {first} already, and {device.id} has a tag with '
+                    "the role part_count, too — write counts: false at the one whose count is not that of "
+                    f"{workcell}",
+                )
 
 
 def _try_driver(document: Document, where: tuple[Any, ...], device: Device, profile: AnyProfile) -> None:

@@ -69,6 +69,7 @@ class Device(_Part):
         description="opc.tcp://host:port, modbus://host:port?unit=1 or vda5050://broker/interface/maker/serial"
     )
     workcells: tuple[Name, ...] = ()
+    counts: bool = Field(default=True, description="false: its part counter is not that of its workcells")
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     clock: Literal["trust", "offset", "receive"] = "receive"
 

@@ -188,3 +188,34 @@ def test_a_profile_and_another_device_s_address_come_at_once(tmp_path: Path) -> 
         )
     places = [f"{Path(p.file).name}:{p.line}" for p in caught.value.problems]
     assert places == ["edge.yaml:5", "press.yaml:5"]
+
+
+COUNTING = PROFILE + '  parts: {address: "holding:1", type: uint16, role: part_count}\n'
+FEEDER = """\
+      - id: feeder-1
+        asset: 11111111-1111-1111-1111-111111111116
+        profile: acme/press
+        url: modbus://127.0.0.1:1503
+        workcells: [press-1]
+"""
+
+
+def test_two_part_counters_of_one_workcell_are_placed_in_the_site(tmp_path: Path) -> None:
+    expected = (
+        'site.yaml:27:21  edges.0.devices.1.workcells.0: "press-1" has its parts counted by press-1 already, '
+        "and feeder-1 has a tag with the role part_count, too — write counts: false at the one whose count "
+        "is not that of press-1"
+    )
+    assert expected in problem(write(tmp_path, site=SITE + FEEDER, profile=COUNTING))
+
+
+@pytest.mark.parametrize(
+    ("site", "profile"),
+    [
+        (SITE + FEEDER, PROFILE),
+        (SITE + FEEDER + "        counts: false\n", COUNTING),
+        (SITE + "        counts: false\n" + FEEDER, COUNTING),
+    ],
+)
+def test_two_machines_at_one_workcell_of_which_one_counts(tmp_path: Path, site: str, profile: str) -> None:
+    assert len(load_setup(write(tmp_path, site=site, profile=profile)).machines) == 2
