@@ -476,7 +476,7 @@ class Collector:
 
     def _identity(self) -> tuple[str, str]:
         """How the connected machine differs from its profile, and its firmware that nobody has accepted."""
-        return (self.recognition.differs, self.recognition.foreign_firmware) if self.connected else ("", "")
+        return (self.recognition.warning, self.recognition.foreign_firmware) if self.connected else ("", "")
 
     def _heartbeat(self, now: int, detail: str) -> DeviceHeartbeat:
         self._beat = differs, firmware = self._identity()

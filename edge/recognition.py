@@ -66,6 +66,12 @@ class Recognition:
         verdict = self._verdict
         return "" if verdict is None or verdict.accepted or self._driver is None else verdict.firmware
 
+    @property
+    def warning(self) -> str:
+        """What differs, as long as somebody has to do something about it; what is accepted needs nobody."""
+        verdict = self._verdict
+        return "" if verdict is None or not verdict.refuses else self.differs
+
     async def _examined(self, driver: Driver[Any]) -> identity.Examination | None:
         """What the machine says of itself and what its checks read; None when it does not answer."""
         for ask in (True, False) if self._asks else (False,):

@@ -78,9 +78,9 @@ class DeviceHeartbeat(_Event, frozen=True, tag="device", omit_defaults=True):
 
     ``last_read`` (µs UTC) is the last confirmed read: the age of a tag whose value does not change.
     ``detail`` is why it is not connected. ``differs`` says how the connected machine is not that of its
-    profile, and ``firmware`` is a version outside the profile's range that nobody has accepted: nothing is
-    written until then. ``standing`` alarms stand at the machine, be they told or not; ``untold`` changes of
-    alarms since the start were too many to be told one by one.
+    profile and what to do, and ``firmware`` is a version outside the profile's range that nobody has
+    accepted: nothing is written until then. ``standing`` alarms stand at the machine, be they told or not;
+    ``untold`` changes of alarms since the start were too many to be told one by one.
     """
 
     ts: int

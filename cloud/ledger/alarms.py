@@ -108,6 +108,13 @@ def standing(reader: Connection, devices: Collection[str] | None = None) -> dict
     return found
 
 
+def worst(reader: Connection, limit: int = 100) -> list[Alarm]:
+    """The most severe of the alarms that stand now, of these the oldest first."""
+    at = tables.alarm.c
+    order = (at.severity.desc(), at.raised, at.id)
+    return _read(reader, None, at.cleared.is_(None), order=order, limit=limit)
+
+
 def history(
     reader: Connection,
     devices: Collection[str] | None = None,

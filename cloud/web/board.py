@@ -12,18 +12,18 @@ from cloud.context import Context
 from cloud.dispatching import outlook, plans
 from cloud.dispatching.floor import current_version, read_plan
 from cloud.dispatching.tables import plan_service
-from cloud.ledger import reading
+from cloud.ledger import alarms, reading
+from cloud.ledger.alarms import Alarm
 from cloud.maintenance import cases
 from cloud.web import today
 from cloud.web.gantt import Bar, Window
 from cloud.web.shapes import LOCKED, RELEASED, Look, look
-from cloud.web.words import english, lateness
+from cloud.web.speech import ENGLISH, Speech
+from cloud.web.words import lateness
 from protocols.lifecycles import CaseState, LockState, OperationState
 from protocols.site import Site
 from protocols.values import MICROSECONDS
 
-STALE = 10 * MICROSECONDS
-"""µs without a confirmed read after which a machine's data counts as stale."""
 SILENT = 15 * MICROSECONDS
 """µs without a message after which an edge counts as away."""
 FROZEN = 10 * 60 * MICROSECONDS
@@ -31,6 +31,10 @@ FROZEN = 10 * 60 * MICROSECONDS
 SHOWN_STOPS = 30
 SHOWN_NEEDS = 12
 """Late orders, and entries of the exceptions inbox, that are named one by one."""
+SHOWN_ALARMS = 4
+"""Severe alarms that nobody has acknowledged, named one by one."""
+SEVERE = 800
+"""Severity (1 to 1000) from which an alarm that nobody has acknowledged needs somebody now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,11 @@ class Board:
     stops: tuple[StopLine, ...]
     unassigned: tuple[outlook.UnassignedRun, ...]
     edges_away: tuple[str, ...]
+    machines: Mapping[str, reading.Machine]
+    alarms: tuple[Alarm, ...]
+    """Those that stand, the most severe first."""
+    alarms_standing: int
+    """How many stand at the machines, be they known here or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +158,22 @@ class _Read:
     bars: Sequence[Bar]
     windows: Sequence[Window]
     plan: plans.StoredPlan | None
+    alarms: Sequence[Alarm]
 
 
-async def read_board(context: Context, running: float | None = None) -> Board:
-    """The board now; ``running`` is today's share as it was worked out last (:mod:`cloud.web.today`)."""
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a board is made of, in no language yet."""
+
+    site: Site
+    now: int
+    found: _Read
+    away: Mapping[str, int]
+    running: float | None
+
+
+async def read_board(context: Context, running: float | None = None) -> Situation:
+    """What is now; ``running`` is today's share as it was worked out last (:mod:`cloud.web.today`)."""
     now, site = context.clock.now(), context.site
     heard = dict(context.ingest.heard)
     found = await context.database.query(_read)
@@ -161,17 +182,24 @@ async def read_board(context: Context, running: float | None = None) -> Board:
         for edge in site.edges
         if now - (seen := max(found.edges.get(edge.id, 0), heard.get(edge.id, 0))) > SILENT
     }
-    tiles = tuple(_tile(found, site, cell, title, now, away) for cell, title in plant(site))
+    return Situation(site, now, found, away, running)
+
+
+def board(situation: Situation, say: Speech = ENGLISH) -> Board:
+    """The board in a language."""
+    site, now, found, away = situation.site, situation.now, situation.found, situation.away
+    running = situation.running
+    tiles = tuple(_tile(found, site, cell, title, now, away, say) for cell, title in plant(site, say))
     return Board(
         now=now,
         figures=_figures(found, running),
         tiles=tiles,
-        needs=tuple(sorted(_needs(found, site, away), key=lambda need: (need.rank, need.since))),
+        needs=tuple(sorted(_needs(found, site, away, say), key=lambda need: (need.rank, need.since))),
         orders=tuple(_order(order) for order in found.orders),
         bars=tuple(found.bars),
         windows=tuple(found.windows),
         frozen=_frozen(found, now),
-        plan=_plan_words(found.plan),
+        plan=_plan_words(found.plan, say),
         stops=tuple(
             StopLine(
                 stop.id, stop.workcell, stop.opened, stop.closed, stop.hint, found.reasons.get(stop.id, "")
@@ -180,12 +208,21 @@ async def read_board(context: Context, running: float | None = None) -> Board:
         ),
         unassigned=tuple(found.unassigned),
         edges_away=tuple(away),
+        machines=found.machines,
+        alarms=tuple(found.alarms),
+        alarms_standing=sum(machine.alarms_standing for machine in found.machines.values()),
     )
 
 
-def plant(site: Site) -> list[tuple[str, str]]:
+def plant(site: Site, say: Speech = ENGLISH) -> list[tuple[str, str]]:
     """Workcells as (id, title) in plant order."""
-    return [(cell.id, cell.title) for cell in site.workcells().values()]
+    return [(cell.id, say.title(cell)) for cell in site.workcells().values()]
+
+
+def device_of(site: Site, cell: str) -> str:
+    """The device that a workcell's tile shows: the first that counts its parts; empty where it has none."""
+    there = [device for device in site.devices().values() if cell in device.workcells]
+    return next((device.id for device in there if device.counts), there[0].id if there else "")
 
 
 def _read(tx: Connection) -> _Read:
@@ -212,6 +249,7 @@ def _read(tx: Connection) -> _Read:
         bars=_bars(tx, operations, {order.id: order for order in orders}),
         windows=_windows(tx, open_cases),
         plan=plans.stored(tx),
+        alarms=alarms.worst(tx),
     )
 
 
@@ -271,8 +309,10 @@ async def read_running(context: Context) -> float | None:
     return await context.database.query(lambda tx: today.together(today.worked(tx, site, now)))
 
 
-def _tile(found: _Read, site: Site, cell: str, title: str, now: int, away: Mapping[str, int]) -> Tile:
-    device = next((d.id for d in site.devices().values() if cell in d.workcells), "")
+def _tile(
+    found: _Read, site: Site, cell: str, title: str, now: int, away: Mapping[str, int], say: Speech
+) -> Tile:
+    device = device_of(site, cell)
     machine = found.machines.get(device)
     stop = next((s for s in found.standing if s.workcell == cell), None)
     last_read = machine.last_read if machine is not None else 0
@@ -284,21 +324,27 @@ def _tile(found: _Read, site: Site, cell: str, title: str, now: int, away: Mappi
         fresh=fresh,
     )
     run = next((r for r in found.runs if r.workcell == cell), None)
-    job, progress, share, until = _in_hand(found, run)
+    job, progress, share, until = _in_hand(found, run, say)
     why = ""
     lock = machine.lock if machine is not None else None
     if lock is not None:
         shown = LOCKED if lock.state == LockState.LOCKED else RELEASED
-        why = f"locked by {lock.owner}: {lock.reason}" if shown is LOCKED else f"released by {lock.owner}"
+        why = (
+            say("locked by {owner}: {reason}", owner=lock.owner, reason=lock.reason)
+            if shown is LOCKED
+            else say("released by {owner}", owner=lock.owner)
+        )
     elif not fresh and machine is not None:
-        why = machine.detail or "no connection to its edge"
+        why = machine.detail or say("no connection to its edge")
     elif stop is not None:
         given = found.reasons.get(stop.id, "")
-        why = english(site.stop_reasons, given) if given else "no reason given"
+        why = say.code(site.stop_reasons, given) if given else say("no reason given")
+    elif machine is not None and machine.firmware:
+        why = "▲ " + say("firmware {firmware} is unknown to its profile", firmware=machine.firmware)
     elif machine is not None and machine.alarms:
-        why = machine.alarms[0]
-    since = stop.opened if stop is not None else machine.state_since if machine is not None else 0
-    since = lock.since if lock is not None else since
+        more = machine.alarms_standing - 1
+        why = f"▲ {machine.alarms[0]}" + (f" · +{more}" if more > 0 else "")
+    since = lock.since if lock is not None else _since(found, machine, stop, fresh=fresh)
     return Tile(
         cell,
         title,
@@ -316,7 +362,18 @@ def _tile(found: _Read, site: Site, cell: str, title: str, now: int, away: Mappi
     )
 
 
-def _in_hand(found: _Read, run: outlook.Run | None) -> tuple[str, str, float, int]:
+def _since(found: _Read, machine: reading.Machine | None, stop: reading.Stop | None, *, fresh: bool) -> int:
+    """Since when it is as its tile says (µs UTC); 0 where that is not known."""
+    if stop is not None:
+        return stop.opened
+    if machine is None or machine.firmware:
+        return 0
+    if fresh and machine.alarms:
+        return next((alarm.raised for alarm in found.alarms if alarm.device == machine.id), 0)
+    return machine.state_since
+
+
+def _in_hand(found: _Read, run: outlook.Run | None, say: Speech) -> tuple[str, str, float, int]:
     """Job, progress in words and 0…1, and when the plan has the end of it (0: unknown)."""
     if run is None or not run.parts:
         return "", "", 0.0, 0
@@ -329,7 +386,12 @@ def _in_hand(found: _Read, run: outlook.Run | None) -> tuple[str, str, float, in
     if names:
         label += f" · {names[0].title}"
     until = max((operation.end or 0 for operation in names), default=0)
-    return label, f"{good:g} of {need:g}", float(good / need) if need else 0.0, until
+    return (
+        label,
+        say("{good} of {need}", good=f"{good:g}", need=f"{need:g}"),
+        float(good / need) if need else 0.0,
+        until,
+    )
 
 
 def _figures(found: _Read, running: float | None) -> Figures:
@@ -352,8 +414,8 @@ _CASE_ACTIONS = {
 """How urgent a case is in its state, and the one thing to do about it; a planned one waits for its window."""
 
 
-def _needs(found: _Read, site: Site, away: Mapping[str, int]) -> list[Need]:
-    names = {cell: place.title for cell, place in site.workcells().items()}
+def _needs(found: _Read, site: Site, away: Mapping[str, int], say: Speech) -> list[Need]:
+    names = dict(plant(site, say))
 
     def name(cell: str) -> str:
         return names.get(cell, cell)
@@ -363,23 +425,31 @@ def _needs(found: _Read, site: Site, away: Mapping[str, int]) -> list[Need]:
             1,
             a.raised,
             "⚑",
-            f"Andon {name(a.workcell)}: {english(site.andon_topics, a.topic)}",
+            say("Andon {place}: {topic}", place=name(a.workcell), topic=say.code(site.andon_topics, a.topic)),
             a.note,
             f"workcell:{a.workcell}",
         )
         for a in found.andons
     ]
     needs += [
-        Need(2, seen, "✕", f"Edge {edge} is away", "work goes on there; its data comes later", f"edge:{edge}")
+        Need(
+            2,
+            seen,
+            "✕",
+            say("Edge {edge} is away", edge=edge),
+            say("work goes on there; its data comes later"),
+            f"edge:{edge}",
+        )
         for edge, seen in away.items()
     ]
+    needs += _machine_needs(found, site, away, say)
     needs += [
         Need(
             5,
             machine.lock.since,
             "⊘",
-            f"{machine.id} waits to be accepted",
-            f"{machine.lock.owner} has released it; production accepts it at its station",
+            say("{device} waits to be accepted", device=machine.id),
+            say("{owner} has released it; production accepts it at its station", owner=machine.lock.owner),
             f"edge:{machine.edge}",
         )
         for machine in found.machines.values()
@@ -387,35 +457,85 @@ def _needs(found: _Read, site: Site, away: Mapping[str, int]) -> list[Need]:
     ]
     late = sorted((o for o in found.orders if o.late), key=lambda o: o.promised)
     needs += [
-        Need(3, o.promised, "▲", f"Order {o.id} will be late", f"by {lateness(o.late)}", f"order:{o.id}")
+        Need(
+            3,
+            o.promised,
+            "▲",
+            say("Order {order} will be late", order=o.id),
+            say("by {time}", time=lateness(o.late)),
+            f"order:{o.id}",
+        )
         for o in late[:SHOWN_NEEDS]
     ]
     if len(late) > SHOWN_NEEDS:
-        needs.append(Need(3, 2**62, "▲", f"and {len(late) - SHOWN_NEEDS} more orders", "", "late"))
+        more = len(late) - SHOWN_NEEDS
+        needs.append(Need(3, 2**62, "▲", say("and {more} more orders", more=more), "", "late"))
     for c in found.cases:
         rank, action = _CASE_ACTIONS.get(c.state, (0, ""))
         if action:
-            text = f"{c.device}: {c.mode} ({c.state})"
+            text = f"{c.device}: {c.mode} ({say(c.state)})"
             needs.append(Need(rank, c.opened, "◇", text, c.summary, f"case:{c.id}", action, c.id))
     needs += [
         Need(
             7,
             s.opened,
             "■",
-            f"{name(s.workcell)} stopped, no reason given",
-            f"machine says {english(site.stop_reasons, s.hint)}" if s.hint else "",
+            say("{place} stopped, no reason given", place=name(s.workcell)),
+            say("machine says {reason}", reason=say.code(site.stop_reasons, s.hint)) if s.hint else "",
             f"workcell:{s.workcell}",
         )
         for s in found.standing
         if s.id not in found.reasons
     ]
     needs += [
-        Need(8, e.ts, "?", e.text, f"{e.kind} · for the {e.owner}", "inbox", "settle", str(e.id))
+        Need(
+            8,
+            e.ts,
+            "?",
+            e.text,
+            say("{kind} · for the {owner}", kind=e.kind, owner=say(e.owner)),
+            "inbox",
+            "settle",
+            str(e.id),
+        )
         for e in found.inbox[:SHOWN_NEEDS]
     ]
     if len(found.inbox) > SHOWN_NEEDS:
         more = len(found.inbox) - SHOWN_NEEDS
-        needs.append(Need(8, 2**62, "?", f"and {more} more exceptions", "", "inbox"))
+        needs.append(Need(8, 2**62, "?", say("and {more} more exceptions", more=more), "", "inbox"))
+    return needs
+
+
+def _machine_needs(found: _Read, site: Site, away: Mapping[str, int], say: Speech) -> list[Need]:
+    """Machines that are not connected, are others than they should be, or raise severe alarms."""
+    needs: list[Need] = []
+    owner = {device.id: edge.id for edge in site.edges for device in edge.devices}
+    for name, edge in owner.items():
+        machine = found.machines.get(name)
+        if machine is None or edge in away:
+            continue
+        opens = f"device:{name}"
+        if not machine.connected:
+            text = say("{device} is not connected", device=name)
+            needs.append(Need(3, machine.connected_since, "✕", text, machine.detail, opens))
+        elif machine.firmware:
+            text = say(
+                "{device}: firmware {firmware} waits to be accepted", device=name, firmware=machine.firmware
+            )
+            todo = say("check that its values are right, then accept it at its station (F10)")
+            needs.append(Need(5, machine.connected_since, "▲", text, todo, opens))
+        elif machine.differs:
+            text = say("{device} is not the machine of its profile", device=name)
+            needs.append(Need(3, machine.connected_since, "▲", text, machine.differs, opens))
+    severe = [alarm for alarm in found.alarms if alarm.severity >= SEVERE and alarm.acknowledged is None]
+    for alarm in severe[:SHOWN_ALARMS]:
+        source = f"{alarm.source} · " if alarm.source else ""
+        detail = source + say("severe alarm, not acknowledged")
+        text = f"{alarm.device}: {alarm.text or alarm.alarm}"
+        needs.append(Need(2, alarm.raised, "▲", text, detail, f"alarms:{alarm.device}"))
+    if len(severe) > SHOWN_ALARMS:
+        more = say("and {more} more severe alarms", more=len(severe) - SHOWN_ALARMS)
+        needs.append(Need(2, 2**62, "▲", more, "", "alarms:"))
     return needs
 
 
@@ -438,9 +558,10 @@ def _frozen(found: _Read, now: int) -> int:
     return min(max(held, default=now), now + FROZEN)
 
 
-def _plan_words(plan: plans.StoredPlan | None) -> str:
+def _plan_words(plan: plans.StoredPlan | None, say: Speech) -> str:
     if plan is None:
-        return "no plan yet"
+        return say("no plan yet")
     causes = "; ".join(dict.fromkeys(cause.text for cause in plan.causes[:3]))
-    more = f" and {len(plan.causes) - 3} more" if len(plan.causes) > 3 else ""
-    return f"plan {plan.version}: {causes}{more}" if causes else f"plan {plan.version}"
+    more = say(" and {more} more", more=len(plan.causes) - 3) if len(plan.causes) > 3 else ""
+    name = say("plan {version}", version=plan.version)
+    return f"{name}: {causes}{more}" if causes else name

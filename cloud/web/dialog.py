@@ -10,6 +10,7 @@ from nicegui import events, ui
 
 from cloud.context import Context
 from cloud.web import lists, sheets
+from cloud.web.speech import ENGLISH, Speech
 
 OPEN = "(e) => { const at = e.target.closest('[data-open]'); if (at) emit(at.dataset.open); }"
 """Tells the service what was clicked, if it opens anything."""
@@ -24,6 +25,7 @@ class SheetDialog:
 
     context: Context
     buttons: Callable[[tuple[tuple[str, str], ...]], Buttons]
+    say: Speech = ENGLISH
     _path: list[str] = field(default_factory=list, init=False)
     _dialog: ui.dialog = field(init=False)
     _title: ui.label = field(init=False)
@@ -34,10 +36,12 @@ class SheetDialog:
     def __post_init__(self) -> None:
         with ui.dialog() as self._dialog, ui.card().classes("sheet"):
             with ui.element("div").classes("choose"):
-                self._back = ui.button("← back", on_click=self._go_back).props("flat dense no-caps")
+                self._back = ui.button(self.say("← back"), on_click=self._go_back).props("flat dense no-caps")
                 self._title = ui.label("").classes("title fill")
                 self._actions = ui.element("div").classes("acts")
-                ui.button("✕", on_click=self._dialog.close).props('flat dense aria-label="close this"')
+                ui.button("✕", on_click=self._dialog.close).props(
+                    f'flat dense aria-label="{self.say("close this")}"'
+                )
             self._content = ui.html("", sanitize=False).classes("content")
             for event in ("click", "keydown.enter"):
                 self._content.on(event, self._follow, js_handler=OPEN)
@@ -59,14 +63,16 @@ class SheetDialog:
         address = address[:MAX_ADDRESS]
         self._path.append(address)
         site, now = self.context.site, self.context.clock.now()
-        sheet = await self.context.database.query(lambda tx: sheets.read(tx, site, now, address))
+        sheet = await self.context.database.query(lambda tx: sheets.read(tx, site, now, address, self.say))
         self._title.set_text(sheet.title)
-        self._content.set_content(lists.sheet(sheet))
+        self._content.set_content(lists.sheet(sheet, self.say))
         self._back.set_visibility(len(self._path) > 1)
         self._actions.clear()
         with self._actions:
             for name, act in self.buttons(sheet.acts):
-                ui.button(f"{name} case", on_click=self._then_again(act)).props("outline dense no-caps")
+                ui.button(self.say(f"{name} case"), on_click=self._then_again(act)).props(
+                    "outline dense no-caps"
+                )
 
     def _then_again(self, act: Callable[[], Any]) -> Callable[[], Any]:
         async def handler() -> None:

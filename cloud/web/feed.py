@@ -21,9 +21,10 @@ from cloud.hub import (
     StatesLedgered,
 )
 from cloud.ledger import reading
-from cloud.web.board import Board, read_board, read_running
+from cloud.web.board import Board, Situation, board, read_board, read_running
 from cloud.web.record import Record
 from cloud.web.shown import Shown, draw
+from cloud.web.speech import ENGLISH, Speech
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ class Feed:
     """The newest board. ``run`` lives in the app's lifespan; ``latest`` is what a browser asks for."""
 
     context: Context
-    board: Board | None = None
+    situation: Situation | None = None
     tags: list[reading.Tag] = field(default_factory=list)
     """All tags; another list whenever they have changed."""
     version: int = 0
@@ -56,21 +57,27 @@ class Feed:
     _record: Record = field(default_factory=Record, init=False)
     _running: float | None = field(default=None, init=False)
     _running_read: float = field(default=float("-inf"), init=False)
-    _shown: Shown | None = field(default=None, init=False)
+    _boards: dict[Speech, Board] = field(default_factory=dict, init=False)
+    _shown: dict[Speech, Shown] = field(default_factory=dict, init=False)
 
-    def latest(self) -> Shown | None:
-        """The newest board, drawn; asking keeps it coming."""
+    def latest(self, say: Speech = ENGLISH) -> Shown | None:
+        """The newest board in a language, drawn; asking keeps it coming."""
         self._asked = time.monotonic()
         self._wanted.set()
-        if self.board is not None and (self._shown is None or self._shown.board is not self.board):
-            self._shown = draw(self.board, self.context.site, self._record)
-        return self._shown
+        if self.situation is not None and say not in self._shown:
+            said = self._boards.get(say) or board(self.situation, say)
+            self._shown[say] = draw(said, self.context.site, self._record, say)
+        return self._shown.get(say)
 
-    async def fresh(self) -> Shown | None:
-        """The board as it is now, for a browser that comes anew: nobody may have looked for a while."""
+    def latest_board(self, say: Speech = ENGLISH) -> Board | None:
+        """What :meth:`latest` was drawn of."""
+        found = self.latest(say)
+        return None if found is None else found.board
+
+    async def fresh(self) -> None:
+        """Read the board as it is now, for a browser that comes anew: nobody may have looked for a while."""
         if time.monotonic() - self._read > AT_LEAST:
             await self._renew()
-        return self.latest()
 
     async def known_tags(self) -> list[reading.Tag]:
         """The tags now; the same list as long as nothing changed."""
@@ -110,13 +117,16 @@ class Feed:
             if time.monotonic() - self._running_read > RUNNING_EVERY:
                 self._running = await read_running(self.context)
                 self._running_read = time.monotonic()
-            self.board = await read_board(self.context, self._running)
+            situation = await read_board(self.context, self._running)
+            said = board(situation)
         except Exception:
             # a mistake in what is shown must not stop the service that keeps the data
             log.exception("page.board_failed")
             return
         self._read = time.monotonic()
-        self._record.take(self.board)
+        self.situation, self._boards = situation, {ENGLISH: said}
+        self._shown.clear()
+        self._record.take(said)
         self.version += 1
 
     async def _renew_tags(self) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 from html import escape
 from zoneinfo import ZoneInfo
 
+from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import lateness
 from protocols.values import MICROSECONDS
 
@@ -87,7 +88,11 @@ def span(
 
 
 def draw(
-    workcells: Sequence[tuple[str, str]], bars: Sequence[Bar], windows: Sequence[Window], view: Span
+    workcells: Sequence[tuple[str, str]],
+    bars: Sequence[Bar],
+    windows: Sequence[Window],
+    view: Span,
+    say: Speech = ENGLISH,
 ) -> str:
     """The picture as SVG. ``workcells`` are (id, title) in plant order."""
     height = HEAD + ROW * len(workcells) + 4
@@ -98,7 +103,7 @@ def draw(
         '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
         'patternTransform="rotate(45)"><rect width="6" height="6" fill="#fff"/>'
         '<line x1="0" y1="0" x2="0" y2="6" stroke="#8a96a3" stroke-width="2"/></pattern></defs>',
-        *_frozen(view, height),
+        *_frozen(view, height, say),
         *_grid(view, height),
     ]
     for cell, title in workcells:
@@ -108,25 +113,28 @@ def draw(
             f"{escape(title)}</text>"
         )
         parts.append(f'<line x1="0" x2="{WIDTH}" y1="{y + ROW}" y2="{y + ROW}" stroke="#edf0f3"/>')
-    parts += [part for bar in bars if bar.workcell in rows for part in _bar(bar, rows[bar.workcell], view)]
+    parts += [
+        part for bar in bars if bar.workcell in rows for part in _bar(bar, rows[bar.workcell], view, say)
+    ]
     parts += [part for window in windows if window.workcell in rows for part in _window(window, rows, view)]
     now = view.x(view.now)
     parts.append(
         f'<line x1="{now:.1f}" x2="{now:.1f}" y1="14" y2="{height}" stroke="#1b2733" stroke-width="2"/>'
     )
     parts.append(
-        f'<text x="{now:.1f}" y="11" text-anchor="middle" fill="#1b2733" font-weight="600">now</text>'
+        f'<text x="{now:.1f}" y="11" text-anchor="middle" fill="#1b2733" font-weight="600">'
+        f"{escape(say('now'))}</text>"
     )
     return "".join([*parts, "</svg>"])
 
 
-def _frozen(view: Span, height: int) -> list[str]:
+def _frozen(view: Span, height: int, say: Speech) -> list[str]:
     start, end = view.x(view.now), view.x(view.frozen)
     if end <= start:
         return []
     return [
         f'<rect x="{start:.1f}" y="{HEAD}" width="{end - start:.1f}" height="{height - HEAD}" fill="#f3f6fa">'
-        "<title>frozen: not moved any more</title></rect>"
+        f"<title>{escape(say('frozen: not moved any more'))}</title></rect>"
     ]
 
 
@@ -147,7 +155,7 @@ def _grid(view: Span, height: int) -> list[str]:
     return found
 
 
-def _bar(bar: Bar, y: int, view: Span) -> list[str]:
+def _bar(bar: Bar, y: int, view: Span, say: Speech) -> list[str]:
     if bar.end <= view.start or bar.start >= view.end:
         return []
     start, end = view.x(bar.start), view.x(bar.end)
@@ -158,19 +166,19 @@ def _bar(bar: Bar, y: int, view: Span) -> list[str]:
         if start - before > 0.5:
             found.append(
                 f'<rect x="{before:.1f}" y="{y + 5}" width="{start - before:.1f}" height="{ROW - 10}" '
-                f'fill="url(#hatch)"><title>changeover {bar.changeover:.0f} s</title></rect>'
+                f'fill="url(#hatch)"><title>{escape(say("changeover"))} {bar.changeover:.0f} s</title></rect>'
             )
     edge = "#c62828" if bar.late else "#98a4b0"
     thick = 2 if bar.late else 1
     tip = escape(bar.tip or bar.label)
     if bar.late:
-        tip += f"\nlate by {lateness(bar.late)}"
+        tip += "\n" + escape(say("late by {time}", time=lateness(bar.late)))
     found.append(
         f'<g data-open="operation:{escape(bar.id)}"><rect x="{start:.1f}" y="{y + 4}" width="{width:.1f}" '
         f'height="{ROW - 8}" rx="3" fill="{_FILL.get(bar.state, _FILL["planned"])}" stroke="{edge}" '
         f'stroke-width="{thick}"><title>{tip}</title></rect>'
     )
-    text = f"late · {bar.label}" if bar.late else bar.label
+    text = f"{say('late')} · {bar.label}" if bar.late else bar.label
     room = int((width - 6) / 7.8)
     shown = text if len(text) <= room else text[: room - 1] + "…" if room >= 4 else ""
     if not shown and bar.late and room >= 1:

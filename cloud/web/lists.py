@@ -9,17 +9,22 @@ from zoneinfo import ZoneInfo
 from cloud.dispatching.outlook import UnassignedRun
 from cloud.web.board import OrderLine, StopLine
 from cloud.web.sheets import Sheet
-from cloud.web.words import ago, clock_words, english, lateness
+from cloud.web.speech import ENGLISH, Speech
+from cloud.web.words import ago, clock_words, lateness
 from protocols.site import Site
 from protocols.values import MICROSECONDS
 
 
-def order_list(orders: Sequence[OrderLine], now: int, zone: ZoneInfo) -> str:
+def order_list(orders: Sequence[OrderLine], now: int, zone: ZoneInfo, say: Speech = ENGLISH) -> str:
     """Orders with promised and expected finish; what is late says so in words."""
     rows = []
     for order in orders:
         late = (
-            f"▲ late {lateness(order.late)}" if order.late else "on time" if order.expected else "not planned"
+            say("▲ late {time}", time=lateness(order.late))
+            if order.late
+            else say("on time")
+            if order.expected
+            else say("not planned")
         )
         rows.append(
             _row(
@@ -35,51 +40,54 @@ def order_list(orders: Sequence[OrderLine], now: int, zone: ZoneInfo) -> str:
                 f"order:{order.id}",
             )
         )
-    return _table(("Order", "What", "Done", "Promised", "Expected", ""), rows, "no open orders")
+    return _table(("Order", "What", "Done", "Promised", "Expected", ""), rows, "no open orders", say)
 
 
-def stop_list(stops: Sequence[StopLine], site: Site, now: int, zone: ZoneInfo) -> str:
+def stop_list(stops: Sequence[StopLine], site: Site, now: int, zone: ZoneInfo, say: Speech = ENGLISH) -> str:
     """Machine stops, newest first, with their reason or the lack of one."""
-    rows = []
+    rows, cells = [], site.workcells()
     for stop in stops:
         length = ((stop.closed or now) - stop.opened) / MICROSECONDS
-        reason = english(site.stop_reasons, stop.reason) if stop.reason else "? no reason yet"
+        reason = say.code(site.stop_reasons, stop.reason) if stop.reason else say("? no reason yet")
         if stop.hint and not stop.reason:
-            reason += f" (machine says {english(site.stop_reasons, stop.hint)})"
+            reason += f" ({say('machine says {reason}', reason=say.code(site.stop_reasons, stop.hint))})"
         rows.append(
             _row(
                 [
-                    stop.workcell,
+                    say.title(cells[stop.workcell]) if stop.workcell in cells else stop.workcell,
                     clock_words(stop.opened, now, zone),
-                    ago(length) + ("" if stop.closed else " and going on"),
+                    ago(length) + ("" if stop.closed else say(" and going on")),
                     reason,
                 ],
                 opens=f"workcell:{stop.workcell}",
             )
         )
-    return _table(("Workcell", "Since", "How long", "Reason"), rows, "no stops")
+    return _table(("Workcell", "Since", "How long", "Reason"), rows, "no stops", say)
 
 
-def unassigned_list(runs: Sequence[UnassignedRun], now: int, zone: ZoneInfo) -> str:
+def unassigned_list(
+    runs: Sequence[UnassignedRun], site: Site, now: int, zone: ZoneInfo, say: Speech = ENGLISH
+) -> str:
     """Machine activity that nobody booked."""
+    titles = {cell: say.title(place) for cell, place in site.workcells().items()}
     rows = [
         _row(
-            [run.workcell, clock_words(run.opened, now, zone), str(run.parts)],
+            [titles.get(run.workcell, run.workcell), clock_words(run.opened, now, zone), str(run.parts)],
             opens=f"workcell:{run.workcell}",
         )
         for run in runs
     ]
-    return _table(("Workcell", "Since", "Parts"), rows, "everything the machines do is booked")
+    return _table(("Workcell", "Since", "Parts"), rows, "everything the machines do is booked", say)
 
 
-def sheet(shown: Sheet) -> str:
-    """A sheet with its tables."""
+def sheet(shown: Sheet, say: Speech = ENGLISH) -> str:
+    """A sheet with its tables. Headings are in English there, as keys."""
     parts = [f"<p>{escape(line)}</p>" for line in shown.lines]
     for table in shown.tables:
         if table.heading:
-            parts.append(f"<h3>{escape(table.heading)}</h3>")
+            parts.append(f"<h3>{escape(say(table.heading))}</h3>")
         rows = [_row(row.cells, "late" if row.late else "", row.opens) for row in table.rows]
-        parts.append(_table(table.heads, rows, table.nothing))
+        parts.append(_table(table.heads, rows, table.nothing, say))
     return "".join(parts)
 
 
@@ -93,8 +101,8 @@ def _row(cells: Iterable[str], kind: str = "", opens: str = "") -> str:
     return f'<tr class="{kind}" {opening(opens)}>{text}</tr>'
 
 
-def _table(heads: Sequence[str], rows: Sequence[str], nothing: str) -> str:
+def _table(heads: Sequence[str], rows: Sequence[str], nothing: str, say: Speech = ENGLISH) -> str:
     if not rows:
-        return f'<div class="ok">{escape(nothing)}</div>'
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+        return f'<div class="ok">{escape(say(nothing))}</div>'
+    head = "".join(f"<th>{escape(say(name))}</th>" for name in heads)
     return f'<table class="list"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

@@ -6,9 +6,11 @@ click.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,13 @@ from cloud.api import problems
 from cloud.api.accounts import Accounts, Role, Session
 from cloud.context import Context
 from cloud.ledger import reading
-from cloud.web import acts, login, shown
-from cloud.web.board import Need, plant
+from cloud.web import acts, devices, language, login, shown
+from cloud.web.board import Need, device_of, plant
 from cloud.web.dialog import OPEN, SheetDialog
 from cloud.web.feed import Feed
+from cloud.web.speech import ENGLISH, Speech
 from cloud.web.tiles import WorkcellTile
-from cloud.web.trend import Trends
+from cloud.web.trend import NOTHING, Trends
 from cloud.web.vehicles import Vehicle, site_graph, vehicles
 from cloud.web.vehicles import draw as draw_vehicles
 from protocols.site_graph import SiteGraph
@@ -32,6 +35,7 @@ from protocols.site_graph import SiteGraph
 LIVE_EVERY = 0.2
 """Seconds between two looks at the live values."""
 BOARD_EVERY = 0.5
+DEVICES_EVERY = 1.0
 TREND_EVERY = 2.0
 TREND_SPANS = {"1 min": 60, "10 min": 600, "1 h": 3600, "8 h": 28_800}
 PLAN_SPANS = {"1 h": 3600, "8 h": 28_800, "24 h": 86_400, "all": 0}
@@ -47,6 +51,7 @@ def mount(app: FastAPI, context: Context, accounts: Accounts) -> Feed:
     feed, trends = Feed(context), Trends(context)
     graph = site_graph(context.site, context.config.site)
     app.include_router(login.router)
+    app.include_router(language.router)
 
     def logged_in(request: Request) -> Session:
         session = login.session_of(request, accounts)
@@ -57,7 +62,8 @@ def mount(app: FastAPI, context: Context, accounts: Accounts) -> Feed:
     async def page(request: Request) -> _Page:
         await feed.fresh()
         session = logged_in(request)
-        return _Page(context, accounts, feed, trends, session, await feed.known_tags(), graph)
+        say = language.of(request)
+        return _Page(context, accounts, feed, trends, session, await feed.known_tags(), graph, say)
 
     # asked before the library makes a page: a stranger costs no memory
     door = [Depends(logged_in)]
@@ -95,6 +101,7 @@ class _Page:
     session: Session
     tags: list[reading.Tag]
     graph: SiteGraph | None = None
+    say: Speech = ENGLISH
     _tiles: list[WorkcellTile] = field(default_factory=list)
     _version: int = -1
     _needs: ui.element | None = None
@@ -112,10 +119,8 @@ class _Page:
 
     async def build(self) -> None:
         """Make everything once, filled with what is known; the timers only change what is different."""
-        ui.add_css(_STYLE)
-        ui.add_body_html(_WATCH)
-        self._index_tags()
-        self._dialog = SheetDialog(self.context, self._acts_of)
+        self._begin()
+        self._dialog = SheetDialog(self.context, self._acts_of, self.say)
         root = ui.element("div").classes("page")
         for event in ("click", "keydown.enter"):
             root.on(event, self._open, js_handler=OPEN)
@@ -125,6 +130,9 @@ class _Page:
             with ui.element("div").classes("band"):
                 self._build_line()
                 self._build_needs_panel()
+            with ui.element("div").classes("band"):
+                self._panel("alarms", "Alarms", "wide")
+                self._panel("devices", "Machines", "wide")
             self._build_plan()
             if self._vehicles or self.graph is not None:
                 self._panel("agvs", "AGVs", "whole")
@@ -140,9 +148,7 @@ class _Page:
 
     async def build_wall(self) -> None:
         """The wall view."""
-        ui.add_css(_STYLE)
-        ui.add_body_html(_WATCH)
-        self._index_tags()
+        self._begin()
         with ui.element("div").classes("page wall"):
             with ui.element("div").classes("top"):
                 ui.label(self.context.site.title).classes("name")
@@ -153,10 +159,20 @@ class _Page:
                 self._build_needs_panel()
         await self._start()
 
+    def _begin(self) -> None:
+        ui.add_css(_STYLE)
+        ui.add_body_html(_WATCH)
+        cut = self.say("✕ no connection to the service: what stands here is old")
+        ui.add_css(f".cut::before {{ content: {json.dumps(cut, ensure_ascii=False)}; }}")
+        ui.query("html").props(f'lang="{self.say.language}"')
+        self._index_tags()
+
     async def _start(self) -> None:
         await self._show_board()
         self._show_live()
+        self._show_devices()
         ui.timer(LIVE_EVERY, self._show_live)
+        ui.timer(DEVICES_EVERY, self._show_devices)
         ui.timer(BOARD_EVERY, self._show_board)
 
     # --- parts ----------------------------------------------------------------------------------------
@@ -167,10 +183,12 @@ class _Page:
             ui.label(self.context.site.title)
             self._html["clock"] = ui.html("", sanitize=False).classes("clock ok")
             ui.element("div").classes("fill")
-            ui.link("wall view", "/wall")
+            ui.link(self.say("wall view"), "/wall")
+            ui.link(*language.other(self.say))
             ui.label(self.session.user).classes("ok")
             ui.html(
-                '<form method="post" action="/logout"><button class="link">log out</button></form>',
+                '<form method="post" action="/logout"><button class="link">'
+                f"{escape(self.say('log out'))}</button></form>",
                 sanitize=False,
             )
 
@@ -182,43 +200,46 @@ class _Page:
 
     def _panel(self, name: str, title: str, size: str) -> None:
         with ui.element("div").classes(f"panel {size}"):
-            ui.html(f"<h2>{title}</h2>", sanitize=False)
+            ui.html(f"<h2>{escape(self.say(title))}</h2>", sanitize=False)
             self._html[name] = ui.html("", sanitize=False)
 
     def _build_line(self) -> None:
-        devices = self.context.site.devices().values()
         with ui.element("div").classes("panel fill"):
-            ui.html("<h2>The line</h2>", sanitize=False)
+            ui.html(f"<h2>{escape(self.say('The line'))}</h2>", sanitize=False)
             with ui.element("div").classes("tiles"):
-                for cell, title in plant(self.context.site):
-                    device = next((d.id for d in devices if cell in d.workcells), "")
-                    tile = WorkcellTile(cell, device, self._counters.get(device))
+                for cell, title in plant(self.context.site, self.say):
+                    tile = WorkcellTile(
+                        cell, device_of(self.context.site, cell), self._counters.get(cell), self.say
+                    )
                     tile.build(title)
                     self._tiles.append(tile)
 
     def _build_needs_panel(self) -> None:
         with ui.element("div").classes("panel needs"):
-            ui.html("<h2>Needs me now</h2>", sanitize=False)
+            ui.html(f"<h2>{escape(self.say('Needs me now'))}</h2>", sanitize=False)
             self._needs = ui.element("div").style("width: 100%")
 
     def _build_plan(self) -> None:
         with ui.element("div").classes("panel whole"):
             with ui.element("div").classes("choose"):
-                ui.html("<h2>Plan</h2>", sanitize=False)
+                ui.html(f"<h2>{escape(self.say('Plan'))}</h2>", sanitize=False)
                 self._html["words"] = ui.html("", sanitize=False).classes("fill plan-words")
-                self._select(list(PLAN_SPANS), "24 h", self._choose_plan_span)
+                self._select(self._spans(PLAN_SPANS), "24 h", self._choose_plan_span)
             self._html["plan"] = ui.html("", sanitize=False).classes("whole plan")
-            ui.html(shown.LEGEND, sanitize=False).classes("legend")
+            ui.html(shown.legend(self.say), sanitize=False).classes("legend")
 
     def _build_trend(self) -> None:
         with ui.element("div").classes("panel whole"):
             with ui.element("div").classes("choose"):
-                ui.html("<h2>Trend</h2>", sanitize=False)
+                ui.html(f"<h2>{escape(self.say('Trend'))}</h2>", sanitize=False)
                 self._tag = self._first_tag()
                 self._choice = self._select(self._choices(), self._tag, self._choose_tag, with_input=True)
                 self._choice.style("min-width: 300px")
-                self._select(list(TREND_SPANS), "10 min", self._choose_trend_span)
+                self._select(self._spans(TREND_SPANS), "10 min", self._choose_trend_span)
             self._html["trend"] = ui.html("", sanitize=False).classes("whole")
+
+    def _spans(self, spans: Mapping[str, int]) -> dict[str, str]:
+        return {name: self.say(name) for name in spans}
 
     def _select(self, options: Any, value: Any, then: Callable[..., Any], **more: Any) -> ui.select:
         chosen = ui.select(options, value=value, on_change=then, **more)
@@ -236,13 +257,28 @@ class _Page:
                 newest[device] = max(found, default=0)
             tile.show_live(live, newest, now)
         if "agvs" in self._html:
-            self._send("agvs", draw_vehicles(self._vehicles, live, self.graph, now))
+            self._send("agvs", draw_vehicles(self._vehicles, live, self.graph, now, self.say))
+
+    def _show_devices(self) -> None:
+        """The devices with the age of their data: their own table, once a second."""
+        board = self.feed.latest_board(self.say)
+        if board is None or "devices" not in self._html:
+            return
+        live, now = self.context.live, self.context.clock.now()
+        newest = {
+            device: max((value.ts for tag in found if (value := live.get(tag)) is not None), default=0)
+            for device, found in self._newest_of.items()
+        }
+        self._send(
+            "devices",
+            devices.draw(self.context.site, board.machines, newest, board.edges_away, now, self.say),
+        )
 
     async def _show_board(self) -> None:
         if self.accounts.expired(self.session):
             ui.navigate.to("/login")
             return
-        latest = self.feed.latest()
+        latest = self.feed.latest(self.say)
         if latest is None or self.feed.version == self._version:
             return
         self._version = self.feed.version
@@ -264,7 +300,7 @@ class _Page:
         self._needs.clear()
         with self._needs:
             if not needs:
-                ui.label("nothing: the line runs by itself").classes("ok")
+                ui.label(self.say("nothing: the line runs by itself")).classes("ok")
             for need in needs:
                 self._build_need(need)
 
@@ -279,16 +315,19 @@ class _Page:
             if self._dialog is None:
                 return
             if need.action and self.session.role is Role.SUPERVISOR:
-                ui.button(need.action, on_click=lambda: self._act(need.action, need.target)).props(
+                ui.button(self.say(need.action), on_click=lambda: self._act(need.action, need.target)).props(
                     "flat dense no-caps"
                 )
             else:
-                ui.button("look").props(f"flat dense no-caps {opens}")
+                ui.button(self.say("look")).props(f"flat dense no-caps {opens}")
 
     async def _show_trend(self) -> None:
         tag = next((t for t in self.tags if t.id == self._tag), None)
         if tag is not None:
-            self._send("trend", await self.trends.picture(tag, self._trend_seconds))
+            picture = await self.trends.picture(tag, self._trend_seconds)
+            if NOTHING in picture:
+                picture = picture.replace(NOTHING, escape(self.say(NOTHING)))
+            self._send("trend", picture)
 
     def _send(self, name: str, content: str) -> None:
         element = self._html.get(name)
@@ -304,7 +343,7 @@ class _Page:
 
     async def _act(self, act: str, target: str) -> None:
         if not self.accounts.expired(self.session):
-            ui.notify(await acts.ACTS[act](self.context, target, self.session.user))
+            ui.notify(self.say(await acts.ACTS[act](self.context, target, self.session.user)))
 
     def _acts_of(self, possible: tuple[tuple[str, str], ...]) -> list[tuple[str, Callable[[], Any]]]:
         """Buttons of a sheet: none for who may only look."""
@@ -332,7 +371,7 @@ class _Page:
         self.tags = tags
         self._index_tags()
         for tile in self._tiles:
-            tile.count_tag = self._counters.get(tile.device)
+            tile.count_tag = self._counters.get(tile.workcell)
         if self._choice is not None:
             choices = self._choices()
             if self._tag not in choices:
@@ -350,7 +389,13 @@ class _Page:
         return in_plant_order[0] if in_plant_order else next(iter(self._choices()), None)
 
     def _index_tags(self) -> None:
-        self._counters = {tag.device: tag.id for tag in self.tags if tag.role == "part_count"}
+        counted = {tag.device: tag.id for tag in self.tags if tag.role == "part_count"}
+        self._counters = {
+            cell: counted[device.id]
+            for device in self.context.site.devices().values()
+            if device.counts and device.id in counted
+            for cell in device.workcells
+        }
         newest: dict[str, list[int]] = {}
         for tag in self.tags:
             newest.setdefault(tag.device, []).append(tag.id)

@@ -6,21 +6,22 @@ figure leads to its events in at most three clicks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
 from cloud.dispatching import outlook, plans
-from cloud.ledger import reading
+from cloud.ledger import alarms, reading
 from cloud.maintenance import cases
 from cloud.maintenance.cases import Case
-from cloud.web import events, today
+from cloud.web import alarm_list, devices, events, today
 from cloud.web.shapes import look
-from cloud.web.words import ago, clock_words, english, lateness
+from cloud.web.speech import ENGLISH, Speech
+from cloud.web.words import ago, clock_words, lateness
 from protocols.lifecycles import CASE, OperationState
-from protocols.site import Site
+from protocols.site import Device, Site
 from protocols.values import MICROSECONDS
 
 
@@ -60,6 +61,7 @@ class Reader:
     tx: Connection
     site: Site
     now: int
+    say: Speech = ENGLISH
 
     @property
     def zone(self) -> ZoneInfo:
@@ -70,17 +72,19 @@ class Reader:
 
     def title(self, workcell: str | None) -> str:
         cell = self.site.workcells().get(workcell or "")
-        return cell.title if cell is not None else workcell or "–"
+        return self.say.title(cell) if cell is not None else workcell or "–"
 
     def since(self, ts: int) -> str:
         return ago(max(0, self.now - ts) / MICROSECONDS)
 
 
-def read(tx: Connection, site: Site, now: int, address: str) -> Sheet:
+def read(tx: Connection, site: Site, now: int, address: str, say: Speech = ENGLISH) -> Sheet:
     """The sheet at an address; one that says so where there is nothing."""
     kind, _, name = address.partition(":")
     make = _SHEETS.get(kind)
-    return make(Reader(tx, site, now), name) if make is not None else Sheet(f"there is nothing at {address}")
+    if make is None:
+        return Sheet(say("there is nothing at {address}", address=address))
+    return make(Reader(tx, site, now, say), name)
 
 
 def _orders(r: Reader, name: str) -> Sheet:
@@ -91,10 +95,10 @@ def _orders(r: Reader, name: str) -> Sheet:
             (
                 order.id,
                 ", ".join(f"{line.quantity:g} × {line.title}" for line in order.lines),
-                f"{order.finished} of {order.operations}",
+                r.say("{good} of {need}", good=order.finished, need=order.operations),
                 r.time(order.promised),
                 r.time(order.expected),
-                _outcome(order),
+                _outcome(r, order),
             ),
             f"order:{order.id}",
             bool(order.late),
@@ -104,35 +108,37 @@ def _orders(r: Reader, name: str) -> Sheet:
     heads = ("Order", "What", "Operations done", "Promised", "Expected", "")
     nothing = "no order is late" if name == "late" else "no open orders"
     return Sheet(
-        "Orders that will be late" if name == "late" else "Open orders",
+        r.say("Orders that will be late") if name == "late" else r.say("Open orders"),
         tables=(Table("", heads, rows, nothing),),
     )
 
 
-def _outcome(order: outlook.Order) -> str:
+def _outcome(r: Reader, order: outlook.Order) -> str:
     if order.late:
-        return f"▲ late by {lateness(order.late)}"
-    return "on time" if order.expected else "not planned"
+        return r.say("▲ late by {time}", time=lateness(order.late))
+    return r.say("on time") if order.expected else r.say("not planned")
 
 
 def _order(r: Reader, name: str) -> Sheet:
     jobs = outlook.jobs(r.tx, order=name)
     if not jobs:
-        return Sheet(f"Order {name}", ("there is no such order any more",))
+        return Sheet(r.say("Order {name}", name=name), (r.say("there is no such order any more"),))
     ends = outlook.expected_ends(r.tx)
     late = max(0, (ends.get(name, 0) - jobs[0].due) // MICROSECONDS)
-    lines = [f"promised {r.time(jobs[0].due)} · expected {r.time(ends.get(name))}"]
+    promised, expected = r.time(jobs[0].due), r.time(ends.get(name))
+    lines = [r.say("promised {promised} · expected {expected}", promised=promised, expected=expected)]
     if late:
-        lines.append(f"▲ late by {lateness(late)}: what waits longest is at the end")
+        lines.append(r.say("▲ late by {time}: what waits longest is at the end", time=lateness(late)))
     tables = []
     for job in sorted(jobs, key=lambda job: job.id):
         variant = " · ".join(f"{key} {value}" for key, value in job.variant.items())
-        remake = f" · remake of {job.remake_of}" if job.remake_of else ""
-        heading = f"{job.id} · {job.quantity:g} × {job.title} · {variant}{remake}"
+        remake = r.say(" · remake of {job}", job=job.remake_of) if job.remake_of else ""
+        title = (r.say.language == "zh" and job.title_zh) or job.title
+        heading = f"{job.id} · {job.quantity:g} × {title} · {variant}{remake}"
         tables.append(
             Table(heading, _OPERATION_HEADS, [_operation_row(r, o) for o in job.operations], "no operations")
         )
-    return Sheet(f"Order {name}", tuple(lines), tuple(tables))
+    return Sheet(r.say("Order {name}", name=name), tuple(lines), tuple(tables))
 
 
 _OPERATION_HEADS = ("Operation", "What", "Workcell", "State", "Good", "Begins", "Ends")
@@ -140,14 +146,14 @@ _OPERATION_HEADS = ("Operation", "What", "Workcell", "State", "Good", "Begins", 
 
 def _operation_row(r: Reader, operation: outlook.Operation) -> Row:
     o = operation
-    scrap = f", {o.scrap:g} scrap" if o.scrap else ""
+    scrap = r.say(", {scrap} scrap", scrap=f"{o.scrap:g}") if o.scrap else ""
     return Row(
         (
             o.id,
-            o.title,
+            (r.say.language == "zh" and o.title_zh) or o.title,
             r.title(o.workcell),
-            str(o.state),
-            f"{o.good:g} of {o.quantity:g}{scrap}",
+            r.say(str(o.state)),
+            r.say("{good} of {need}", good=f"{o.good:g}", need=f"{o.quantity:g}") + scrap,
             r.time(o.started or o.start),
             r.time(o.finished or o.end),
         ),
@@ -159,9 +165,10 @@ def _operation(r: Reader, name: str) -> Sheet:
     found = plans.explanation(r.tx, name)
     why = [link.text for link in found.links] if found is not None else []
     return Sheet(
-        f"Operation {name}",
-        tuple(why) or ("the plan in force does not have this operation (any more): see what was done",),
-        (_events(r, events.of_operation(r.tx, r.site, name), "nothing was done for it yet"),),
+        r.say("Operation {name}", name=name),
+        tuple(why)
+        or (r.say("the plan in force does not have this operation (any more): see what was done"),),
+        (_events(r, events.of_operation(r.tx, r.site, name, r.say), "nothing was done for it yet"),),
     )
 
 
@@ -176,12 +183,20 @@ def _running(r: Reader, _: str) -> Sheet:
     for cell, shares in _by_workcell(r.site, by_device).items():
         share = today.together(shares)
         rows.append(
-            Row((r.title(cell), f"{share:.0%}" if share is not None else "not known yet"), f"workcell:{cell}")
+            Row(
+                (r.title(cell), f"{share:.0%}" if share is not None else r.say("not known yet")),
+                f"workcell:{cell}",
+            )
         )
     start = r.time(today.day_start(r.site, r.now))
     return Sheet(
-        "Running today",
-        (f"share of the time since {start}, as far as states are known, in which the machine executed",),
+        r.say("Running today"),
+        (
+            r.say(
+                "share of the time since {start}, as far as states are known, in which the machine executed",
+                start=start,
+            ),
+        ),
         (Table("", ("Workcell", "Running"), rows, "no workcell has a machine"),),
     )
 
@@ -196,18 +211,22 @@ def _by_workcell(site: Site, by_device: dict[str, today.Worked]) -> dict[str, di
 
 def _workcell(r: Reader, name: str) -> Sheet:
     machines = {machine.id: machine for machine in reading.machines(r.tx)}
-    devices = [d for d in r.site.devices().values() if name in d.workcells]
+    found = [d for d in r.site.devices().values() if name in d.workcells]
     lines = []
-    for device in devices:
+    for device in found:
         machine = machines.get(device.id)
         if machine is None:
-            lines.append(f"{device.id}: never heard of")
+            lines.append(r.say("{device}: never heard of", device=device.id))
             continue
         shown = look(machine.item_state, machine.mode, stopped=False, fresh=machine.connected)
-        alarms = f" · alarm: {'; '.join(machine.alarms)}" if machine.alarms else ""
         lines.append(
-            f"{device.id}: {shown.shape} {shown.word} since {r.time(machine.state_since)}, "
-            f"last read {r.since(machine.last_read)} ago{alarms}"
+            r.say(
+                "{device}: {state} since {since}, last read {age} ago",
+                device=device.id,
+                state=f"{shown.shape} {r.say(shown.word)}",
+                since=r.time(machine.state_since),
+                age=r.since(machine.last_read),
+            )
         )
     next_up = [o for o in outlook.operations(r.tx) if o.workcell == name]
     next_up.sort(key=lambda o: (o.state not in (OperationState.RUNNING, OperationState.PAUSED), o.start or 0))
@@ -219,8 +238,9 @@ def _workcell(r: Reader, name: str) -> Sheet:
             Table(
                 "In hand and next", _OPERATION_HEADS, [_operation_row(r, o) for o in next_up[:8]], "no work"
             ),
+            *_standing(r, [device.id for device in found]),
             _stops(r, name),
-            _events(r, events.of_workcell(r.tx, r.site, name, start, r.now), "nothing happened today"),
+            _events(r, events.of_workcell(r.tx, r.site, name, start, r.now, r.say), "nothing happened today"),
         ),
     )
 
@@ -233,8 +253,10 @@ def _stops(r: Reader, workcell: str) -> Table:
             (
                 r.time(stop.opened),
                 ago(((stop.closed or r.now) - stop.opened) / MICROSECONDS)
-                + ("" if stop.closed else " and going on"),
-                english(r.site.stop_reasons, reasons[stop.id]) if stop.id in reasons else "? no reason yet",
+                + ("" if stop.closed else r.say(" and going on")),
+                r.say.code(r.site.stop_reasons, reasons[stop.id])
+                if stop.id in reasons
+                else r.say("? no reason yet"),
             )
         )
         for stop in found
@@ -246,10 +268,12 @@ def _andons(r: Reader, _: str) -> Sheet:
     rows = [
         Row(
             (
-                english(r.site.andon_topics, andon.topic),
+                r.say.code(r.site.andon_topics, andon.topic),
                 r.title(andon.workcell),
                 r.time(andon.raised),
-                r.time(andon.cleared) if andon.cleared else f"⚑ open for {r.since(andon.raised)}",
+                r.time(andon.cleared)
+                if andon.cleared
+                else r.say("⚑ open for {age}", age=r.since(andon.raised)),
                 andon.note,
             ),
             f"workcell:{andon.workcell}",
@@ -258,26 +282,26 @@ def _andons(r: Reader, _: str) -> Sheet:
         for andon in sorted(outlook.andons(r.tx), key=lambda andon: (bool(andon.cleared), -andon.raised))
     ]
     heads = ("Topic", "Workcell", "Called", "Cleared", "Note")
-    return Sheet("Andon", tables=(Table("", heads, rows, "nobody ever called"),))
+    return Sheet(r.say("Andon"), tables=(Table("", heads, rows, "nobody ever called"),))
 
 
 def _risk(r: Reader, _: str) -> Sheet:
     open_cases = cases.cases(r.tx, open_only=True)
     case_rows = [
-        Row((case.device, case.summary, str(case.state), r.time(case.opened)), f"case:{case.id}")
+        Row((case.device, case.summary, r.say(str(case.state)), r.time(case.opened)), f"case:{case.id}")
         for case in open_cases
     ]
-    devices = r.site.devices()
+    known = r.site.devices()
     health_rows = []
     for row in cases.healths(r.tx):
-        cells = devices[row.device].workcells if row.device in devices else ()
-        health = "learning what is normal" if row.health is None else f"{row.health:.0f}"
+        cells = known[row.device].workcells if row.device in known else ()
+        health = r.say("learning what is normal") if row.health is None else f"{row.health:.0f}"
         health_rows.append(
             Row((row.device, health, r.time(row.updated)), f"workcell:{cells[0]}" if cells else "")
         )
     return Sheet(
-        "Machines at risk",
-        ("health 100 is as the machine was when it was learned; below it drifts away from that",),
+        r.say("Machines at risk"),
+        (r.say("health 100 is as the machine was when it was learned; below it drifts away from that"),),
         (
             Table("Open cases", ("Machine", "Why", "State", "Opened"), case_rows, "no open cases"),
             Table("Health of every machine", ("Machine", "Health", "As of"), health_rows, "none scored yet"),
@@ -288,7 +312,7 @@ def _risk(r: Reader, _: str) -> Sheet:
 def _case(r: Reader, name: str) -> Sheet:
     case = next((case for case in cases.cases(r.tx) if case.id == name), None)
     if case is None:
-        return Sheet("Maintenance case", ("there is no such case",))
+        return Sheet(r.say("Maintenance case"), (r.say("there is no such case"),))
     evidence = [
         Row(
             (
@@ -304,15 +328,22 @@ def _case(r: Reader, name: str) -> Sheet:
     heads = ("Tag", "While", "Now", "Normal", "Spreads off")
     start = today.day_start(r.site, r.now)
     return Sheet(
-        f"{case.device}: maintenance case",
+        r.say("{device}: maintenance case", device=case.device),
         (
             case.summary,
-            f"{case.state} since {r.time(case.changed)} · opened {r.time(case.opened)} "
-            f"at health {case.health:.0f}",
+            r.say(
+                "{state} since {since} · opened {opened} at health {health}",
+                state=r.say(str(case.state)),
+                since=r.time(case.changed),
+                opened=r.time(case.opened),
+                health=f"{case.health:.0f}",
+            ),
         ),
         (
             Table("Evidence", heads, evidence, "none kept"),
-            _events(r, events.of_device(r.tx, case.device, start, r.now), "the machine reported nothing"),
+            _events(
+                r, events.of_device(r.tx, case.device, start, r.now, r.say), "the machine reported nothing"
+            ),
         ),
         possible_acts(case),
     )
@@ -323,49 +354,147 @@ def possible_acts(case: Case) -> tuple[tuple[str, str], ...]:
     return tuple((event, case.id) for event in CASE.allowed(case.state))
 
 
-def _machine_words(machine: reading.Machine) -> str:
-    """Connection and lock of a machine."""
-    words = "connected" if machine.connected else f"✕ {machine.detail or 'not connected'}"
-    lock = machine.lock
-    return words if lock is None else f"{words} · ⊘ {lock.state} ({lock.owner}: {lock.reason})"
+def _seen(r: Reader, device: Device, edge: str, machines: dict[str, reading.Machine]) -> devices.Seen:
+    """A device as its edge told last: what came since is on the page itself."""
+    machine = machines.get(device.id)
+    newest = machine.last_read if machine is not None else 0
+    told = machine.heartbeat if machine is not None else 0
+    return devices.Seen(device, edge, machine, newest, False, max(told, newest))
 
 
 def _edge(r: Reader, name: str) -> Sheet:
     row = next((row for row in reading.edges(r.tx) if row.id == name), None)
-    heard = f"last batch {r.since(row.last_seen)} ago" if row is not None else "never heard of"
-    machines = [
+    heard = (
+        r.say("last batch {age} ago", age=r.since(row.last_seen))
+        if row is not None
+        else r.say("never heard of")
+    )
+    machines = {machine.id: machine for machine in reading.machines(r.tx)}
+    rows = []
+    for device, edge in devices.devices(r.site):
+        if edge != name:
+            continue
+        seen = _seen(r, device, edge, machines)
+        found = devices.health(seen, r.say)
+        read = r.say("{age} ago", age=r.since(seen.newest)) if seen.newest else r.say("never")
+        words = f"{found.shape} {found.word}"
+        rows.append(Row((device.id, words, read, found.why, found.next), f"device:{device.id}"))
+    return Sheet(
+        r.say("Edge {name}", name=name),
+        (
+            heard,
+            r.say("work at its stations goes on without the service; what they do arrives when it is back"),
+        ),
+        (
+            Table(
+                "Machines", ("Machine", "State", "Last read", "Why", "What to do"), rows, "it has no machine"
+            ),
+            _notices(r, name),
+        ),
+    )
+
+
+def _notices(r: Reader, edge: str) -> Table:
+    rows = [
+        Row((r.time(notice.ts), r.say(notice.severity), notice.text))
+        for notice in reading.notices(r.tx, 500)
+        if notice.edge == edge
+    ][:40]
+    return Table("Notices, newest first", ("When", "How bad", "What"), rows, "none")
+
+
+def _device(r: Reader, name: str) -> Sheet:
+    found = next(((device, edge) for device, edge in devices.devices(r.site) if device.id == name), None)
+    if found is None:
+        return Sheet(name, (r.say("the site has no such device any more"),))
+    device, edge = found
+    machines = {machine.id: machine for machine in reading.machines(r.tx)}
+    seen = _seen(r, device, edge, machines)
+    health = devices.health(seen, r.say)
+    lines = [f"{health.shape} {health.word}" + (f": {health.why}" if health.why else "")]
+    if health.next:
+        lines.append(f"→ {health.next}")
+    places = ", ".join(r.title(cell) for cell in device.workcells)
+    profile = r.say("profile {profile}", profile=device.profile)
+    lines.append(" · ".join(part for part in (places, r.say("edge {edge}", edge=edge), profile) if part))
+    if seen.newest:
+        lines.append(r.say("last read {age} ago", age=r.since(seen.newest)))
+    start = today.day_start(r.site, r.now)
+    return Sheet(
+        devices.name(r.site, device, r.say),
+        tuple(lines),
+        (
+            *_standing(r, [name]),
+            _events(r, events.of_device(r.tx, name, start, r.now, r.say), "the machine reported nothing"),
+        ),
+    )
+
+
+SHOWN_ALARMS = 100
+
+
+def _standing(r: Reader, names: Sequence[str]) -> Iterator[Table]:
+    """The alarms that stand at some devices; nothing where none does."""
+    found = [alarm for those in alarms.standing(r.tx, names).values() for alarm in those]
+    if not found:
+        return
+    found.sort(key=lambda alarm: (-alarm.severity, alarm.raised))
+    rows = [
+        Row(
+            alarm_list.cells(alarm, r.now, r.say),
+            f"alarms:{alarm.device}",
+            alarm.severity >= alarm_list.SEVERE,
+        )
+        for alarm in found[:SHOWN_ALARMS]
+    ]
+    yield Table("Alarms", alarm_list.HEADS, rows, "no alarms")
+
+
+def _alarms(r: Reader, name: str) -> Sheet:
+    """The alarms of a device, or of all: what stands, and what was."""
+    names = [name] if name else None
+    machines = [machine for machine in reading.machines(r.tx) if not name or machine.id == name]
+    standing = sum(machine.alarms_standing for machine in machines)
+    untold = sum(machine.alarms_untold for machine in machines)
+    shown = list(_standing(r, [machine.id for machine in machines]))
+    more = standing - sum(len(table.rows) for table in shown)
+    lines = []
+    if more > 0:
+        lines.append(
+            r.say("and {more} more alarms stand that are not listed: look at the machine", more=more)
+        )
+    if untold:
+        words = "{untold} changes of alarms came in a flood and were counted only: look for a loose contact"
+        lines.append(r.say(words, untold=untold))
+    past = [
         Row(
             (
-                machine.id,
-                _machine_words(machine),
-                f"{r.since(machine.last_read)} ago",
+                alarm_list.grade(alarm, r.say),
+                alarm.device,
+                alarm.text or alarm.alarm,
+                r.time(alarm.raised),
+                r.time(alarm.acknowledged),
+                r.time(alarm.cleared),
             )
         )
-        for machine in reading.machines(r.tx)
-        if machine.edge == name
+        for alarm in alarms.history(r.tx, names, limit=SHOWN_ALARMS)
+        if alarm.cleared is not None
     ]
-    notices = [
-        Row((r.time(notice.ts), notice.severity, notice.text))
-        for notice in reading.notices(r.tx, 500)
-        if notice.edge == name
-    ][:40]
+    heads = ("Severity", "Machine", "Alarm", "Came", "Acknowledged", "Over")
+    title = r.say("Alarms of {device}", device=name) if name else r.say("Alarms")
+    nothing = Table("", alarm_list.HEADS, (), "no alarms")
     return Sheet(
-        f"Edge {name}",
-        (heard, "work at its stations goes on without the service; what they do arrives when it is back"),
-        (
-            Table("Machines", ("Machine", "Connection", "Last read"), machines, "no machine reported yet"),
-            Table("Notices, newest first", ("When", "How bad", "What"), notices, "none"),
-        ),
+        title, tuple(lines), (*(shown or [nothing]), Table("What was, newest first", heads, past, "none"))
     )
 
 
 def _inbox(r: Reader, _: str) -> Sheet:
     rows = [
-        Row((r.time(entry.ts), entry.kind, entry.text, entry.owner, entry.edge))
+        Row((r.time(entry.ts), entry.kind, entry.text, r.say(entry.owner), entry.edge))
         for entry in outlook.inbox(r.tx)
     ]
     heads = ("When", "Kind", "What", "For the", "From")
-    return Sheet("Exceptions inbox", tables=(Table("", heads, rows, "empty"),))
+    return Sheet(r.say("Exceptions inbox"), tables=(Table("", heads, rows, "empty"),))
 
 
 _SHEETS: dict[str, Callable[[Reader, str], Sheet]] = {
@@ -379,5 +508,7 @@ _SHEETS: dict[str, Callable[[Reader, str], Sheet]] = {
     "risk": _risk,
     "case": _case,
     "edge": _edge,
+    "device": _device,
+    "alarms": _alarms,
     "inbox": _inbox,
 }

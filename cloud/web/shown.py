@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from html import escape
 from zoneinfo import ZoneInfo
 
-from cloud.web import gantt, lists
+from cloud.web import alarm_list, gantt, lists
 from cloud.web.board import Board, plant
 from cloud.web.record import Record
+from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import clock_words, lateness
 from protocols.site import Site
 
@@ -29,6 +30,7 @@ class Shown:
     board: Board
     site: Site
     html: dict[str, str]
+    say: Speech = ENGLISH
     _plans: dict[int, str] = field(default_factory=dict, init=False)
 
     def plan(self, seconds: int) -> str:
@@ -36,34 +38,38 @@ class Shown:
         if seconds not in self._plans:
             board, zone = self.board, ZoneInfo(self.site.calendar.timezone)
             view = gantt.span(board.bars, board.windows, board.now, board.frozen, zone, seconds)
-            self._plans[seconds] = gantt.draw(plant(self.site), board.bars, board.windows, view)
+            self._plans[seconds] = gantt.draw(
+                plant(self.site, self.say), board.bars, board.windows, view, self.say
+            )
         return self._plans[seconds]
 
 
-def draw(board: Board, site: Site, record: Record) -> Shown:
+def draw(board: Board, site: Site, record: Record, say: Speech = ENGLISH) -> Shown:
     """The board as HTML."""
     zone = ZoneInfo(site.calendar.timezone)
-    away = f" · ✕ away: {', '.join(board.edges_away)}" if board.edges_away else ""
+    away = say(" · ✕ away: {edges}", edges=", ".join(board.edges_away)) if board.edges_away else ""
     return Shown(
         board,
         site,
         {
             "clock": escape(clock_words(board.now, board.now, zone) + away),
             "words": escape(board.plan),
-            "orders": lists.order_list(board.orders, board.now, zone),
-            "stops": lists.stop_list(board.stops, site, board.now, zone),
-            "unassigned": lists.unassigned_list(board.unassigned, board.now, zone),
-            **_figures(board, record.sparks(zone)),
+            "orders": lists.order_list(board.orders, board.now, zone, say),
+            "stops": lists.stop_list(board.stops, site, board.now, zone, say),
+            "unassigned": lists.unassigned_list(board.unassigned, site, board.now, zone, say),
+            "alarms": alarm_list.alarm_list(board.alarms, board.alarms_standing, board.now, say),
+            **_figures(board, record.sparks(zone), say),
         },
+        say,
     )
 
 
-def _figures(board: Board, sparks: dict[str, str]) -> dict[str, str]:
+def _figures(board: Board, sparks: dict[str, str], say: Speech) -> dict[str, str]:
     f = board.figures
     late = "danger" if f.worst_late else ""
     shown = {
-        "orders": (f"{f.on_time} of {f.open_orders}", ""),
-        "late": (f"▲ {lateness(f.worst_late)} late" if f.worst_late else "on time", late),
+        "orders": (say("{good} of {need}", good=f.on_time, need=f.open_orders), ""),
+        "late": (say("▲ {time} late", time=lateness(f.worst_late)) if f.worst_late else say("on time"), late),
         "running": (f"{f.running:.0%}" if f.running is not None else "–", ""),
         "andons": (f"⚑ {f.andon}" if f.andon else "0", "danger" if f.andon else ""),
         "risk": (f"◇ {f.at_risk}" if f.at_risk else "0", "abnormal" if f.at_risk else ""),
@@ -71,15 +77,24 @@ def _figures(board: Board, sparks: dict[str, str]) -> dict[str, str]:
     return {
         f"figure {name}": (
             f'<div class="line"><span class="value {shown[name][1]}">{escape(shown[name][0])}</span>'
-            f'{sparks.get(name, "")}</div><div class="what">{what}</div>'
+            f'{sparks.get(name, "")}</div><div class="what">{escape(say(what))}</div>'
         )
         for name, what in FIGURES
     }
 
 
-LEGEND = (
-    "".join(f'<span><i style="background: {colour}"></i>{words}</span>' for colour, words in gantt.LEGEND)
-    + '<span><i class="hatched"></i>changeover</span><span><i class="outlined"></i>maintenance</span>'
-    + '<span><i class="frozen"></i>frozen</span><span><i class="late"></i>late</span>'
-)
-"""What the plan's colours and patterns mean."""
+def legend(say: Speech) -> str:
+    """What the plan's colours and patterns mean."""
+    colours = [(f'style="background: {colour}"', words) for colour, words in gantt.LEGEND]
+    patterns = [
+        (f'class="{kind}"', words)
+        for kind, words in (
+            ("hatched", "changeover"),
+            ("outlined", "maintenance"),
+            ("frozen", "frozen"),
+            ("late", "late"),
+        )
+    ]
+    return "".join(
+        f"<span><i {look}></i>{escape(say(words))}</span>" for look, words in (*colours, *patterns)
+    )

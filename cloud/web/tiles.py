@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from nicegui import ui
 
 from cloud.live import LiveValues
-from cloud.web.board import STALE, Tile
+from cloud.web.board import Tile
+from cloud.web.devices import LIVE, STALE
+from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import ago, lateness
 from protocols.values import MICROSECONDS
 
-LIVE = 2 * MICROSECONDS
-"""µs up to which data counts as live: no age is counted up beside it."""
 BEHIND = 1.0
 """Seconds past the planned end from which a job counts as behind its plan."""
 
@@ -38,6 +38,7 @@ class WorkcellTile:
     workcell: str
     device: str
     count_tag: int | None = None
+    say: Speech = ENGLISH
     _card: ui.element | None = None
     _style: str = ""
     _parts: dict[str, _Text] | None = None
@@ -81,15 +82,19 @@ class WorkcellTile:
         """Everything that comes from the board."""
         assert self._parts is not None  # noqa: S101 - build() comes first
         self._tile = tile
-        parts = self._parts
-        parts["state"].show(f"{tile.look.shape} {tile.look.word}")
-        parts["job"].show(tile.job or "no job in hand")
-        behind = f" · ▲ {lateness(tile.behind)} behind" if tile.behind >= BEHIND else ""
+        parts, say = self._parts, self.say
+        parts["state"].show(f"{tile.look.shape} {say(tile.look.word)}")
+        parts["job"].show(tile.job or say("no job in hand"))
+        behind = say(" · ▲ {time} behind", time=lateness(tile.behind)) if tile.behind >= BEHIND else ""
         parts["progress"].show(tile.progress + behind)
         since = f" · {ago((now - tile.since) / MICROSECONDS)}" if tile.since and tile.why else ""
         parts["why"].show(f"{tile.why}{since}")
-        health = "health: learning" if tile.health is None else f"health {tile.health:.0f}"
-        parts["health"].show(f"◇ {health}: at risk" if tile.at_risk else health)
+        health = (
+            say("health: learning")
+            if tile.health is None
+            else say("health {health}", health=f"{tile.health:.0f}")
+        )
+        parts["health"].show(say("◇ {health}: at risk", health=health) if tile.at_risk else health)
         style = f"border-left-color: {tile.look.colour}"
         if style != self._style and self._card is not None:
             self._style = style
@@ -104,14 +109,15 @@ class WorkcellTile:
         if self._parts is None or self._tile is None or self._card is None:
             return
         value = live.get(self.count_tag) if self.count_tag is not None else None
-        self._parts["count"].show(f"count {value.value}" if value is not None else "")
+        self._parts["count"].show(self.say("count {count}", count=value.value) if value is not None else "")
         newest = max(last_read.get(self.device, 0), self._tile.last_read)
         if not newest:
-            self._parts["age"].show("never read")
+            self._parts["age"].show(self.say("never read"))
             self._card.classes(add="stale")
             return
         age = now - newest
-        self._parts["age"].show(f"{ago(age // MICROSECONDS)} old" if age > LIVE else "live")
+        old = self.say("{age} old", age=ago(age // MICROSECONDS))
+        self._parts["age"].show(old if age > LIVE else self.say("live"))
         if age > STALE:
             self._card.classes(add="stale")
         else:

@@ -26,6 +26,10 @@ EVERY = 2.0
 """Seconds a picture serves all browsers that ask for it; longer where a pixel lasts longer."""
 
 
+NOTHING = "no good values in this range"
+"""What a picture without a line says; the only words of it that are the page's own."""
+
+
 @dataclass(slots=True)
 class _Made:
     """A picture and when it was drawn (monotonic); whoever finds it too old draws it anew, one at a time."""
@@ -107,7 +111,7 @@ def draw(
     if not values:
         return (
             f'{head}<text x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle" fill="#7b8794">'
-            "no good values in this range</text></svg>"
+            f"{NOTHING}</text></svg>"
         )
     low, high = min(values), max(values)
     margin = (high - low) * 0.08 or abs(high) * 0.05 or 1.0

@@ -12,6 +12,7 @@ import structlog
 
 from cloud.ledger.reading import Tag
 from cloud.live import LiveValue, LiveValues
+from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import ago
 from protocols.documents import DocumentError, load
 from protocols.site import Site
@@ -64,12 +65,15 @@ def vehicles(site: Site, tags: Sequence[Tag]) -> list[Vehicle]:
     ]
 
 
-def draw(shown: Sequence[Vehicle], live: LiveValues, graph: SiteGraph | None, now: int) -> str:
+def draw(
+    shown: Sequence[Vehicle], live: LiveValues, graph: SiteGraph | None, now: int, say: Speech = ENGLISH
+) -> str:
     """A list of the vehicles, and the map where there is a graph and a vehicle that tells where it is."""
-    rows = "".join(_row(vehicle, live, now) for vehicle in shown)
-    head = "<tr><th>AGV</th><th>State</th><th>Battery</th><th>Mission</th><th>At</th><th></th></tr>"
+    rows = "".join(_row(vehicle, live, now, say) for vehicle in shown)
+    names = ("AGV", "State", "Battery", "Mission", "At", "")
+    head = "<tr>" + "".join(f"<th>{escape(say(name))}</th>" for name in names) + "</tr>"
     table = f"<table>{head}{rows}</table>"
-    return f'<div class="agvs">{table}{_map(shown, live, graph) if graph is not None else ""}</div>'
+    return f'<div class="agvs">{table}{_map(shown, live, graph, say) if graph is not None else ""}</div>'
 
 
 def _value(vehicle: Vehicle, live: LiveValues, name: str) -> LiveValue | None:
@@ -87,27 +91,27 @@ def _words(vehicle: Vehicle, live: LiveValues, name: str, unit: str = "") -> str
     return escape(f"{value.value}{unit}")
 
 
-def _row(vehicle: Vehicle, live: LiveValues, now: int) -> str:
+def _row(vehicle: Vehicle, live: LiveValues, now: int, say: Speech) -> str:
     newest = max((v.ts for tag in vehicle.tags.values() if (v := live.get(tag)) is not None), default=0)
     age = (
-        "no data"
+        say("no data")
         if not newest
-        else f"{ago((now - newest) // MICROSECONDS)} old"
+        else say("{age} old", age=ago((now - newest) // MICROSECONDS))
         if now - newest > OLD
         else ""
     )
     cells = (
         escape(vehicle.title),
-        _words(vehicle, live, "state"),
+        say(_words(vehicle, live, "state")),
         _words(vehicle, live, "battery", " %"),
         _words(vehicle, live, "mission"),
         _words(vehicle, live, "station"),
-        age if newest else "no data",
+        age,
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
-def _map(shown: Sequence[Vehicle], live: LiveValues, graph: SiteGraph) -> str:
+def _map(shown: Sequence[Vehicle], live: LiveValues, graph: SiteGraph, say: Speech) -> str:
     xs, ys = [n.x for n in graph.nodes.values()], [n.y for n in graph.nodes.values()]
     left, top = min(xs) - MARGIN, -max(ys) - MARGIN
     width, height = max(xs) - min(xs) + 2 * MARGIN, max(ys) - min(ys) + 2 * MARGIN
@@ -120,7 +124,7 @@ def _map(shown: Sequence[Vehicle], live: LiveValues, graph: SiteGraph) -> str:
     dots = "".join(_dot(vehicle, live) for vehicle in shown)
     return (
         f'<svg class="agv-map" viewBox="{left:g} {top:g} {width:g} {height:g}" role="img" '
-        f'aria-label="where the AGVs are">{lines}{stations}{dots}</svg>'
+        f'aria-label="{escape(say("where the AGVs are"))}">{lines}{stations}{dots}</svg>'
     )
 
 

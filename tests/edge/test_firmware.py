@@ -67,9 +67,8 @@ async def test_another_firmware_is_told_refused_and_accepted_at_the_station(tmp_
                 assert collector.driver is not None
                 assert collector.driver.refuses == ""
                 await until(lambda: collector._beat[1] == "")
-                connected, firmware, differs = await last(agent)
-                assert (connected, firmware) == (True, "")
-                assert "(accepted)" in differs
+                assert await last(agent) == (True, "", "")
+                assert "(accepted)" in collector.recognition.differs
             await until(lambda: not collector.connected)
             async with press(made, port, 3):  # and put back
                 await until(lambda: collector.reads_well)

@@ -13,13 +13,15 @@ import pytest
 import uvicorn
 from nicegui import Client, core
 
-from cloud.hub import CaseChanged, SamplesLedgered
+from cloud.hub import CaseChanged, EdgeChanged, SamplesLedgered
 from cloud.ledger import tags
+from cloud.ledger.machines import MachineEffects
 from cloud.maintenance import cases
 from cloud.maintenance.cases import Case
 from cloud.web.page import mount
 from protocols.catalogue import TagDefinition, catalogue
 from protocols.lifecycles import CaseState
+from protocols.states import AlarmChanged, DeviceHeartbeat, Event
 from protocols.values import DataType
 from tests.cloud.api.service import Door, opened
 from tests.servers import free_port
@@ -82,6 +84,40 @@ async def what_stands_still_is_marked(view: Any) -> None:
         patch.setattr("cloud.web.feed.read_board", broken)
         await view.locator("body.cut").wait_for(timeout=2 * WAIT)
     await view.locator("body:not(.cut)").wait_for(timeout=2 * WAIT)
+
+
+async def machines_say_how_they_are(door: Door, view: Any) -> None:
+    """Alarms, a firmware that waits, a machine that is away: in panels, needs and sheets, in Chinese, too."""
+    now = door.context.clock.now()
+    told: list[Event] = [
+        DeviceHeartbeat(now, "laser-1", True, now, standing=31, untold=9),
+        AlarmChanged(now - 90_000_000, "laser-1", "E1", True, "gas pressure <low>", 500, True, "gas"),
+        AlarmChanged(now - 1_000_000, "laser-1", "E2", True, "light barrier broken", 900, source="door"),
+        DeviceHeartbeat(now, "brake-1", True, now, "", "not that of its profile", "9.9"),
+        DeviceHeartbeat(now, "weld-1", False, now - 60_000_000, "opc.tcp://x: connection refused"),
+    ]
+    door.context.ingest.heard["machining"] = now + 600_000_000  # the edge itself is not away meanwhile
+    await door.context.database.run(lambda tx: MachineEffects().states(tx, "machining", told, now))
+    door.context.hub.publish(EdgeChanged("machining"))
+    rows = view.locator("table.alarms tbody tr")
+    await rows.first.locator("text=light barrier broken").wait_for(timeout=WAIT)
+    assert "▲ severe 900" in await rows.first.inner_text()
+    assert "not acknowledged" in await rows.first.inner_text()
+    assert "✓ acknowledged" in await rows.nth(1).inner_text()
+    await view.locator("text=and 29 more alarms").wait_for(timeout=WAIT)
+    await view.locator(".need >> text=firmware 9.9 waits to be accepted").wait_for(timeout=WAIT)
+    await view.locator(".need >> text=light barrier broken").wait_for(timeout=WAIT)
+    await view.locator('[data-device="brake-1"] >> text=▲ read only').wait_for(timeout=WAIT)
+    await view.locator('[data-device="weld-1"] >> text=onelot driver probe').wait_for(timeout=WAIT)
+    await rows.first.click()
+    await view.locator(".sheet >> text=9 changes of alarms came in a flood").wait_for(timeout=WAIT)
+    await view.locator(".sheet >> text=and 29 more alarms stand that are not listed").wait_for(timeout=WAIT)
+    await view.click('[aria-label="close this"]')
+    await view.click("text=中文")
+    await view.locator("table.alarms >> text=▲ 严重 900").wait_for(timeout=WAIT)
+    await view.locator('[data-device="brake-1"] >> text=在工位接受该固件').wait_for(timeout=WAIT)
+    await view.click("text=English")
+    await view.locator("table.alarms >> text=▲ severe 900").wait_for(timeout=WAIT)
 
 
 async def what_left_is_forgotten() -> None:
@@ -148,6 +184,8 @@ async def test_the_page_moves_without_reload(
         await view.click("text=← back")
         await view.locator(".sheet >> text=Health of every machine").wait_for(timeout=WAIT)
         await view.click('[aria-label="close this"]')
+
+        await machines_say_how_they_are(door, view)
 
         # the wall has no name on it and nothing to press
         wall = await context.new_page()
