@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from edge.api import create_app, listen, serve
-from edge.config import Setup
+from edge.config import Setup, shown_address
 from edge.control.execution import Execution
 from edge.devices import Devices
 from edge.metrics import EdgeMetrics, resident_bytes
@@ -43,12 +43,14 @@ SHOWN_PROBLEMS = 50
 
 
 class DeviceHealth(msgspec.Struct, frozen=True):
-    """``last_read`` in µs UTC; ``detail`` says why it is not connected; ``problems`` by tag.
+    """``address`` is without a password; ``last_read`` in µs UTC; ``problems`` by tag.
 
+    ``detail`` says why it is not connected.
     ``tried_every``: seconds between two attempts to reach a device that has been silent for long; else 0.
     """
 
     id: str
+    address: str
     connected: bool
     last_read: int
     detail: str
@@ -216,6 +218,7 @@ class Agent:
             devices=[
                 DeviceHealth(
                     collector.device.id,
+                    shown_address(collector.device.url),
                     collector.connected,
                     collector.last_read,
                     collector.detail,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -122,6 +123,12 @@ class Setup:
     """Where AGVs drive, when the site names one."""
     releases: Releases | None = None
     """NC programs that are released, when the site names a list."""
+
+
+def shown_address(url: str) -> str:
+    """An address as it may be shown and printed: without user name and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def load_setup(path: Path) -> Setup:

@@ -48,8 +48,10 @@ def record_device(
         text = profile.read_text(encoding="utf-8-sig")
         lines = asyncio.run(record(url, load_profile(profile), text, options, rounds, interval, told))
         file.write_bytes(tapes.write(lines))
+    except KeyboardInterrupt:
+        raise _stopped("nothing was written" if not done else f"{len(done)} rounds are not kept") from None
     except OSError as error:
-        raise _fail(f"{error.filename}: {error.strerror or error}") from None
+        raise _fail(f"{error.filename or url}: {error.strerror or error}") from None
     except (DocumentError, ValueError, DriverError) as error:
         raise _fail(str(error)) from None
     frames = sum(isinstance(line, tapes.Frame) for line in lines)
@@ -76,6 +78,8 @@ def replay_recording(
             _serve(tape, port)
             return
         found = asyncio.run(play(tape))
+    except KeyboardInterrupt:
+        raise _stopped() from None
     except tapes.CannotPlay as error:
         raise _fail(f"{file}: {error}") from None
     except OSError as error:
@@ -102,10 +106,7 @@ def _serve(tape: tapes.Tape, port: int) -> None:
             typer.echo(f"answering as recorded at {address}")
             await asyncio.Event().wait()
 
-    try:
-        asyncio.run(run())
-    except KeyboardInterrupt:
-        typer.echo("stopped")
+    asyncio.run(run())
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -113,6 +114,12 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise _fail(f'"{text}" has no equals sign — write name=value, e.g. timeout=2')
     return name.strip(), value
+
+
+def _stopped(what: str = "") -> typer.Exit:
+    """To be raised after Ctrl-C; the exit code is what shells have for it."""
+    typer.echo(f"\nstopped{what and f': {what}'}", err=True)
+    return typer.Exit(130)
 
 
 def _fail(message: str) -> typer.Exit:

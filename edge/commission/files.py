@@ -16,6 +16,7 @@ from drivers.profile import AnyProfile
 from drivers.program_folder import MAX_FILE
 from drivers.programs import Program, Released, Standing, deliver, inspect, sha256
 from edge.commission.asking import AsJson, OptionList, Url, columns, fail, made_driver, print_json, profile_of
+from edge.commission.holding import EdgeFile, refuse_if_held
 from edge.programs.releases import Releases, load_releases
 from protocols.documents import DocumentError
 
@@ -80,6 +81,7 @@ def put_file(
     actor: Annotated[
         str, typer.Option(help="Your pseudonym, where nothing shows what the machine runs.")
     ] = "",
+    edge: EdgeFile = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     option: OptionList = None,
     as_json: AsJson = False,
@@ -94,11 +96,13 @@ def put_file(
             "say so with --actor and your pseudonym"
         )
 
+    refuse_if_held(made_driver(url, loaded, option), edge)
     (before,) = _with_machine(url, loaded, option, lambda driver: inspect(driver, [wanted]))
     if before.standing is not Standing.RELEASED:
         if not yes:
             # No connection waits for the answer: a machine would give it up.
             typer.confirm(_question(url, before, len(content)), abort=True, err=True)
+            refuse_if_held(made_driver(url, loaded, option), edge)
         seen = [before.found] if before.found else []
         blind = before.standing is Standing.UNREADABLE
         _with_machine(

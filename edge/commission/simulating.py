@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from edge.commission.asking import AsJson, ProfileName, fail, pair, profile_of
+from edge.commission.running import stopped
 
 
 def simulate(
@@ -63,4 +64,4 @@ def simulate(
             f"cannot listen on {host}:{port}: {error.strerror or error} — try another --port"
         ) from None
     except KeyboardInterrupt:
-        typer.echo("stopped", err=as_json)
+        raise stopped() from None

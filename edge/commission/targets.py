@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from drivers.driver import Driver
 from drivers.profile import AnyProfile
 from edge.commission.asking import driver_of, fail, find_profile, made_driver, pair, profile_of
-from edge.config import load_setup
+from edge.config import load_setup, shown_address
 from protocols.documents import DocumentError, not_one_of
 
 
@@ -66,9 +65,3 @@ def device_of(edge: Path, name: str | None, options: Sequence[str] | None) -> Ta
         raise fail(str(error)) from None
     file = setup.sources[f"profile:{device.profile}"]
     return Target(device.title or device.id, shown_address(device.url), loaded, device.profile, file, make)
-
-
-def shown_address(url: str) -> str:
-    """An address as it may be shown and printed: without user name and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

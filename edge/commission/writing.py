@@ -12,6 +12,7 @@ from drivers.profile import AnyProfile, Effect, Tag, WriteRule
 from drivers.scaling import FLOATS
 from edge import identity
 from edge.commission.asking import AsJson, OptionList, Url, fail, made_driver, print_json, profile_of
+from edge.commission.holding import EdgeFile, refuse_if_held
 from edge.commission.reading import row
 from edge.commission.running import agreed, finished
 from protocols.documents import nearest, not_one_of, quoted
@@ -27,13 +28,14 @@ def write_one(
     value: Annotated[str, typer.Argument(help="In the tag's unit; after -- when it begins with a minus.")],
     profile: Annotated[str, typer.Option(help="A profile's file, or its name such as virtual/laser.")],
     option: OptionList = None,
+    edge: EdgeFile = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write one parameter that the profile allows, after asking, and read it back.
 
-    What starts, resets or resumes a machine, or needs two people, is confirmed at the station (F10). A lock
-    that an edge holds is not seen from here.
+    What starts, resets or resumes a machine, or needs two people, is confirmed at the station (F10). To a
+    machine that an edge on this computer reads, only that edge writes.
     """
     loaded = profile_of(profile)
     rule = rule_of(loaded, tag)
@@ -41,6 +43,7 @@ def write_one(
     if (reason := rule.refusal(wanted)) is not None:
         raise fail(f"{tag}: {reason} — nothing was written")
     driver = made_driver(url, loaded, option)
+    refuse_if_held(driver, edge)
     if not yes:
         before = finished(_now(driver, tag))
         machine = f"{loaded.vendor} {loaded.model} at {url}"
@@ -49,6 +52,7 @@ def write_one(
         if not agreed("  Nobody works at the machine, and it is not locked. Write it?"):
             raise fail("nothing was written — without a person, say --yes")
         driver = made_driver(url, loaded, option)
+        refuse_if_held(driver, edge)  # an edge may have been started while somebody thought about it
     was, back = finished(_written(driver, tag, wanted))
     if as_json:
         unit = loaded.tags[tag].unit

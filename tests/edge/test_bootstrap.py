@@ -139,12 +139,14 @@ async def test_the_edge_tells_what_it_is_and_what_its_machine_does(
                 assert health["ok"]
                 assert health["devices"][0] == {
                     "id": "press-1",
+                    "address": health["devices"][0]["address"],
                     "connected": True,
                     "last_read": health["devices"][0]["last_read"],
                     "detail": "",
                     "problems": {},
                     "tried_every": 0.0,
                 }
+                assert health["devices"][0]["address"].startswith("modbus://127.0.0.1:")
                 samples = health["samples"]
                 assert samples["committed"] == samples["acked"] + samples["dropped"] + samples["queued"]
                 assert health["rss_mb"] > 20

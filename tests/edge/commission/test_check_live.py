@@ -20,7 +20,7 @@ from edge.commission.acceptance import judged
 from edge.commission.file_check import check_files
 from edge.commission.live_check import observe
 from edge.commission.main import app
-from edge.commission.targets import shown_address
+from edge.config import shown_address
 from edge.watching import content_hash
 from tests.house.test_documents import lay_out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -171,6 +172,20 @@ def test_check_of_a_folder_without_profiles_says_so(tmp_path: Path) -> None:
     result = run("check", str(tmp_path))
     assert result.exit_code == 1
     assert "no file named *.yaml below" in result.output
+
+
+def test_ctrl_c_ends_a_simulator_as_shells_have_it() -> None:
+    code = "from edge.commission.main import app; app()"
+    command = [sys.executable, "-u", "-c", code, "simulate", MODBUS, "--json"]
+    root = Path(__file__).parents[3]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root
+    ) as process:
+        assert process.stdout is not None
+        assert "serving" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output, errors) == (130, "", "\nstopped\n")
 
 
 def test_a_port_that_is_taken_is_said_once() -> None:
