@@ -195,7 +195,7 @@ def board(situation: Situation, say: Speech = ENGLISH) -> Board:
         figures=_figures(found, running),
         tiles=tiles,
         needs=tuple(sorted(_needs(found, site, away, say), key=lambda need: (need.rank, need.since))),
-        orders=tuple(_order(order) for order in found.orders),
+        orders=tuple(_order(order, say) for order in found.orders),
         bars=tuple(found.bars),
         windows=tuple(found.windows),
         frozen=_frozen(found, now),
@@ -384,7 +384,7 @@ def _in_hand(found: _Read, run: outlook.Run | None, say: Speech) -> tuple[str, s
     if len(run.parts) > 1:
         label += f" +{len(run.parts) - 1}"
     if names:
-        label += f" · {names[0].title}"
+        label += f" · {say.either(names[0].title, names[0].title_zh)}"
     until = max((operation.end or 0 for operation in names), default=0)
     return (
         label,
@@ -539,8 +539,8 @@ def _machine_needs(found: _Read, site: Site, away: Mapping[str, int], say: Speec
     return needs
 
 
-def _order(order: outlook.Order) -> OrderLine:
-    what = ", ".join(f"{line.quantity:g} × {line.title}" for line in order.lines)
+def _order(order: outlook.Order, say: Speech) -> OrderLine:
+    what = ", ".join(f"{line.quantity:g} × {say.either(line.title, line.title_zh)}" for line in order.lines)
     return OrderLine(
         order.id,
         what,

@@ -17,6 +17,9 @@ from protocols.values import MICROSECONDS
 
 STALE = 10 * MICROSECONDS
 """µs without a confirmed read after which a machine's data counts as old."""
+SILENT = 25 * MICROSECONDS
+"""µs after which a connected device counts as one without new values: two heartbeats have come by then, and
+each tells when it was last read."""
 LIVE = 2 * MICROSECONDS
 """µs up to which data counts as live: no age is counted up beside it."""
 
@@ -125,7 +128,7 @@ def _lock(seen: Seen, say: Speech) -> Health | None:
 
 
 def _old(seen: Seen, say: Speech) -> Health | None:
-    if seen.age <= STALE:
+    if seen.age <= SILENT:
         return None
     command = f"onelot driver watch {_plain(seen)}"
     return Health(
@@ -183,28 +186,46 @@ def draw(
     now: int,
     say: Speech,
 ) -> str:
-    """The devices as a table. ``newest`` is the µs UTC of the newest data since the service began."""
-    rows = []
+    """What is wrong as a table, then what is well in a few lines. ``newest`` is the µs UTC of the newest data
+    since the service began.
+    """
+    rows, well = [], []
     for device, edge in devices(site):
         machine = machines.get(device.id)
         read = max(newest.get(device.id, 0), machine.last_read if machine is not None else 0)
         seen = Seen(device, edge, machine, read, edge in away, now)
-        rows.append("".join(_row(seen, name(site, device, say), health(seen, say), say)))
+        found, title = health(seen, say), name(site, device, say)
+        if found.next:
+            rows.append("".join(_row(seen, title, found, say)))
+        else:
+            well.append(_well(seen, title, found, say))
     heads = "".join(f"<th>{escape(say(head))}</th>" for head in HEADS)
+    head = f"<thead><tr>{heads}</tr></thead>"
+    table = f'<table class="list devices">{head}<tbody>{"".join(rows)}</tbody></table>' if rows else ""
+    return f'{table}<div class="well">{"".join(well)}</div>'
+
+
+def _well(seen: Seen, title: str, found: Health, say: Speech) -> str:
+    """A device that needs nobody: its name, that it is connected, how old its data is."""
+    device, words = escape(seen.device.id), f"{found.word} · {_age(seen, say)}"
     return (
-        f'<table class="list devices"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        f'<div data-device="{device}" data-open="device:{device}" tabindex="0" role="button">'
+        f"<span>{found.shape} {escape(title)}</span><small>{escape(words)}</small></div>"
     )
 
 
 def _row(seen: Seen, title: str, found: Health, say: Speech) -> Iterator[str]:
-    age = say("never") if not seen.newest else say("live") if seen.age <= LIVE else _whole(seen.age)
-    kind, device = "abnormal" if found.next else "", escape(seen.device.id)
-    yield f'<tr class="{kind}" data-device="{device}" data-open="device:{device}" tabindex="0" role="button">'
-    cells = (title, f"{found.shape} {found.word}", age, found.why, found.next)
+    device = escape(seen.device.id)
+    yield f'<tr class="abnormal" data-device="{device}" data-open="device:{device}" tabindex="0" '
+    yield 'role="button">'
+    cells = (title, f"{found.shape} {found.word}", _age(seen, say), found.why, found.next)
     yield "".join(f"<td>{escape(cell)}</td>" for cell in cells)
     yield "</tr>"
 
 
-def _whole(age: int) -> str:
-    """Whole seconds: the table is sent again whenever it changes."""
-    return ago(max(10, age // MICROSECONDS)) if age >= 10 * MICROSECONDS else f"{age // MICROSECONDS} s"
+def _age(seen: Seen, say: Speech) -> str:
+    """How old its data is, in whole seconds: all this is sent again whenever it changes."""
+    if not seen.newest:
+        return say("never")
+    seconds = seen.age // MICROSECONDS
+    return say("live") if seen.age <= LIVE else ago(seconds) if seconds >= 10 else f"{seconds} s"

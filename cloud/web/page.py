@@ -257,7 +257,9 @@ class _Page:
                 newest[device] = max(found, default=0)
             tile.show_live(live, newest, now)
         if "agvs" in self._html:
-            self._send("agvs", draw_vehicles(self._vehicles, live, self.graph, now, self.say))
+            board = self.feed.latest_board(self.say)
+            machines = None if board is None else board.machines
+            self._send("agvs", draw_vehicles(self._vehicles, live, self.graph, now, self.say, machines))
 
     def _show_devices(self) -> None:
         """The devices with the age of their data: their own table, once a second."""

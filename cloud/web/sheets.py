@@ -94,7 +94,9 @@ def _orders(r: Reader, name: str) -> Sheet:
         Row(
             (
                 order.id,
-                ", ".join(f"{line.quantity:g} × {line.title}" for line in order.lines),
+                ", ".join(
+                    f"{line.quantity:g} × {r.say.either(line.title, line.title_zh)}" for line in order.lines
+                ),
                 r.say("{good} of {need}", good=order.finished, need=order.operations),
                 r.time(order.promised),
                 r.time(order.expected),
@@ -133,7 +135,7 @@ def _order(r: Reader, name: str) -> Sheet:
     for job in sorted(jobs, key=lambda job: job.id):
         variant = " · ".join(f"{key} {value}" for key, value in job.variant.items())
         remake = r.say(" · remake of {job}", job=job.remake_of) if job.remake_of else ""
-        title = (r.say.language == "zh" and job.title_zh) or job.title
+        title = r.say.either(job.title, job.title_zh)
         heading = f"{job.id} · {job.quantity:g} × {title} · {variant}{remake}"
         tables.append(
             Table(heading, _OPERATION_HEADS, [_operation_row(r, o) for o in job.operations], "no operations")
@@ -150,7 +152,7 @@ def _operation_row(r: Reader, operation: outlook.Operation) -> Row:
     return Row(
         (
             o.id,
-            (r.say.language == "zh" and o.title_zh) or o.title,
+            r.say.either(o.title, o.title_zh),
             r.title(o.workcell),
             r.say(str(o.state)),
             r.say("{good} of {need}", good=f"{o.good:g}", need=f"{o.quantity:g}") + scrap,

@@ -33,7 +33,11 @@ class Speech:
 
     def title(self, cell: Workcell) -> str:
         """A workcell as people call it."""
-        return (self.language == "zh" and cell.title_zh) or cell.title
+        return self.either(cell.title, cell.title_zh)
+
+    def either(self, english: str, chinese: str) -> str:
+        """A title in this language; English where it has no other."""
+        return chinese if self.language == "zh" and chinese else english
 
 
 ENGLISH, CHINA = Speech("en"), Speech("zh")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from cloud.ledger.reading import Tag
+from cloud.ledger.reading import Machine, Tag
 from cloud.live import LiveValue, LiveValues
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import ago
@@ -21,7 +21,7 @@ from protocols.values import MICROSECONDS, Quality
 
 log = structlog.get_logger(__name__)
 
-OLD = 10 * MICROSECONDS
+OLD = 25 * MICROSECONDS
 """µs after which a vehicle's newest value is shown with its age."""
 MARGIN = 3.0
 """Metres around the graph."""
@@ -66,10 +66,15 @@ def vehicles(site: Site, tags: Sequence[Tag]) -> list[Vehicle]:
 
 
 def draw(
-    shown: Sequence[Vehicle], live: LiveValues, graph: SiteGraph | None, now: int, say: Speech = ENGLISH
+    shown: Sequence[Vehicle],
+    live: LiveValues,
+    graph: SiteGraph | None,
+    now: int,
+    say: Speech = ENGLISH,
+    machines: Mapping[str, Machine] | None = None,
 ) -> str:
     """A list of the vehicles, and the map where there is a graph and a vehicle that tells where it is."""
-    rows = "".join(_row(vehicle, live, now, say) for vehicle in shown)
+    rows = "".join(_row(vehicle, live, now, say, (machines or {}).get(vehicle.device)) for vehicle in shown)
     names = ("AGV", "State", "Battery", "Mission", "At", "")
     head = "<tr>" + "".join(f"<th>{escape(say(name))}</th>" for name in names) + "</tr>"
     table = f"<table>{head}{rows}</table>"
@@ -91,8 +96,9 @@ def _words(vehicle: Vehicle, live: LiveValues, name: str, unit: str = "") -> str
     return escape(f"{value.value}{unit}")
 
 
-def _row(vehicle: Vehicle, live: LiveValues, now: int, say: Speech) -> str:
+def _row(vehicle: Vehicle, live: LiveValues, now: int, say: Speech, machine: Machine | None) -> str:
     newest = max((v.ts for tag in vehicle.tags.values() if (v := live.get(tag)) is not None), default=0)
+    newest = max(newest, machine.last_read if machine is not None else 0)
     age = (
         say("no data")
         if not newest
@@ -102,13 +108,32 @@ def _row(vehicle: Vehicle, live: LiveValues, now: int, say: Speech) -> str:
     )
     cells = (
         escape(vehicle.title),
-        say(_words(vehicle, live, "state")),
+        _state(vehicle, live, say, machine),
         _words(vehicle, live, "battery", " %"),
-        _words(vehicle, live, "mission"),
+        _words(vehicle, live, "mission") if _has_mission(vehicle, live) else "–",
         _words(vehicle, live, "station"),
         age,
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _state(vehicle: Vehicle, live: LiveValues, say: Speech, machine: Machine | None) -> str:
+    """What it does, in words: a vehicle that tells a number has the word of its profile."""
+    value = _value(vehicle, live, "state")
+    if (
+        value is not None
+        and isinstance(value.value, int | float)
+        and machine is not None
+        and machine.state_detail
+    ):
+        return escape(say(machine.state_detail))
+    return say(_words(vehicle, live, "state"))
+
+
+def _has_mission(vehicle: Vehicle, live: LiveValues) -> bool:
+    """A vehicle that numbers its missions has none while it says 0."""
+    value = _value(vehicle, live, "mission")
+    return value is not None and value.value not in (0, 0.0, False)
 
 
 def _map(shown: Sequence[Vehicle], live: LiveValues, graph: SiteGraph, say: Speech) -> str:

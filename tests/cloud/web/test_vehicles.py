@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloud.ledger.reading import Tag
+from cloud.ledger.reading import Machine, Tag
 from cloud.live import LiveValue, LiveValues
+from cloud.web.speech import CHINA
 from cloud.web.vehicles import draw, site_graph, vehicles
 from protocols.documents import load
 from protocols.site import Site
@@ -51,7 +52,19 @@ def test_what_is_not_known_is_not_made_up() -> None:
     html = draw(vehicles(SITE, TAGS), LiveValues(), graph, NOW)
     assert "no data" in html
     assert "circle" not in html
-    assert "20 s old" in draw(vehicles(SITE, TAGS), live("idle"), graph, NOW + 20_000_000)
+    assert "30 s old" in draw(vehicles(SITE, TAGS), live("idle"), graph, NOW + 30_000_000)
+
+
+def test_a_vehicle_that_tells_numbers_has_the_words_of_its_profile() -> None:
+    machine = Machine(
+        "agv-1", "machining", True, 1, NOW, NOW + 25_000_000, "", "executing", "processing", 1, "charging"
+    )
+    numbers = live(4, 0, 31.0)
+    html = draw(vehicles(SITE, TAGS), numbers, None, NOW + 30_000_000, machines={"agv-1": machine})
+    assert "<td>charging</td>" in html
+    assert "<td>–</td>" in html, "mission 0 is none"
+    assert "old" not in html, "read since, though nothing has changed"
+    assert "<td>充电</td>" in draw(vehicles(SITE, TAGS), numbers, None, NOW, CHINA, {"agv-1": machine})
 
 
 def test_a_graph_that_cannot_be_read_is_no_map(tmp_path: Path) -> None:
