@@ -43,12 +43,22 @@ METER: dict[str, Any] = {
     "tags": {"counter": COUNTER},
 }
 
+TIMEOUT = 5.0
+"""Seconds that a machine may take to answer; it runs in this process, which may have to wait itself."""
+STEPS = 20
+"""Steps from one number of a machine's counter to the next."""
+
 
 async def until(met: Callable[[], bool], seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < deadline, f"not met within {seconds} s"
         await asyncio.sleep(0.02)
+
+
+def runs(agent: Agent, hashes: dict[str, str]) -> bool:
+    """Whether files with these hashes are what runs."""
+    return hashes.items() <= agent.reconfiguration.health.hashes.items()
 
 
 @dataclass
@@ -91,7 +101,7 @@ class Shop:
         server = ModbusServer(load_profile(self.folder / "profiles" / f"{profile}.yaml"))
         await stack.enter_async_context(server)
         self.servers[device] = server
-        self.devices[device] = {"profile": profile, "url": server.url, "options": {"timeout": 0.3}}
+        self.devices[device] = {"profile": profile, "url": server.url, "options": {"timeout": TIMEOUT}}
         return server
 
     def setup(self) -> Setup:
@@ -148,14 +158,18 @@ async def living(setup: Setup) -> AsyncIterator[Agent]:
 
 @contextlib.asynccontextmanager
 async def counting(server: ModbusServer, every: float = 0.2) -> AsyncIterator[None]:
-    """Let a machine's counter count: slowly enough that each number is read several times."""
+    """Let a machine's counter count: slowly enough that each number is read several times.
+
+    It sleeps in small steps: where this process had to wait for the processor, so must the counter.
+    """
 
     async def count() -> None:
         number = 0
         while True:
             number += 1
             server.set("counter", number)
-            await asyncio.sleep(every)
+            for _ in range(STEPS):
+                await asyncio.sleep(every / STEPS)
 
     task = asyncio.create_task(count())
     try:

@@ -11,13 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from edge.agent import Agent
 from edge.collector import Collector
 from edge.watching import content_hash
 from protocols.documents import DocumentError
 from protocols.states import CatalogueAnnounced, ConfigApplied, DeviceHeartbeat, MachineStateChanged, Notice
 from protocols.values import Quality, Sample
-from tests.edge.shops import METER, PRESS, counting, is_complete, living, numbers, shop, told, until
+from tests.edge.shops import METER, PRESS, counting, is_complete, living, numbers, runs, shop, told, until
 from tests.servers import free_port
 
 
@@ -25,11 +24,6 @@ def press(**tags: dict[str, Any]) -> dict[str, Any]:
     changed = copy.deepcopy(PRESS)
     changed["tags"] |= tags
     return changed
-
-
-def runs(agent: Agent, hashes: dict[str, str]) -> bool:
-    """Whether files with these hashes are what runs."""
-    return hashes.items() <= agent.reconfiguration.health.hashes.items()
 
 
 def bad(samples: list[Sample]) -> list[Sample]:
@@ -261,7 +255,8 @@ async def test_what_a_reload_was_answered_with_is_what_is_taken_up(tmp_path: Pat
             made.write_profile("acme/meter", {**METER, "model": "a draft"})
             assert answer.changed == ["meter-1"]
             await until(partial(runs, agent, asked))
-            assert isinstance(collector := agent.devices.get("meter-1"), Collector)
+            collector = agent.devices.get("meter-1")
+            assert isinstance(collector, Collector)
             assert collector.profile.model == f"Meter {turn}"
         made.write_profile("acme/meter", {**METER, "protocol": "modbas"})
         with pytest.raises(DocumentError, match="modbas"):
