@@ -54,6 +54,7 @@ from drivers.gate import AT_THE_MACHINE, WITHOUT_THE_MACHINE, Confirmation, Wish
 from drivers.profile import AnyProfile, MethodRule, Permission, Tag
 from drivers.program_folder import Folder, Store
 from drivers.programs import checked_name, in_use, shows_what_runs, unfit_file
+from drivers.trace import Tap
 from protocols.documents import Document, nearest
 from protocols.values import Quality, Reading, Value
 
@@ -161,6 +162,8 @@ class Driver(ABC, Generic[C]):
         same machine takes it over, so that a rule's interval holds across it."""
         self.clock: Callable[[], float] = time.monotonic
         """Seconds that only grow."""
+        self.trace: Tap | None = None
+        """Is told what passes between driver and machine; set before connecting."""
         self._doing = asyncio.Lock()
 
     def __init_subclass__(cls, **more: Any) -> None:

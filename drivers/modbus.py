@@ -116,7 +116,9 @@ class ModbusDriver(Driver[ModbusOptions]):
         config = self.config
         self._memory = remembered(self._bus, self._unit, self._spans)
         self._knowledge.cuts = self._memory.cuts
-        self._seat = Seat(self._bus, self._unit, config.timeout, config.lost_after, share=config.share)
+        self._seat = Seat(
+            self._bus, self._unit, config.timeout, config.lost_after, share=config.share, tap=self.trace
+        )
         await self._seat.join()
 
     async def close(self) -> None:

@@ -21,6 +21,7 @@ from drivers.modbus_address import Bus
 from drivers.modbus_planning import Span
 from drivers.modbus_profile import Table
 from drivers.modbus_wire import Asks, Garbled, Hangup, Lane, Silence, check_echo, read_request, register_write
+from drivers.trace import Tap, Traffic
 
 if TYPE_CHECKING:
     from pymodbus.pdu import ModbusPDU
@@ -86,6 +87,17 @@ class _Shared:
     turns: Turns = field(default_factory=Turns)
     units: dict[int, _Unit] = field(default_factory=dict)
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    taps: list[Tap] = field(default_factory=list)
+
+    def tell(self, traffic: Traffic) -> None:
+        """Everybody who looks sees the whole bus."""
+        for tap in self.taps:
+            tap(traffic)
+
+    def look(self) -> None:
+        """Let the connection tell, where somebody looks."""
+        if self.lane is not None:
+            self.lane.tap = self.tell if self.taps else None
 
 
 _shared: MutableMapping[asyncio.AbstractEventLoop, dict[Bus, _Shared]] = weakref.WeakKeyDictionary()
@@ -134,11 +146,21 @@ class Seat(Asks):
         timeout: seconds to wait for each reply.
         demote_after: replies missing in a row until it is demoted, if there are neighbours.
         share: whether the connection may be shared; else it is this seat's own.
+        tap: is told of every frame on the bus while the seat is taken.
     """
 
-    def __init__(self, bus: Bus, unit: int, timeout: float, demote_after: int, *, share: bool = True) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        unit: int,
+        timeout: float,
+        demote_after: int,
+        *,
+        share: bool = True,
+        tap: Tap | None = None,
+    ) -> None:
         self._bus, self._unit, self._timeout = bus, unit, timeout
-        self._demote_after, self._share = demote_after, share
+        self._demote_after, self._share, self._tap = demote_after, share, tap
         self._shared: _Shared | None = None
 
     async def join(self) -> None:
@@ -151,6 +173,8 @@ class Seat(Asks):
         shared = here.setdefault(self._bus, _Shared(self._bus)) if self._share else _Shared(self._bus)
         shared.seats += 1
         self._shared = shared
+        if self._tap is not None:
+            shared.taps.append(self._tap)
         async with shared.opening:
             if shared.lane is None or not shared.lane.up:
                 old, shared.lane = shared.lane, None
@@ -163,6 +187,7 @@ class Seat(Asks):
                     lane.close()
                     raise
                 shared.lane = lane
+            shared.look()
 
     async def leave(self) -> None:
         """Give the seat up; the last one closes the connection. Harmless when it was given up already."""
@@ -170,6 +195,9 @@ class Seat(Asks):
         if shared is None:
             return
         shared.seats -= 1
+        if self._tap is not None:
+            shared.taps.remove(self._tap)
+            shared.look()
         if shared.seats:
             return
         here = _shared.get(asyncio.get_running_loop(), {})

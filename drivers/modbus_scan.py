@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from drivers.driver import DeviceLost, Identity
 from drivers.modbus_address import Bus
 from drivers.modbus_profile import Table
-from drivers.modbus_wire import EXCEPTIONS, Hangup, Lane, Refused, Silence, read_request
+from drivers.modbus_trace import EXCEPTIONS
+from drivers.modbus_wire import Hangup, Lane, Refused, Silence, read_request
 
 UNITS = range(1, 248)
 """Units that may be on a serial line (Modbus over Serial Line V1.02, 2.2)."""

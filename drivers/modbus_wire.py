@@ -23,6 +23,8 @@ from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInput
 from drivers.driver import ConnectError, DriverError, Identity, unreachable
 from drivers.modbus_address import Bus, Transport
 from drivers.modbus_profile import Table
+from drivers.modbus_trace import EXCEPTIONS, words
+from drivers.trace import Tap, Traffic
 
 # pymodbus logs every late or missing reply; the driver says so in readings and errors.
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
@@ -58,17 +60,6 @@ class Refused(DriverError):
 
 
 ILLEGAL_FUNCTION = 1
-EXCEPTIONS = {
-    ILLEGAL_FUNCTION: "illegal function",
-    2: "illegal data address",
-    3: "illegal data value",
-    4: "device failure",
-    5: "acknowledge",
-    6: "device busy",
-    8: "memory parity error",
-    10: "gateway path unavailable",
-    11: "gateway target did not respond",
-}
 
 
 class _RawReply(ModbusPDU):
@@ -252,6 +243,10 @@ class Lane(Asks):
         for reply in (_RawCoils, _RawDiscretes, _RawHolding, _RawInput):
             self._client.register(reply)
         self._gap = bus.line.gap if bus.transport is Transport.RTU else 0.0
+        self.tap: Tap | None = None
+        """Is told of every frame."""
+        self._client.ctx.trace_packet = self._packet
+        self._sent = 0.0
         self._waiting = False
         self._up = False
         self._late = False
@@ -295,6 +290,22 @@ class Lane(Asks):
             # Without this a request in flight would wait for its timeout although nobody can answer.
             reply.set_exception(ConnectionResetError("closed by the device"))
 
+    def _packet(self, sending: bool, data: bytes) -> bytes:
+        """pymodbus is about to send a frame, or to look at all that has come and is not taken yet."""
+        if sending and self.tap is not None:
+            self._sent = asyncio.get_running_loop().time()
+            unit, what, _ = words(data, sent=True, serial=self._bus.transport.is_rtu)
+            self.tap(Traffic(True, what, data, unit))
+        return data
+
+    def _told(self, data: bytes, trouble: str = "") -> None:
+        """Tell of what came, be it nothing."""
+        if self.tap is None or not (data or trouble):
+            return
+        unit, what, failed = words(data, sent=False, serial=self._bus.transport.is_rtu)
+        took = asyncio.get_running_loop().time() - self._sent
+        self.tap(Traffic(False, trouble or what, data, unit, failed or bool(trouble), took))
+
     def _received(self, data: bytes, addr: Any = None) -> int:
         """All that is not taken yet; returns how many bytes of it are.
 
@@ -311,7 +322,9 @@ class Lane(Asks):
             reply = self._client.ctx.response_future
             if self._waiting and not reply.done():
                 reply.set_exception(Garbled(f"the answer is no Modbus reply ({error})"))
+            self._told(data, f"no Modbus reply: {error}")
             return len(data)
+        self._told(data[:used])
         return used
 
     async def ask(
@@ -333,8 +346,10 @@ class Lane(Asks):
             raise
         except ModbusException as error:
             self._late = True
-            if not self._up:
+            if not self.up:
+                self._told(b"", "the device closed the connection")
                 raise Hangup("the device closed the connection") from None
+            self._told(bytes(self._client.ctx.recv_buffer), f"no reply within {limit:g} s")
             raise Silence(f"no reply within {limit:g} s") from error
         except (OSError, AttributeError) as error:
             # pymodbus drops its transport between the check and the write: an attribute of None.

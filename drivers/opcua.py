@@ -88,7 +88,7 @@ class OpcuaDriver(Driver[OpcuaOptions]):
         from drivers.opcua_session import Session
 
         assert isinstance(self.profile, OpcuaProfile)  # noqa: S101 - checked when constructed
-        self._session = Session(self.address, self.config, self.profile, self.problems)
+        self._session = Session(self.address, self.config, self.profile, self.problems, self.trace)
         await self._session.connect()
 
     async def close(self) -> None:

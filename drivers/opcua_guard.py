@@ -31,6 +31,9 @@ from asyncua.ua import ua_binary
 from asyncua.ua.ua_binary import Primitives
 from asyncua.ua.uaerrors._base import UaError
 
+from drivers.opcua_trace import Teller
+from drivers.trace import Tap
+
 # asyncua logs a lost server several times, with tracebacks; the driver says it once, as DeviceLost.
 for _name in ("asyncua.client", "asyncua.uaprotocol", "asyncua.common", "asyncua.ua"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
@@ -160,7 +163,31 @@ class _OurLimits(TransportLimits):
 
 
 class _GuardedProtocol(UASocketProtocol):
-    """asyncua's connection that never holds more than one chunk of the wire."""
+    """asyncua's connection that never holds more than one chunk of the wire; tells what passes if asked."""
+
+    teller: Teller | None = None
+
+    def _send_request(self, request: Any, *more: Any, **named: Any) -> Any:
+        future = super()._send_request(request, *more, **named)
+        if self.teller is not None:
+            self.teller.asked(request, self._request_id)
+        return future
+
+    def _process_received_message(self, msg: Any) -> None:
+        if self.teller is not None:
+            if isinstance(msg, ua.Message):
+                message: Any = msg
+                self.teller.answered(message.request_id(), message.body())
+            elif isinstance(msg, ua.ErrorMessage):
+                self.teller.said(f"Error {msg.Error.name}: {msg.Reason}", sent=False, failed=True)
+            elif msg is not None:
+                self.teller.said(type(msg).__name__, sent=False)
+        super()._process_received_message(msg)
+
+    async def send_hello(self, *arguments: Any, **named: Any) -> ua.Acknowledge:
+        if self.teller is not None:
+            self.teller.said("Hello", sent=True)
+        return await super().send_hello(*arguments, **named)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -186,6 +213,8 @@ class GuardedClient(Client):
         self.max_messagesize, self.max_chunkcount = MESSAGE, CHUNKS
         self.offered: Iterable[ua.EndpointDescription] | None = None
         """What the server offered before; None where the channel gives no proof anyway."""
+        self.tap: Tap | None = None
+        """Is told of every message; see :mod:`drivers.opcua_trace`."""
         self.plain_password = False
         """Whether a password may travel as plain text."""
         self.uaclient._make_protocol = self._make_protocol  # type: ignore[method-assign]
@@ -197,6 +226,8 @@ class GuardedClient(Client):
         made.pre_request_hook = owner._pre_request_hook
         made.on_connection_lost = owner._on_transport_lost
         made.is_session_closing = owner._is_session_closing
+        if self.tap is not None:
+            made.teller = Teller(self.tap)
         owner.protocol = made
         return made
 

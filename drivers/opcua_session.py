@@ -23,6 +23,7 @@ from drivers.opcua_streaming import Streaming
 from drivers.opcua_structures import Structures
 from drivers.opcua_values import VARIANTS, raw_value
 from drivers.profile import Tag
+from drivers.trace import Tap
 from protocols.values import Quality, Reading, Reason, Value
 
 SESSION_S = 60
@@ -38,10 +39,16 @@ class Session:
         options: security, user and times.
         profile: the tags.
         problems: why a tag is bad, by name; kept up to date here.
+        tap: is told of every message.
     """
 
     def __init__(
-        self, address: str, options: OpcuaOptions, profile: OpcuaProfile, problems: dict[str, str]
+        self,
+        address: str,
+        options: OpcuaOptions,
+        profile: OpcuaProfile,
+        problems: dict[str, str],
+        tap: Tap | None = None,
     ) -> None:
         self.address = address
         self._options = options
@@ -57,6 +64,7 @@ class Session:
         self._lost: asyncio.Future[str] | None = None
         # asyncua's own probe is a second line: ours watches that data flows, not only that reads work.
         self._client = GuardedClient(address, options.timeout, options.watchdog)
+        self._client.tap = tap
         self._client.session_timeout = int(max(SESSION_S, 3 * options.watchdog) * 1000)
         self._client.connection_lost_callback = self._on_lost
         self._client.name = self._client.description = "OneLot edge"

@@ -32,6 +32,7 @@ from drivers.driver import (
     WriteUnknown,
 )
 from drivers.profile import AnyProfile, MethodRule, Tag
+from drivers.trace import Traffic
 from drivers.vda5050_profile import (
     OURS,
     MissingError,
@@ -303,6 +304,8 @@ class Vda5050Driver(Driver[Vda5050Options]):
         topic = self.vehicle.read(full)
         if topic is None:
             return
+        if self.trace is not None:
+            self.trace(Traffic(False, str(topic), payload))
         now = _now()
         try:
             plain = decode_plain(payload)
@@ -489,6 +492,8 @@ class Vda5050Driver(Driver[Vda5050Options]):
                 self._news.set()
             case Send(topic, payload):
                 if self._mqtt is not None:
+                    if self.trace is not None:
+                        self.trace(Traffic(True, str(topic), payload))
                     self._mqtt.publish(self.vehicle.topic(topic), payload)
             case InstantChanged(instant):
                 answer = self._answers.get(instant.action.action_id)

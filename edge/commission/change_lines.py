@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from drivers.profile import AnyProfile
+from drivers.trace import Traffic
 from edge.commission.reading import row
+from edge.commission.traffic_log import Entry, as_json, as_text
 from protocols.documents import nearest
 from protocols.values import MICROSECONDS, Quality, Reading, Reason, Value
 
@@ -45,6 +47,12 @@ class ChangeLines:
         time = stamp(self.now())
         shown = json.dumps({"time": time, "event": event, "text": text}, ensure_ascii=False)
         self.say(shown if self.as_json else f"{time}  {event}: {text}")
+
+    def frame(self, traffic: Traffic) -> None:
+        """Say what passed between here and the machine."""
+        entry = Entry(self.now(), traffic, len(traffic.data))
+        time = stamp(entry.time)
+        self.say(as_json(entry, time) if self.as_json else f"{time}  {as_text(entry)}")
 
     def _change(self, reading: Reading) -> str:
         time, problem = stamp(self.now()), ""

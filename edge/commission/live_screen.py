@@ -107,12 +107,7 @@ def paint(heading: Heading, table: LiveTable, view: View, now: float, width: int
     view.widths = (width, needed)
     widths = _room(needed, width, problems=any(row.problem for row in part))
     lines = [
-        sides(
-            [Span(f" {heading.machine}", Ink.STRONG), Span(f"  {heading.address}", Ink.PLAIN)],
-            [Span(f"{heading.clock()} ", Ink.DIM)],
-            width,
-        ),
-        fitted([Span(" "), *_connection(table, now)], width),
+        *above(heading, table, now, width),
         fitted([Span(" "), *_figures(every, rows, view, now)], width),
         *([fitted([Span(" "), alert], width)] if alert is not None else []),
         rule(width),
@@ -124,6 +119,18 @@ def paint(heading: Heading, table: LiveTable, view: View, now: float, width: int
     lines += [fitted([], width)] * (height - _BOTTOM - len(lines))
     lines = lines[: max(0, height - _BOTTOM)]
     return [*lines, rule(width), _keys(view, len(rows), width)][:height]
+
+
+def above(heading: Heading, table: LiveTable, now: float, width: int) -> list[Line]:
+    """Two lines that stand above the table and the log: which machine, and whether it answers."""
+    return [
+        sides(
+            [Span(f" {heading.machine}", Ink.STRONG), Span(f"  {heading.address}", Ink.PLAIN)],
+            [Span(f"{heading.clock()} ", Ink.DIM)],
+            width,
+        ),
+        fitted([Span(" "), *_connection(table, now)], width),
+    ]
 
 
 def _connection(table: LiveTable, now: float) -> list[Span]:
@@ -216,6 +223,7 @@ def _keys(view: View, rows: int, width: int) -> Line:
         ("e", "all tags" if view.errors_only else "errors only"),
         ("p", "go on" if view.frozen is not None else "pause"),
         ("/", f"filter: {view.pattern}" if view.pattern else "filter"),
+        ("t", "frames"),
         ("q", "quit"),
     )
     left: Line = [Span(" ")]

@@ -13,10 +13,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from drivers.driver import Capability, Driver
-from edge.commission.live_screen import Heading, View, paint
+from edge.commission.live_screen import Heading, View, above, paint
 from edge.commission.live_table import LiveTable
+from edge.commission.traffic_log import TrafficLog
+from edge.commission.traffic_screen import LogView
+from edge.commission.traffic_screen import paint as paint_log
 from edge.terminal.colours import BACKGROUND, STYLES, strip
 from edge.terminal.painting import Ink, Line
+from protocols.clock import Clock
 from protocols.values import Reading
 
 REPAINT_S = 0.25
@@ -28,10 +32,15 @@ class Table(Widget, can_focus=True):
 
     DEFAULT_CSS = f"Table {{ width: 100%; height: 100%; background: {BACKGROUND}; }}"
 
-    def __init__(self, heading: Heading, table: LiveTable, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, heading: Heading, table: LiveTable, log: TrafficLog, clock: Callable[[], float]
+    ) -> None:
         super().__init__()
-        self.heading, self.table, self.clock = heading, table, clock
+        self.heading, self.table, self.traffic, self.clock = heading, table, log, clock
         self.view = View()
+        self.frames: LogView | None = None
+        """The log of frames while it is on the screen."""
+        self._frames = LogView()
         self._lines: list[Line] | None = None
 
     def repaint(self) -> None:
@@ -41,11 +50,18 @@ class Table(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         if self._lines is None or len(self._lines) != self.size.height:
-            size = self.size
-            self._lines = paint(self.heading, self.table, self.view, self.clock(), size.width, size.height)
+            self._lines = self._painted(self.size.width, self.size.height)
         if y >= len(self._lines):
             return Strip.blank(self.size.width, STYLES[Ink.PLAIN])
         return strip(self._lines[y], self.size.width)
+
+    def _painted(self, width: int, height: int) -> list[Line]:
+        now = self.clock()
+        if self.frames is None:
+            return paint(self.heading, self.table, self.view, now, width, height)
+        return paint_log(
+            above(self.heading, self.table, now, width), self.traffic, self.frames, width, height
+        )
 
     def on_resize(self) -> None:
         self._lines = None
@@ -54,9 +70,20 @@ class Table(Widget, can_focus=True):
         event.stop()
         event.prevent_default()
         character = event.character if event.is_printable else None
-        if not self.view.press(event.key, character, self.table, self.clock()):
+        if not self._press(event.key, character):
             self.app.exit()
         self.repaint()
+
+    def _press(self, key: str, character: str | None) -> bool:
+        """False ends the watching."""
+        if self.frames is not None and self.frames.press(key, character, self.traffic):
+            return True
+        if key == "t" and not self.view.typing:
+            self.frames = self._frames if self.frames is None else None
+            return True
+        if self.frames is not None:
+            return key not in ("q", "escape", "ctrl+c")
+        return self.view.press(key, character, self.table, self.clock())
 
 
 class WatchApp(App[None]):
@@ -73,9 +100,10 @@ class WatchApp(App[None]):
         follow: Callable[[WatchApp], Coroutine[Any, Any, None]],
         clock: Callable[[], float],
         seconds: float = 0,
+        log: TrafficLog | None = None,
     ) -> None:
         super().__init__()
-        self.widget = Table(heading, table, clock)
+        self.widget = Table(heading, table, log or TrafficLog(Clock().now), clock)
         self._follow, self._clock, self._seconds = follow, clock, seconds
 
     def compose(self) -> ComposeResult:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,12 +14,14 @@ from typing import Annotated, Any
 import typer
 
 from drivers.driver import Driver
+from drivers.trace import Tap
 from edge.commission.asking import OptionList, fail
 from edge.commission.change_lines import ChangeLines, chosen
 from edge.commission.file_check import is_edge
 from edge.commission.following import follow
 from edge.commission.running import stopped
 from edge.commission.targets import Target, device_of, machine_at
+from edge.commission.traffic_log import TrafficLog
 from protocols.clock import Clock
 from protocols.values import Reading
 
@@ -40,6 +42,9 @@ def watch(
     seconds: Annotated[
         float, typer.Option(min=0, help="Stop after so long; 0 goes on until q or Ctrl-C.")
     ] = 0,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Without a screen: every frame or message, too, in hexadecimal.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="No screen: one JSON object a line for each change.")
     ] = False,
@@ -55,7 +60,7 @@ def watch(
         raise fail(str(error.args[0])) from None
     try:
         if as_json or not sys.stdout.isatty():
-            _lines(target, names, seconds, as_json=as_json)
+            _lines(target, names, seconds, as_json=as_json, trace=trace)
         else:
             _screen(target, names, seconds)
     except BrokenPipeError:
@@ -93,21 +98,35 @@ def _screen(target: Target, names: Sequence[str], seconds: float) -> None:
     clock = time.monotonic
     table = LiveTable(target.profile, names, clock())
     heading = Heading(target.machine, target.address, clock_face)
-    app = WatchApp(heading, table, lambda hears: follow(target.machine, target.make, hears), clock, seconds)
+    log = TrafficLog(Clock().now)
+    make = _traced(target, log.add)
+    app = WatchApp(heading, table, lambda hears: follow(target.machine, make, hears), clock, seconds, log)
     app.run()
 
 
-def _lines(target: Target, names: Sequence[str], seconds: float, *, as_json: bool) -> None:
+def _traced(target: Target, tap: Tap) -> Callable[[], Driver[Any]]:
+    """Makes the target's drivers, which tell what passes."""
+
+    def make() -> Driver[Any]:
+        driver = target.make()
+        driver.trace = tap
+        return driver
+
+    return make
+
+
+def _lines(target: Target, names: Sequence[str], seconds: float, *, as_json: bool, trace: bool) -> None:
     def say(text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
     lines = ChangeLines(target.profile, frozenset(names), Clock().now, say, as_json)
+    make = _traced(target, lines.frame) if trace else target.make
 
     async def run() -> None:
         try:
             async with asyncio.timeout(seconds or None):
-                await follow(target.machine, target.make, _Told(lines, target.address))
+                await follow(target.machine, make, _Told(lines, target.address))
         except TimeoutError:
             pass  # it was watched for as long as it was to
 
