@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, ClassVar, cast
 from urllib.parse import urlsplit
 
@@ -131,7 +132,7 @@ class OpcuaDriver(Driver[OpcuaOptions]):
         """All that is directly below an address, :data:`drivers.opcua_browse.MAX_FOUND` at most."""
         return [found async for page in self.browse_pages(address) for found in page]
 
-    async def browse_pages(self, address: str = "", size: int = 1000) -> AsyncIterator[list[Found]]:
+    async def browse_pages(self, address: str = "", size: int = 1000) -> AsyncGenerator[list[Found]]:
         """The same a page at a time, for whoever shows it while more is coming; ``size`` at most in each.
 
         Raises:
@@ -145,8 +146,9 @@ class OpcuaDriver(Driver[OpcuaOptions]):
 
         session = self._connection
         try:
-            async for page in browse(session, address, size):
-                yield page
+            async with aclosing(browse(session, address, size)) as under_way:
+                async for page in under_way:
+                    yield page
         except (TimeoutError, OSError, UaError) as error:
             raise session.lost(error) from error
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIdNames, ObjectIds
+from asyncua.ua.status_codes import StatusCodes
 
 from drivers.capabilities import Seen
 from drivers.driver import Found, ReadFailed
@@ -22,6 +24,11 @@ _TEXT = 400
 """Characters of a value that are shown."""
 MAX_FOUND = 200_000
 """The most that is listed below one node."""
+_AT_ONCE = 100
+"""Nodes that are shown before the rest of the first page is described."""
+_BARREN = 100
+"""Answers in a row without a new node, though each says that there is more: a slow server may give a few."""
+_NO_PLACE = (StatusCodes.BadNoContinuationPoints, StatusCodes.BadContinuationPointInvalid)
 
 References = list[ua.ReferenceDescription]
 
@@ -56,8 +63,15 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-async def pages(session: Session, node: ua.NodeId, size: int = PAGE) -> AsyncIterator[References]:
-    """What is directly below a node, in pages. Whoever stops early lets the server forget the rest."""
+async def pages(session: Session, node: ua.NodeId, size: int = PAGE) -> AsyncGenerator[References]:
+    """What is directly below a node, in pages, each once. Who stops early lets the server forget the rest.
+
+    A server may keep few places to go on from, or drop one for another browse (OPC 10000-4, 7.9); then it is
+    asked once more, for everything in one answer.
+
+    Raises:
+        ReadFailed: it has no such node, does not let us see it, or goes on without end.
+    """
     wanted = ua.BrowseDescription()
     wanted.NodeId = node
     wanted.BrowseDirection = ua.BrowseDirection.Forward
@@ -68,42 +82,60 @@ async def pages(session: Session, node: ua.NodeId, size: int = PAGE) -> AsyncIte
     parameters = ua.BrowseParameters()
     parameters.RequestedMaxReferencesPerNode = size
     parameters.NodesToBrowse = [wanted]
-    (result,) = await session.services.browse(parameters)
-    point = result.ContinuationPoint
+    seen: set[ua.NodeId] = set()
+    barren = 0
+    point: bytes | None = None
     try:
         while True:
+            if point:
+                asked, point = point, None
+                (result,) = await session.services.browse_next(_going_on(asked))
+            else:
+                (result,) = await session.services.browse(parameters)
+            if result.StatusCode.value in _NO_PLACE and parameters.RequestedMaxReferencesPerNode:
+                parameters.RequestedMaxReferencesPerNode = 0
+                continue
             if not result.StatusCode.is_good():
                 raise ReadFailed(f"{node.to_string()}: {result.StatusCode.name}: {result.StatusCode.doc}")
-            yield result.References or []
             point = result.ContinuationPoint
-            if not point:
+            fresh = {each.NodeId: each for each in result.References or [] if each.NodeId not in seen}
+            seen.update(fresh)
+            barren = 0 if fresh else barren + 1
+            if fresh or not point:
+                yield list(fresh.values())
+            if not point or len(seen) >= MAX_FOUND:
                 return
-            more = ua.BrowseNextParameters()
-            more.ContinuationPoints = [point]
-            point = None
-            (result,) = await session.services.browse_next(more)
+            if barren > _BARREN:
+                raise ReadFailed(
+                    f"{node.to_string()}: the server says {barren} times that there is more below it"
+                )
     finally:
         if point:
-            release = ua.BrowseNextParameters()
-            release.ReleaseContinuationPoints = True
-            release.ContinuationPoints = [point]
-            await session.services.browse_next(release)
+            await session.services.browse_next(_going_on(point, release=True))
+
+
+def _going_on(point: bytes, *, release: bool = False) -> ua.BrowseNextParameters:
+    parameters = ua.BrowseNextParameters()
+    parameters.ReleaseContinuationPoints = release  # asyncua's default releases
+    parameters.ContinuationPoints = [point]
+    return parameters
 
 
 async def children(session: Session, node: ua.NodeId, most: int) -> References:
     """The first nodes directly below one; none where there is no such node."""
     found: References = []
     try:
-        async for page in pages(session, node, min(most, PAGE)):
-            found += page
-            if len(found) >= most:
-                break
+        async with aclosing(pages(session, node, min(most, PAGE))) as under_way:
+            async for page in under_way:
+                found += page
+                if len(found) >= most:
+                    break
     except ReadFailed:
         return []
     return found[:most]
 
 
-async def browse(session: Session, address: str, size: int = PAGE) -> AsyncIterator[list[Found]]:
+async def browse(session: Session, address: str, size: int = PAGE) -> AsyncGenerator[list[Found]]:
     """What is directly below an address (Objects when empty), a page at a time, each node once.
 
     Raises:
@@ -117,18 +149,16 @@ async def browse(session: Session, address: str, size: int = PAGE) -> AsyncItera
         if node is None:
             raise ReadFailed(f'the server has no namespace "{place.uri}"')
     assert node is not None  # noqa: S101 - said above
-    seen: set[ua.NodeId] = set()
-    async for page in pages(session, node, size):
-        fresh = []
-        for each in page:
-            if each.NodeId not in seen and not getattr(each.NodeId, "ServerIndex", 0):
-                seen.add(each.NodeId)
-                fresh.append(each)
-        # Some servers give all at once, whatever was asked for: it is still shown in pages.
-        for start in range(0, len(fresh), size):
-            yield await _described(session, fresh[start : start + size])
-        if len(seen) >= MAX_FOUND:
-            return
+    first = _AT_ONCE
+    async with aclosing(pages(session, node, size)) as under_way:
+        async for page in under_way:
+            here = [each for each in page if not getattr(each.NodeId, "ServerIndex", 0)]
+            # Some servers give all at once, whatever was asked for: it is still shown in pages.
+            start = 0
+            while start < len(here):
+                end = start + (min(size, first) if first else size)
+                yield await _described(session, here[start:end])
+                start, first = end, 0
 
 
 async def look(session: Session, addresses: Sequence[str]) -> list[Seen]:

@@ -17,6 +17,7 @@ import importlib
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.figures import Figure, Size
+from tests.bench.figures import PROGRESS, Figure, Size
 from tests.bench.machine import describe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,7 +109,7 @@ def _run_all(chosen: Sequence[Bench], size: Size, folder: Path) -> int:
     results = []
     for bench in chosen:
         console.print(f"{bench.name}: {bench.title} …", style="dim")
-        results.append(_in_a_process(bench, size))
+        results.append(_in_a_process(bench, size, console))
     console.print(_table(results))
     for result in results:
         if result.problem:
@@ -127,7 +128,7 @@ def _run_all(chosen: Sequence[Bench], size: Size, folder: Path) -> int:
     return 1 if any(result.problem for result in results) else 0
 
 
-def _in_a_process(bench: Bench, size: Size) -> Result:
+def _in_a_process(bench: Bench, size: Size, console: Console) -> Result:
     began = time.monotonic()
     load = round(psutil.getloadavg()[0], 2)
     with tempfile.TemporaryDirectory() as folder:
@@ -135,18 +136,40 @@ def _in_a_process(bench: Bench, size: Size) -> Result:
         command = [sys.executable, "-m", "tests.bench", bench.name, "--inside", str(answer)]
         if size is not Size.NORMAL:
             command.append(f"--{size}")
-        try:
-            done = subprocess.run(
-                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE_S
-            )
-            output = done.stdout.decode("utf-8", "replace")
-        except subprocess.TimeoutExpired:
-            output = f"not finished in {PATIENCE_S:g} s"
+        output = _followed(command, console)
         seconds = round(time.monotonic() - began, 1)
         if not answer.exists():
             return Result(bench.name, bench.title, seconds, load, [], output[-3000:] or "it said nothing")
         figures = msgspec.json.decode(answer.read_bytes(), type=list[Figure])
     return Result(bench.name, bench.title, seconds, load, figures)
+
+
+def _followed(command: Sequence[str], console: Console) -> str:
+    """Run it and show its progress as it comes; all else that it said."""
+    said = []
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        limit = threading.Timer(PATIENCE_S, process.kill)
+        limit.start()
+        began = time.monotonic()
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith(PROGRESS):
+                    console.print(f"  {line.rstrip()}", style="dim", markup=False, soft_wrap=True)
+                else:
+                    said.append(line)
+        finally:
+            limit.cancel()
+    if time.monotonic() - began >= PATIENCE_S:
+        said.append(f"not finished in {PATIENCE_S:g} s")
+    return "".join(said)
 
 
 def _plain(result: Result) -> dict[str, object]:

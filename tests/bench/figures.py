@@ -66,3 +66,12 @@ def percentile(values: Sequence[float], part: float) -> float:
     """The value below which ``part`` (0…1) of the values lie; of one value, that one."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
+
+
+PROGRESS = "… "
+"""How a line begins that is shown at once, while a bench works."""
+
+
+def progress(text: str) -> None:
+    """Say how far a bench is."""
+    print(f"{PROGRESS}{text}", flush=True)
