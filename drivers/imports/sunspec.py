@@ -22,6 +22,9 @@ BASE = 40000
 MARK = 0x53756E53
 """``SunS`` as a uint32."""
 
+_VERSION = "common/Vr"
+"""The tag of the Common model that holds the firmware's version."""
+
 _END = 0xFFFF
 
 _TYPES: Mapping[str, tuple[str, int | None]] = {
@@ -122,6 +125,8 @@ def import_sunspec(
         }
         found.add(0, "next_model", following, ModbusTag)
     found.defaults["identification"] = {"checks": checks}
+    if _VERSION in found.tags:
+        found.defaults["identification"] = {"firmware": _VERSION, "checks": checks}
     # A device may refuse what lies between models, and the specification allows 125 registers.
     found.defaults["modbus"] = {"max_gap": 8}
     return found

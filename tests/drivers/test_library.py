@@ -74,6 +74,8 @@ def test_a_sunspec_profile_is_what_the_definitions_say(name: str) -> None:
     written = read(FOLDER / "sunspec" / f"{name}.yaml").data
     assert written["tags"] == found.tags
     assert written["identification"] == found.defaults["identification"]
+    assert written["identification"]["firmware"] == "common/Vr"
+    assert written["identification"] == found.defaults["identification"]
     assert found.rejected == []
 
 
