@@ -169,6 +169,7 @@ class Vda5050Driver(Driver[Vda5050Options]):
         self.keep: Callable[[Given], Awaitable[None]] | None = None
         """Writes every change of the order down before anything that follows from it is sent."""
         self._held: deque[Output] = deque()
+        self._handshake: tuple[str, int | None] = ("", None)
         self._settling = asyncio.Lock()
         self._methods: Mapping[str, Vda5050Method] = profile.methods
         self._places = {name: parse_place(tag.address) for name, tag in profile.all_tags.items()}
@@ -348,7 +349,7 @@ class Vda5050Driver(Driver[Vda5050Options]):
         open_order = order is not None and not order.ended
         mission = order.order_id if order is not None and open_order else ""
         state = str(order.state) if order is not None else ""
-        facts = plain_facts(self.control.state, self.control.presence, state, mission)
+        facts = plain_facts(self.control.state, self.control.presence, state, mission, *self._handshake)
         self._note(OURS, facts, None)
 
     def _spoil(self, topic: Topic, message: str) -> None:
@@ -466,6 +467,13 @@ class Vda5050Driver(Driver[Vda5050Options]):
         if self.refuses:
             raise NotNowError(f"{self.vehicle}: {self.refuses}")
         _ = self._connection
+
+    def show_handshake(self, step: str, since: int | None) -> None:
+        """Where a handshake at a station stands, for the topic ``vehicle``; ``since`` in µs UTC."""
+        if (step, since) != self._handshake:
+            self._handshake = (step, since)
+            self._note_facts()
+            self._news.set()
 
     def _perform(self, outputs: Sequence[Output]) -> None:
         """Do it now, or, where an order must be written down first, as soon as that is done."""

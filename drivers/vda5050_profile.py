@@ -32,7 +32,7 @@ FIELDS = {
     "state": (*(f.encode_name for f in msgspec.structs.fields(State)), "maps", "zoneSetId", "information"),
     "visualization": tuple(f.encode_name for f in msgspec.structs.fields(Visualization)),
     "connection": tuple(f.encode_name for f in msgspec.structs.fields(Connection)),
-    OURS: ("state", "presence", "remoteEnabled", "order", "mission"),
+    OURS: ("state", "presence", "remoteEnabled", "order", "mission", "handshake", "handshakeSince"),
 }
 """First words of a path by topic; a factsheet's may be any."""
 
@@ -202,8 +202,15 @@ class Vda5050Profile(Profile[Vda5050Tag]):
         return {}
 
 
-def plain_facts(state: State | None, presence: Presence, order: str, mission: str) -> Mapping[str, Any]:
-    """What the topic ``vehicle`` holds."""
+def plain_facts(
+    state: State | None,
+    presence: Presence,
+    order: str,
+    mission: str,
+    handshake: str = "",
+    since: int | None = None,
+) -> Mapping[str, Any]:
+    """What the topic ``vehicle`` holds. ``since`` (µs UTC) is how long the handshake is where it is."""
     ready = (
         presence is Presence.ALIVE
         and state is not None
@@ -216,4 +223,6 @@ def plain_facts(state: State | None, presence: Presence, order: str, mission: st
         "remoteEnabled": ready,
         "order": order,
         "mission": mission,
+        "handshake": handshake,
+        "handshakeSince": 0 if since is None else since // 1_000_000,
     }

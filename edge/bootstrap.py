@@ -39,8 +39,11 @@ from edge.sparkplug import SparkplugPublisher
 from edge.station.journal import WORKCELL
 from edge.station.stations import Stations, places
 from edge.transport import journal as transport_journal
+from edge.transport.handshakes import Handshakes
 from edge.transport.journal import TRANSPORT
 from edge.transport.missions import MissionState, reconciled
+from edge.transport.station_devices import CollectedDevices
+from edge.transport.stations import served
 from edge.transport.transport import Transport
 from edge.transport.vda5050_fleet import Vda5050Fleet
 from edge.uplink import Handlers, Running, Uplink, topics
@@ -197,14 +200,17 @@ async def _transport(
         return control.locked(workcell) is not None
 
     missions, orders = await store.read(transport_journal.load)
-    missions = reconciled(missions, orders.values())
+    open_handshakes = await store.read(transport_journal.load_handshakes)
+    station_devices = CollectedDevices(devices, control.refuses)
+    handshakes = Handshakes(setup.graph.stations, station_devices, store, clock, open_handshakes)
+    missions = reconciled(missions, orders.values(), handshakes.handing())
     homes = setup.graph.homes(vehicles)
-    carrier = Vda5050Fleet(setup.graph, homes, devices.driver, store, new_id, orders, locked)
+    carrier = Vda5050Fleet(setup.graph, homes, devices.driver, store, new_id, handshakes, orders, locked)
     carrier.resume({each.id: each for each in missions.values() if each.state is MissionState.UNDER_WAY})
-    return Transport(
+    transport = Transport(
         stations,
         setup.edge.workcells,
-        tuple(setup.graph.stations),
+        served(setup.graph, [machine.device.id for machine in setup.machines]),
         carrier,
         store,
         clock,
@@ -212,6 +218,8 @@ async def _transport(
         "material" if "material" in setup.site.andon_topics else next(iter(setup.site.andon_topics), ""),
         missions,
     )
+    handshakes.on_late = transport.late
+    return transport
 
 
 def _sparkplug(setup: Setup, recorder: Recorder, store: Store, clock: Clock) -> SparkplugPublisher | None:

@@ -21,6 +21,7 @@ from drivers.profile_tags import Role
 from edge.outbox.bounds import OutboxBounds
 from edge.outbox.store import StoreLimits
 from edge.programs.releases import Releases, load_releases
+from edge.transport.stations import unfit_handshakes
 from protocols.broker import Broker, Tls
 from protocols.documents import Document, DocumentError, Problem, not_one_of, read
 from protocols.lanes import EDGE_ID
@@ -193,6 +194,9 @@ def _graph(site_document: Document, path: Path, site: Site, machines: Sequence[M
         for cell in graph.stations
         if cell not in cells
     ]
+    profiles = {machine.device.id: machine.profile for machine in machines}
+    for where, message in unfit_handshakes(graph, site.devices(), profiles):
+        problems.append(document.problem(where, message))
     try:
         graph.homes([machine.device.id for machine in machines if machine.profile.protocol == "vda5050"])
     except ValueError as error:

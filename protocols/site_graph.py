@@ -10,6 +10,7 @@ a map in metres, edges lead from one to another, stations tie workcells to nodes
       - {from: gate, to: laser, both: true, speed: 1.2}
     stations:
       laser-1: {node: laser, handshake: digital}
+      press-1: {node: gate, handshake: {device: dock-1, ready: ready, sensed: load, release: let_go}}
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, model_validator
+from pydantic import Tag as Case
 
 from protocols.documents import Finding, Findings, nearest
 
@@ -59,12 +61,48 @@ class GraphEdge(_Part):
         return f"{self.start}>{self.to}"
 
 
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Within(_Part):
+    """How long each step of a handshake may take (s) before a person is called. It waits on after that."""
+
+    ready: Seconds = 600
+    docked: Seconds = 300
+    sensed: Seconds = 120
+    released: Seconds = 30
+    clear: Seconds = 300
+
+
+class StationSignals(_Part):
+    """The tags by which a station takes part in a handshake: bools of one device of the edge."""
+
+    device: str
+    ready: str = Field(description="true: a vehicle may come")
+    sensed: str = Field(description="true: a load is there")
+    release: str | None = Field(
+        default=None, description="written: true lets go or takes over; reading only where left out"
+    )
+    within: Within = Within()
+
+
+Handing = Annotated[
+    Annotated[Literal["none", "digital"], Case("word")] | Annotated[StationSignals, Case("signals")],
+    Discriminator(lambda value: "signals" if isinstance(value, Mapping | StationSignals) else "word"),
+]
+
+
 class Station(_Part):
     """Where a workcell is served, and how vehicle and station hand a load over."""
 
     node: NodeName
-    handshake: Literal["none", "digital"] = Field(
-        default="none", description="digital: both sides tell docked and load sensed before release"
+    handshake: Handing = Field(
+        default="none",
+        description="none: the vehicle's action is all; digital: vehicle and station have signals between "
+        "them, OneLot watches the vehicle's; or the tags of the station",
+    )
+    number: int | None = Field(
+        default=None, ge=0, le=65535, description="for vehicles behind registers: what they call it"
     )
     height: float | None = Field(default=None, ge=0, description="metres at which loads are handed over")
 
@@ -143,7 +181,11 @@ class SiteGraph(_Part):
                     ways[a].add(b)
             yield from _short(edge, nodes, where)
         yield from _islands(nodes, stations, ways)
+        numbers: dict[Any, str] = {}
         for cell, station in stations.items():
+            called = _mapping(station).get("number")
+            if called is not None and numbers.setdefault(called, str(cell)) != str(cell):
+                yield Finding(("stations", cell, "number"), f'{called} is "{numbers[called]}" already')
             node = _mapping(station).get("node")
             if node is not None and str(node) not in names:
                 yield Finding(("stations", cell, "node"), _no_node(str(node), names))

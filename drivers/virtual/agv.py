@@ -173,6 +173,12 @@ class VirtualAgv:
     def _busy(self) -> bool:
         return bool(self._nodes or self._edges or self._todo)
 
+    def business_at(self, node: str) -> str:
+        """Whether it is going to ``pick`` or ``drop`` at a node, or does so now; empty for neither."""
+        ahead = [action for each in self._nodes if each.node_id == node for action in each.actions]
+        here = list(self._todo) if self.node == node else []
+        return next((a.action_type for a in (*here, *ahead) if a.action_type in ("pick", "drop")), "")
+
     def _position(self) -> AgvPosition:
         return AgvPosition(
             x=round(self.x, 3),

@@ -18,10 +18,12 @@ from urllib.parse import urlsplit
 from drivers.profile import AnyProfile
 from drivers.profile_files import load_profile
 from drivers.registry import driver_types
-from drivers.simulator import ProfileServer
+from drivers.simulator import OnWrite, ProfileServer
+from drivers.virtual.agv import VirtualAgv
 from drivers.virtual.physics import Character, Machine, State, Vehicle
+from drivers.virtual.transfer import TransferStation
 from protocols.site import Device, Edge, Site
-from protocols.site_graph import SiteGraph
+from protocols.site_graph import SiteGraph, StationSignals
 from protocols.values import Value
 
 STEP = 0.2
@@ -75,6 +77,13 @@ VEHICLE_TAGS: dict[str, Callable[[Vehicle], Value]] = {
 }
 
 
+STATION_TAGS: dict[str, Callable[[TransferStation], Value]] = {
+    "ready": lambda s: s.ready,
+    "sensed": lambda s: s.loaded,
+    "release": lambda s: s.release,
+}
+
+
 class UnknownMachineError(KeyError):
     """The factory has no machine of that name."""
 
@@ -85,7 +94,7 @@ class _Shown:
 
     device: Device
     server: ProfileServer
-    subject: Machine | Vehicle | None
+    subject: Machine | Vehicle | TransferStation | None
 
 
 class Factory:
@@ -119,9 +128,9 @@ class Factory:
         for device in site.devices().values():
             if device.profile.startswith("virtual/"):
                 profile = load_profile(profiles / f"{device.profile}.yaml")
-                self._shown[device.id] = _Shown(
-                    device, self._server(site, device, profile), self._subject(device)
-                )
+                shown = _Shown(device, self._server(site, device, profile), self._subject(device))
+                shown.server.on_write = _written(shown.subject)
+                self._shown[device.id] = shown
         unknown = set(worn) - set(self._shown)
         if unknown:
             raise UnknownMachineError(
@@ -182,7 +191,9 @@ class Factory:
             await asyncio.sleep(STEP)
             now = clock()
             for shown in self._shown.values():
-                if shown.subject is not None:
+                if isinstance(shown.subject, TransferStation):
+                    shown.subject.advance(now - last, self._agvs())
+                elif shown.subject is not None:
                     shown.subject.advance(now - last)
             last = now
             if now - counted >= self._count_every:
@@ -198,6 +209,8 @@ class Factory:
             subject = shown.subject
             if isinstance(subject, Machine):
                 values |= {tag: look(subject, self._rng) for tag, look in MACHINE_TAGS.items()}
+            elif isinstance(subject, TransferStation):
+                values |= {tag: tell(subject) for tag, tell in STATION_TAGS.items()}
             elif isinstance(subject, Vehicle):
                 values |= {tag: tell(subject) for tag, tell in VEHICLE_TAGS.items()}
             else:
@@ -206,6 +219,11 @@ class Factory:
             known = shown.server.profile.tags
             if not shown.server.alive:
                 shown.server.update({tag: value for tag, value in values.items() if tag in known})
+
+    def _agvs(self) -> list[VirtualAgv]:
+        """The vehicles that take orders."""
+        agvs = [getattr(shown.server, "agv", None) for shown in self._shown.values()]
+        return [agv for agv in agvs if isinstance(agv, VirtualAgv)]
 
     def _server(self, site: Site, device: Device, profile: AnyProfile) -> ProfileServer:
         if device.profile == VEHICLE_PROFILE:
@@ -217,7 +235,7 @@ class Factory:
         server: ProfileServer = kind.serve(profile, address.hostname or "127.0.0.1", address.port or 0)
         return server
 
-    def _subject(self, device: Device) -> Machine | Vehicle | None:
+    def _subject(self, device: Device) -> Machine | Vehicle | TransferStation | None:
         # each machine has randomness of its own: adding one does not change the others' story
         rng = random.Random(self._rng.random() + zlib.crc32(device.id.encode()))
         character = CHARACTERS.get(device.profile)
@@ -227,7 +245,31 @@ class Factory:
             return Machine(character, rng, self._speed, temperature=character.ambient)
         if device.profile == "virtual/agv":
             return Vehicle(len(self._stations), rng, self._speed)
+        if device.profile == "virtual/transfer":
+            return TransferStation(self._node_of(device.id), self._speed)
         return None
+
+    def _node_of(self, device: str) -> str:
+        """The node that a transfer station stands at; empty when the graph has none with it."""
+        stations = self._graph.stations.values() if self._graph is not None else ()
+        own = [
+            s.node
+            for s in stations
+            if isinstance(s.handshake, StationSignals) and s.handshake.device == device
+        ]
+        return own[0] if own else ""
+
+
+def _written(subject: Machine | Vehicle | TransferStation | None) -> OnWrite | None:
+    """What a write of a client does to what moves behind a server."""
+    if not isinstance(subject, TransferStation):
+        return None
+
+    def release(tag: str, value: Value) -> None:
+        if tag == "release":
+            subject.release = bool(value)
+
+    return release
 
 
 def _served_by_vehicles(site: Site) -> set[str]:

@@ -1,4 +1,4 @@
-"""The tables of missions and of what vehicles were told, in the edge's file. Inside transactions."""
+"""The tables of missions, of what vehicles were told, and of handshakes. Inside transactions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from edge.transport.missions import ENDED, Mission, Order
+from protocols.handshake import Handshake
 
 TRANSPORT = Migrations("transport")
 KEPT_ENDED = 1000
@@ -25,9 +26,16 @@ def _transport(db: Database) -> None:
     db.conn.execute("CREATE TABLE vehicle_order (device TEXT PRIMARY KEY, value BLOB NOT NULL)")
 
 
+@TRANSPORT(name="0002_handshakes")
+def _handshakes(db: Database) -> None:
+    """One row for each handshake that goes on."""
+    db.conn.execute("CREATE TABLE handshake (id TEXT PRIMARY KEY, value BLOB NOT NULL)")
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _mission = msgspec.msgpack.Decoder(Mission)
 _order = msgspec.msgpack.Decoder(Order)
+_handshake = msgspec.msgpack.Decoder(Handshake)
 
 
 def load(db: sqlite3.Connection) -> tuple[dict[str, Mission], dict[str, Order]]:
@@ -59,3 +67,20 @@ def keep_order(db: sqlite3.Connection, order: Order) -> None:
         "INSERT INTO vehicle_order VALUES (?, ?) ON CONFLICT DO UPDATE SET value=excluded.value",
         (order.device, _encode(order)),
     )
+
+
+def load_handshakes(db: sqlite3.Connection) -> dict[str, Handshake]:
+    """Handshakes whose missions or stations still need them, by id."""
+    found = [
+        _handshake.decode(value) for (value,) in db.execute("SELECT value FROM handshake ORDER BY rowid")
+    ]
+    return {each.id: each for each in found}
+
+
+def keep_handshakes(db: sqlite3.Connection, handshakes: list[Handshake], gone: list[str]) -> None:
+    """Write handshakes as they are now, and forget others by id."""
+    db.executemany(
+        "INSERT INTO handshake VALUES (?, ?) ON CONFLICT DO UPDATE SET value=excluded.value",
+        [(each.id, _encode(each)) for each in handshakes],
+    )
+    db.executemany("DELETE FROM handshake WHERE id = ?", [(name,) for name in gone])

@@ -99,13 +99,21 @@ def wanted(
                     yield Mission(name, operation.id, operation.job, source, operation.workcell, now)
 
 
-def reconciled(missions: Mapping[str, Mission], orders: Iterable[Order]) -> dict[str, Mission]:
-    """Missions after a restart, as the orders say that were on disk before a vehicle heard of them."""
+def reconciled(
+    missions: Mapping[str, Mission], orders: Iterable[Order], handing: Collection[str] = ()
+) -> dict[str, Mission]:
+    """Missions after a restart, as the orders say that were on disk before a vehicle heard of them.
+
+    ``handing`` are those whose load was not released yet: the end of the order is not theirs.
+    """
     given = {order.mission: order for order in orders if order.mission}
-    return {name: _reconciled(mission, given.get(name)) for name, mission in missions.items()}
+    return {
+        name: _reconciled(mission, given.get(name), handing=name in handing)
+        for name, mission in missions.items()
+    }
 
 
-def _reconciled(mission: Mission, order: Order | None) -> Mission:
+def _reconciled(mission: Mission, order: Order | None, *, handing: bool) -> Mission:
     if mission.state in ENDED:
         return mission
     if order is None:  # what is not on disk was never sent
@@ -114,6 +122,8 @@ def _reconciled(mission: Mission, order: Order | None) -> Mission:
     if mission.state is MissionState.WAITING and order.given.state is not OrderState.REJECTED:
         mission = mission.after(MissionEvent.TAKE, device=order.device)
     if not order.given.ended or mission.state is MissionState.WAITING:
+        return mission
+    if order.given.state is OrderState.FINISHED and handing:
         return mission
     if order.given.state is OrderState.FINISHED:
         return mission.after(MissionEvent.FINISH, device=order.device)

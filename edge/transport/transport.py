@@ -18,6 +18,7 @@ from edge.transport import journal
 from edge.transport.missions import ENDED, MOST_OPEN, Mission, MissionEvent, MissionState, wanted
 from edge.transport.port import Carrier
 from protocols.clock import Clock
+from protocols.handshake import Handshake
 from protocols.lifecycle import IllegalTransitionError
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,7 @@ class Transport:
     """Andon topic of a mission that failed; empty when the site has none."""
     missions: dict[str, Mission] = field(default_factory=dict)
     _changed: list[Mission] = field(default_factory=list, init=False)
+    _late: list[tuple[Handshake, str]] = field(default_factory=list, init=False)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -73,7 +75,16 @@ class Transport:
         await self._keep(changed)
         for mission in changed:
             if mission.state is MissionState.FAILED:
-                await self._call(mission)
+                note = f"{mission.device}: {mission.pick} > {mission.drop} ({mission.job}): {mission.reason}"
+                await self._call(mission.drop, f"mission:{mission.id}", note)
+        late, self._late = self._late, []
+        for handshake, reason in late:
+            about = f"handshake:{handshake.id}:{handshake.step}:{handshake.since}"
+            await self._call(handshake.workcell, about, f"{handshake.device}: {reason}")
+
+    def late(self, handshake: Handshake, reason: str) -> None:
+        """A handshake stands still: a person is called with the next step."""
+        self._late.append((handshake, reason))
 
     def _news(self) -> Iterable[Mission]:
         """Missions that the job lists want and nobody has made, and those that nobody wants any more."""
@@ -108,14 +119,13 @@ class Transport:
         for name in ended[: -journal.KEPT_ENDED]:
             del self.missions[name]
 
-    async def _call(self, mission: Mission) -> None:
-        """A person looks where the load is: nobody else knows."""
+    async def _call(self, workcell: str, about: str, note: str) -> None:
+        """A person looks where the load is: nobody else knows. ``about`` makes it one call."""
         if not self.topic:
             return
-        note = f"{mission.device}: {mission.pick} > {mission.drop} ({mission.job}): {mission.reason}"
-        name = f"mission-{blake2b(mission.id.encode(), digest_size=12).hexdigest()}"
+        name = f"transport-{blake2b(about.encode(), digest_size=12).hexdigest()}"
         command = RaiseAndon(id=name, actor=ACTOR, topic=self.topic, note=note[:200])
         try:
-            await self.stations.perform(mission.drop, command)
+            await self.stations.perform(workcell, command)
         except (Refusal, IllegalTransitionError, KeyError) as error:
-            log.warning("transport.nobody_called", mission=mission.id, reason=str(error))
+            log.warning("transport.nobody_called", about=about, reason=str(error))

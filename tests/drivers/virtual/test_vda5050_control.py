@@ -373,7 +373,9 @@ def test_whatever_happens_a_cancelled_order_stands_still_in_the_end(
             made.restart_agv()
     made.calm()
     made.run(100)
-    assert state_of(made) in (OrderState.CANCELLED, OrderState.FAILED, OrderState.UNCONFIRMED)
+    # one that restarts elsewhere on its way may refuse the order before anybody cancels it
+    refused = {OrderState.REJECTED} if agv else set()
+    assert state_of(made) in {OrderState.CANCELLED, OrderState.FAILED, OrderState.UNCONFIRMED} | refused
     assert made.agv.state(made.now).is_idle
     assert all(count == 1 for action, count in made.done.items() if action.startswith("a"))
 
