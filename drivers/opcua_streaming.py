@@ -34,6 +34,10 @@ RETRY_S = 30.0
 """Seconds until nodes that the server refused are asked for again: a PLC may load its program later."""
 KEEP_ALIVE_S = 2.0
 """Seconds between the server's signs of life while no value changes."""
+LOOK_S = 1.0
+"""Seconds between two looks at whether the server has fallen silent."""
+LATE_S = 0.1
+"""Seconds that a look may come late before that counts as time in which nobody could be heard."""
 MAX_SUBSCRIPTIONS = 200
 """Subscriptions of one connection, where the server does not say that it takes fewer."""
 
@@ -237,10 +241,12 @@ class Streaming:
         clock = asyncio.get_running_loop().time
         retry = clock() + RETRY_S
         while True:
-            due = min([retry, *self._silences()])
-            done, _ = await asyncio.wait([lost], timeout=max(0.05, due - clock()))
+            began = clock()
+            rest = min(LOOK_S, max(0.05, min([retry, *self._silences()]) - began))
+            done, _ = await asyncio.wait([lost], timeout=rest)
             if done:
                 raise DeviceLost(self._address, lost.result())
+            self._overslept(clock() - began - rest)
             for group in self._groups:
                 if clock() - group.alive >= group.silent_after:
                     cause = f"no data and no keep-alive for {group.silent_after:.1f} s"
@@ -253,6 +259,12 @@ class Streaming:
                         await self.add(group.interval, {node: of[node] for node in left})
                 await again()
                 retry = clock() + RETRY_S
+
+    def _overslept(self, seconds: float) -> None:
+        """This process stood still, or waited for the processor: it may have heard nothing for that long."""
+        if seconds > LATE_S:
+            for group in self._groups:
+                group.alive += seconds
 
     def _silences(self) -> Iterator[float]:
         for group in self._groups:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import BadTooManyOperations
 
+from drivers import opcua_streaming
 from drivers.contract import Received
 from drivers.driver import ConnectError, DeviceLost, WriteFailed
 from drivers.opcua import OPCUA, OpcuaDriver, check_url
@@ -248,6 +250,26 @@ async def test_a_quiet_server_is_alive_as_long_as_it_says_so() -> None:
         assert not task.done()
         assert len(received.of("still")) == 1
     assert time.monotonic() - made_at > 6
+
+
+async def test_where_we_stood_still_ourselves_nobody_was_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opcua_streaming, "KEEP_ALIVE_S", 0.2)
+    model = profile({"count": {}})
+    async with (
+        OpcuaServer(model) as server,
+        streaming(driver(server.url, model, watchdog=1)) as (received, task),
+    ):
+        await received.until(lambda: bool(received.readings), "the first value")
+        for value in range(1, 4):
+            # Longer than the silence after which a server counts as lost.
+            time.sleep(1.6)  # noqa: ASYNC251 - it is this process that stands still
+            server.set("count", value)
+            await received.until(partial(is_last, received, "count", value), "it goes on")
+            assert not task.done()
+
+
+def is_last(received: Received, tag: str, value: object) -> bool:
+    return received.of(tag)[-1].value == value
 
 
 async def test_a_subscription_that_the_server_ends_is_device_lost() -> None:
