@@ -277,6 +277,7 @@ class FilesAt(Part):
         default=True,
         description="whether something must be mounted there; false where the machine fetches its programs "
         "from a folder of this computer",
+        examples=[True],
     )
 
 
