@@ -218,7 +218,7 @@ async def _transport(
         "material" if "material" in setup.site.andon_topics else next(iter(setup.site.andon_topics), ""),
         missions,
     )
-    handshakes.on_late = transport.late
+    handshakes.on_late, transport.holds = transport.late, handshakes.holds
     return transport
 
 

@@ -109,6 +109,11 @@ class Handshakes:
             if each.kind is Kind.DROP and each.step not in MAY_LEAVE
         }
 
+    def holds(self, handshake: Handshake) -> bool:
+        """Whether it still stands where it was."""
+        found = self.open.get(handshake.id)
+        return found is not None and (found.step, found.since) == (handshake.step, handshake.since)
+
     def of(self, device: str) -> Handshake | None:
         """What a vehicle is in the middle of; the one that began last."""
         own = [each for each in self.open.values() if each.device == device and not each.ended]

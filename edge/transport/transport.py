@@ -6,20 +6,17 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 import structlog
 
 from edge.outbox.store import OutboxFullError, Store
-from edge.station.commands import RaiseAndon
-from edge.station.refusals import Refusal
 from edge.station.stations import Stations
 from edge.transport import journal
+from edge.transport.calls import Calls
 from edge.transport.missions import ENDED, MOST_OPEN, Mission, MissionEvent, MissionState, wanted
 from edge.transport.port import Carrier
 from protocols.clock import Clock
 from protocols.handshake import Handshake
-from protocols.lifecycle import IllegalTransitionError
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +24,6 @@ LOOK = 0.25
 """Seconds between two steps of the carrier."""
 LISTS = 4
 """Steps between two looks at the job lists."""
-ACTOR = "transport"
-"""Who calls a person when a carrier gave a mission up."""
 
 
 @dataclass(slots=True)
@@ -48,7 +43,12 @@ class Transport:
     """Andon topic of a mission that failed; empty when the site has none."""
     missions: dict[str, Mission] = field(default_factory=dict)
     _changed: list[Mission] = field(default_factory=list, init=False)
-    _late: list[tuple[Handshake, str]] = field(default_factory=list, init=False)
+    holds: Callable[[Handshake], bool] = lambda _: True
+    """Whether a handshake still stands where it was."""
+    calls: Calls = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.calls = Calls(self.stations, self.topic)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -76,15 +76,15 @@ class Transport:
         for mission in changed:
             if mission.state is MissionState.FAILED:
                 note = f"{mission.device}: {mission.pick} > {mission.drop} ({mission.job}): {mission.reason}"
-                await self._call(mission.drop, f"mission:{mission.id}", note)
-        late, self._late = self._late, []
-        for handshake, reason in late:
-            about = f"handshake:{handshake.id}:{handshake.step}:{handshake.since}"
-            await self._call(handshake.workcell, about, f"{handshake.device}: {reason}")
+                self.calls.call(mission.drop, f"mission:{mission.id}", note)
+        if look:
+            await self.calls.step()
 
     def late(self, handshake: Handshake, reason: str) -> None:
         """A handshake stands still: a person is called with the next step."""
-        self._late.append((handshake, reason))
+        about = f"handshake:{handshake.id}:{handshake.step}:{handshake.since}"
+        note = f"{handshake.device}: {reason}"
+        self.calls.call(handshake.workcell, about, note, lambda: self.holds(handshake))
 
     def _news(self) -> Iterable[Mission]:
         """Missions that the job lists want and nobody has made, and those that nobody wants any more."""
@@ -118,14 +118,3 @@ class Transport:
         ended = [each.id for each in self.missions.values() if each.state in ENDED]
         for name in ended[: -journal.KEPT_ENDED]:
             del self.missions[name]
-
-    async def _call(self, workcell: str, about: str, note: str) -> None:
-        """A person looks where the load is: nobody else knows. ``about`` makes it one call."""
-        if not self.topic:
-            return
-        name = f"transport-{blake2b(about.encode(), digest_size=12).hexdigest()}"
-        command = RaiseAndon(id=name, actor=ACTOR, topic=self.topic, note=note[:200])
-        try:
-            await self.stations.perform(workcell, command)
-        except (Refusal, IllegalTransitionError, KeyError) as error:
-            log.warning("transport.nobody_called", about=about, reason=str(error))

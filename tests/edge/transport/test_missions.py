@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from edge.outbox.store import Store
+from edge.station.commands import ClearAndon
 from edge.transport import journal
 from edge.transport.journal import TRANSPORT
 from edge.transport.missions import (
@@ -22,7 +23,10 @@ from edge.transport.missions import (
 )
 from edge.transport.port import Report
 from edge.transport.transport import Transport
+from protocols.handshake import Handshake, Kind, Step, late
 from protocols.lifecycle import IllegalTransitionError
+from protocols.site_graph import Within
+from protocols.values import MICROSECONDS
 from protocols.vda5050_lifecycles import OrderState
 from protocols.vda5050_order import Given, Stop
 from tests.edge.edges import Edge, edge_with_stations
@@ -168,3 +172,34 @@ async def test_nothing_is_brought_to_where_somebody_works_with_their_hands(tmp_p
         hands.clear()
         await made.step()
         assert hand.seen == [ONE]
+
+
+async def test_a_handshake_that_stands_still_calls_a_person_once_a_step_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    async with (
+        Store(tmp_path / "transport.db", [TRANSPORT]) as store,
+        edge_with_stations(tmp_path) as edge,
+    ):
+        made = Transport(
+            edge.stations, ["brake-1"], STATIONS, Hand(), store, edge.hands.clock(), topic="material"
+        )
+        stuck = Handshake(ONE.id, Kind.DROP, "brake-1", "agv-1", "brake-1", T0)
+        reason = late(stuck, Within(), T0 + 601 * MICROSECONDS)
+        for _ in range(2):  # a restart between the call and its note on disk says it again
+            made.late(stuck, reason)
+            await made.step()
+        (andon,) = edge.stations.view("brake-1").andons
+        assert andon.note == "agv-1: drop at brake-1: the station has not been ready for 600 s"
+        docked = replace(stuck, step=Step.DOCKED, since=T0 + 1)
+        made.late(docked, "the load has not been sensed")
+        await made.step()
+        await edge.stations.perform("brake-1", ClearAndon(id="clear-001", actor="K7", andon=andon.id))
+        await made.step()
+        (second,) = edge.stations.view("brake-1").andons
+        assert second.note == "agv-1: the load has not been sensed", "it waited for the first to be cleared"
+        made.late(replace(docked, since=T0 + 2), "the load has not been sensed")
+        made.holds = lambda _: False
+        await edge.stations.perform("brake-1", ClearAndon(id="clear-002", actor="K7", andon=second.id))
+        await made.step()
+        assert edge.stations.view("brake-1").andons == (), "nobody is called for what has gone on"
