@@ -259,7 +259,9 @@ class _Page:
         if "agvs" in self._html:
             board = self.feed.latest_board(self.say)
             machines = None if board is None else board.machines
-            self._send("agvs", draw_vehicles(self._vehicles, live, self.graph, now, self.say, machines))
+            cells = self.context.site.workcells()
+            drawn = draw_vehicles(self._vehicles, live, self.graph, now, self.say, machines, cells)
+            self._send("agvs", drawn)
 
     def _show_devices(self) -> None:
         """The devices with the age of their data: their own table, once a second."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,7 +15,7 @@ from cloud.live import LiveValue, LiveValues
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import ago
 from protocols.documents import DocumentError, load
-from protocols.site import Site
+from protocols.site import Site, Workcell
 from protocols.site_graph import GraphNode, SiteGraph
 from protocols.values import MICROSECONDS, Quality
 
@@ -72,9 +72,14 @@ def draw(
     now: int,
     say: Speech = ENGLISH,
     machines: Mapping[str, Machine] | None = None,
+    cells: Mapping[str, Workcell] | None = None,
 ) -> str:
-    """A list of the vehicles, and the map where there is a graph and a vehicle that tells where it is."""
-    rows = "".join(_row(vehicle, live, now, say, (machines or {}).get(vehicle.device)) for vehicle in shown)
+    """A list of the vehicles, and the map where there is a graph and a vehicle that tells where it is.
+    ``cells`` are the workcells whose titles missions and stations are told by."""
+    places = Places(cells or {}, graph, say)
+    rows = "".join(
+        _row(vehicle, live, now, say, (machines or {}).get(vehicle.device), places) for vehicle in shown
+    )
     names = ("AGV", "State", "Battery", "Mission", "At", "")
     head = "<tr>" + "".join(f"<th>{escape(say(name))}</th>" for name in names) + "</tr>"
     table = f"<table>{head}{rows}</table>"
@@ -96,7 +101,51 @@ def _words(vehicle: Vehicle, live: LiveValues, name: str, unit: str = "") -> str
     return escape(f"{value.value}{unit}")
 
 
-def _row(vehicle: Vehicle, live: LiveValues, now: int, say: Speech, machine: Machine | None) -> str:
+def _told(vehicle: Vehicle, live: LiveValues, name: str, words: Callable[[object], str]) -> str:
+    value = _value(vehicle, live, name)
+    return escape(words(value.value)) if value is not None and value.value not in ("", None) else "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What people call the places that vehicles name."""
+
+    cells: Mapping[str, Workcell]
+    graph: SiteGraph | None
+    say: Speech
+
+    def title(self, workcell: str) -> str:
+        """Of a workcell; its id where the site does not know it."""
+        found = self.cells.get(workcell)
+        return self.say.title(found) if found is not None else workcell
+
+    def station(self, value: object) -> str:
+        """Where a vehicle is: it names a node of the graph, or a station's number; else as it says."""
+        stations = self.graph.stations.items() if self.graph is not None else ()
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        for cell, station in stations:
+            if (station.number if number else station.node) == value:
+                return self.title(cell)
+        if isinstance(value, str) and self.graph is not None and value in self.graph.nodes:
+            return self.say("{node} (parked)", node=value) if self.graph.nodes[value].parking else value
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    def mission(self, value: object) -> str:
+        """What a vehicle is doing: the edge names its orders after mission and operation."""
+        if not isinstance(value, str):
+            return f"{value:g}" if isinstance(value, float) else str(value)
+        name = value.rpartition(":")[0] or value
+        if name == "home":
+            return self.say("to its parking place")
+        operation, fetches, source = name.rpartition("<")
+        if not fetches or source not in self.cells:
+            return value  # a mission that somebody else has named
+        return self.say("from {station} for {operation}", station=self.title(source), operation=operation)
+
+
+def _row(
+    vehicle: Vehicle, live: LiveValues, now: int, say: Speech, machine: Machine | None, places: Places
+) -> str:
     newest = max((v.ts for tag in vehicle.tags.values() if (v := live.get(tag)) is not None), default=0)
     newest = max(newest, machine.last_read if machine is not None else 0)
     age = (
@@ -110,8 +159,8 @@ def _row(vehicle: Vehicle, live: LiveValues, now: int, say: Speech, machine: Mac
         escape(vehicle.title),
         _state(vehicle, live, say, machine),
         _words(vehicle, live, "battery", " %"),
-        _words(vehicle, live, "mission") if _has_mission(vehicle, live) else "–",
-        _words(vehicle, live, "station"),
+        _told(vehicle, live, "mission", places.mission) if _has_mission(vehicle, live) else "–",
+        _told(vehicle, live, "station", places.station),
         age,
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from edge.station import commands as asked
 from edge.station.refusals import in_language
-from edge.terminal.painting import Ink, Line, Span
+from edge.terminal.painting import Ink, Line, Span, wrap
 from edge.terminal.screens.choice import Choice, choosing
 from edge.terminal.session import Key, Session
 from edge.terminal.words import age
 
+REASONS = 3
+"""Calls whose reason is shown, newest first."""
 ANY_TOPIC = {"help": "help"}
 """Where the site names no topics there is one."""
 
@@ -66,4 +68,11 @@ class AndonPage:
     def paint(self, session: Session, width: int, height: int) -> list[Line]:
         title = Span(" " + session.say("andon.title"), Ink.STRONG)
         entries = [words for words, _, _ in self._entries(session)]
-        return choosing(session, [[title]], self.choice, entries, width, height)
+        return choosing(session, [[title], *_reasons(session, width)], self.choice, entries, width, height)
+
+
+def _reasons(session: Session, width: int) -> list[Line]:
+    """Why help was called, where that was said: a vehicle that waits, a load that is not sensed."""
+    calls = session.view.andons if session.view is not None else ()
+    said = [call.note for call in reversed(calls) if call.note][:REASONS]
+    return [[Span(f" {line}", Ink.DANGER)] for note in said for line in wrap(f"▲ {note}", width - 2, 2)]

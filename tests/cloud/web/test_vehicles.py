@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from cloud.ledger.reading import Machine, Tag
 from cloud.live import LiveValue, LiveValues
 from cloud.web.speech import CHINA
@@ -45,6 +47,33 @@ def test_state_battery_mission_and_place_are_shown() -> None:
     for part in ("AGV 1", "driving", "84 %", "op-1&lt;laser-1", 'cx="8.0" cy="4.0"', ">brake-1<"):
         assert part in html
     assert "old" not in html
+
+
+@pytest.mark.parametrize(
+    ("mission", "at", "words"),
+    [
+        ("26-0011-2-20<laser-1:ab12cd34", "brake-1", ("from Laser 1 for 26-0011-2-20", "Press brake")),
+        ("home:ab12cd34", "park-1", ("to its parking place", "park-1 (parked)")),
+        ("op<saw-9:ab12cd34", "b3", ("op&lt;saw-9:ab12cd34", "b3")),
+        (17, 4, ("17", "Welding 1")),
+        (17.0, 9.0, ("17", "9")),
+        ("M<1>", "<b>", ("M&lt;1&gt;", "&lt;b&gt;")),
+    ],
+)
+def test_missions_and_places_are_told_as_people_call_them(
+    mission: Value, at: Value, words: tuple[str, str]
+) -> None:
+    graph = site_graph(SITE, FILE)
+    assert graph is not None
+    numbered = {**graph.stations, "weld-1": graph.stations["weld-1"].model_copy(update={"number": 4})}
+    graph = graph.model_copy(update={"stations": numbered})
+    told = [
+        Tag(n, f"agv-1/{name}", "string", "", "machining", "agv-1", name, 60.0, True)
+        for n, name in enumerate(("mission", "station"))
+    ]
+    html = draw(vehicles(SITE, told), live(mission, at), graph, NOW, cells=SITE.workcells())
+    for part in words:
+        assert f"<td>{part}</td>" in html
 
 
 def test_what_is_not_known_is_not_made_up() -> None:

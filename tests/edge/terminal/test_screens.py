@@ -7,7 +7,7 @@ import msgspec
 
 from edge.station.refusals import REFUSALS, STATE_WORDS
 from edge.station.station_view import LinkView, Shape
-from edge.station.work import Stop, Unassigned
+from edge.station.work import Andon, Stop, Unassigned
 from edge.terminal.frame import paint
 from edge.terminal.painting import width_of
 from edge.terminal.session import Key
@@ -269,6 +269,17 @@ def test_help_is_called_and_cleared() -> None:
     assert "clear: Quality" in terminal.text()
     terminal.press("1", "enter")
     assert "⚑ andon none" in terminal.screen()[0]
+
+
+def test_a_call_that_came_with_a_reason_says_it() -> None:
+    terminal = running()
+    note = "agv-1: drop at press-1: the load has not been sensed on both sides for 120 s"
+    terminal.work(andons={"a": Andon("a", "quality", note, "transport", T0)})
+    assert "⚑ ANDON Quality" in terminal.screen()[0]
+    terminal.press("f8")
+    assert note in " ".join(line.strip() for line in terminal.screen())
+    words = " ".join(line.strip() for line in terminal.screen(40, 15))
+    assert "agv-1: drop at press-1: the load has not" in words and "clear: Quality" in words
 
 
 def test_a_note_is_left_for_the_next_shift() -> None:
