@@ -19,9 +19,9 @@ from edge.backfill import Backfill
 from edge.catalogues import Catalogues
 from edge.collector import Collector
 from edge.config import Machine, Setup
+from edge.control.collected_machines import CollectedMachines
 from edge.control.control import Control
 from edge.control.execution import Execution
-from edge.control.fleet import Fleet
 from edge.control.journal import CONTROL
 from edge.devices import Devices
 from edge.machine import MachineWatch, open_stops
@@ -93,7 +93,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         devices = Devices(recorder)
         control = Control({machine.device.id: machine.device.workcells for machine in setup.machines})
         book = Book()
-        control.machines = Fleet(devices, book)
+        control.machines = CollectedMachines(devices, book)
         control.vehicles = [
             machine.device.id
             for machine in setup.machines

@@ -13,7 +13,7 @@ from edge.programs.book import Book
 
 
 @dataclass(slots=True)
-class Fleet:
+class CollectedMachines:
     """Of one edge."""
 
     devices: Devices
