@@ -21,6 +21,7 @@ from drivers.profile_checks import (
     no_tag,
     unfit_effect,
     unfit_permission,
+    unfit_vehicle,
 )
 from drivers.profile_expand import expand
 from drivers.profile_rules import (
@@ -228,6 +229,7 @@ class Profile(Part, Generic[T]):
             yield from unfit_rule(("writes", name), mapping(rule), tags)
             yield from unfit_permission(("writes", name), mapping(rule), whole, tags)
         yield from doubles(tags)
+        yield from unfit_vehicle(tags, whole)
         states = mapping(whole.get("states"))
         yield from check_states(states, mapping(whole.get("derive")), tags)
         yield from check_derived(mapping(whole.get("derive")), states, tags)

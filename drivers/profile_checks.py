@@ -153,6 +153,34 @@ def doubles(tags: Mapping[str, Mapping[Any, Any]]) -> Iterator[Finding]:
             owners[role] = name
 
 
+_VEHICLE = (Role.MISSION, Role.MISSION_STATE, Role.MISSION_ORDER, Role.PICK_STATION, Role.DROP_STATION)
+_WRITTEN = (Role.PICK_STATION, Role.DROP_STATION, Role.MISSION_ORDER)
+_WORDS = ("idle", "done", "failed")
+
+
+def unfit_vehicle(tags: Mapping[str, Mapping[Any, Any]], whole: Mapping[Any, Any]) -> Iterator[Finding]:
+    """A vehicle that takes orders through tags and lacks one, may not be written, or has other words."""
+    names = {tag.get("role"): name for name, tag in tags.items() if tag.get("role") in _VEHICLE}
+    if not any(role in names for role in (*_WRITTEN, Role.MISSION_STATE)):
+        return
+    for role in _VEHICLE:
+        if role not in names:
+            yield Finding(("tags",), f"a vehicle that is sent by tags has one with role {role}, too")
+    for role in _WRITTEN:
+        rule = mapping(mapping(whole.get("writes")).get(names.get(role, "")))
+        if role in names and not rule:
+            message = f"a {role} is written: allow it under writes"
+            yield Finding(("tags", names[role], "role"), message)
+        elif rule.get("two_people") or rule.get("effect", Effect.PARAMETER) != Effect.PARAMETER:
+            message = "missions are sent by the edge, without a person: effect parameter, not two_people"
+            yield Finding(("writes", names[role]), message)
+    state = names.get(Role.MISSION_STATE)
+    words = set(mapping(tags[state].get("enum")).values()) if state is not None else set(_WORDS)
+    if missing := [word for word in _WORDS if word not in words]:
+        message = f"the enum of a mission_state lacks {', '.join(missing)} (idle, under-way, done, failed)"
+        yield Finding(("tags", str(state), "role"), message)
+
+
 def no_tag(name: object, tags: Mapping[str, Any]) -> str:
     """That there is no such tag, with the nearest name."""
     hint = nearest(str(name), tags)

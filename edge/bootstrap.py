@@ -39,9 +39,12 @@ from edge.sparkplug import SparkplugPublisher
 from edge.station.journal import WORKCELL
 from edge.station.stations import Stations, places
 from edge.transport import journal as transport_journal
+from edge.transport.carriers import Carriers
 from edge.transport.handshakes import Handshakes
 from edge.transport.journal import TRANSPORT
 from edge.transport.missions import MissionState, reconciled
+from edge.transport.profile_fleet import ProfileFleet
+from edge.transport.profile_roles import roles
 from edge.transport.station_devices import CollectedDevices
 from edge.transport.stations import served
 from edge.transport.transport import Transport
@@ -193,7 +196,8 @@ async def _transport(
 ) -> Transport | None:
     """The transport of an edge that has a site graph and vehicles of its own."""
     vehicles = [machine.device.id for machine in setup.machines if machine.profile.protocol == "vda5050"]
-    if setup.graph is None or not vehicles:
+    known = {m.device.id: found for m in setup.machines if (found := roles(m.profile)) is not None}
+    if setup.graph is None or not (vehicles or known):
         return None
 
     def locked(workcell: str) -> bool:
@@ -203,15 +207,20 @@ async def _transport(
     open_handshakes = await store.read(transport_journal.load_handshakes)
     station_devices = CollectedDevices(devices, control.refuses)
     handshakes = Handshakes(setup.graph.stations, station_devices, store, clock, open_handshakes)
-    missions = reconciled(missions, orders.values(), handshakes.handing())
+    numbered = await store.read(transport_journal.load_numbered)
+    behind_tags = ProfileFleet(setup.graph, known, station_devices, store, clock, numbered)
+    theirs = behind_tags.resume(missions)
+    rest = {name: each for name, each in missions.items() if name not in theirs}
+    rest = reconciled(rest, orders.values(), handshakes.handing())
+    missions = {name: theirs.get(name) or rest[name] for name in missions}
     homes = setup.graph.homes(vehicles)
     carrier = Vda5050Fleet(setup.graph, homes, devices.driver, store, new_id, handshakes, orders, locked)
-    carrier.resume({each.id: each for each in missions.values() if each.state is MissionState.UNDER_WAY})
+    carrier.resume({each.id: each for each in rest.values() if each.state is MissionState.UNDER_WAY})
     transport = Transport(
         stations,
         setup.edge.workcells,
         served(setup.graph, [machine.device.id for machine in setup.machines]),
-        carrier,
+        Carriers([carrier, behind_tags]),
         store,
         clock,
         locked,

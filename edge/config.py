@@ -21,6 +21,7 @@ from drivers.profile_tags import Role
 from edge.outbox.bounds import OutboxBounds
 from edge.outbox.store import StoreLimits
 from edge.programs.releases import Releases, load_releases
+from edge.transport.profile_roles import roles, unfit_stations
 from edge.transport.stations import unfit_handshakes
 from protocols.broker import Broker, Tls
 from protocols.documents import Document, DocumentError, Problem, not_one_of, read
@@ -197,8 +198,11 @@ def _graph(site_document: Document, path: Path, site: Site, machines: Sequence[M
     profiles = {machine.device.id: machine.profile for machine in machines}
     for where, message in unfit_handshakes(graph, site.devices(), profiles):
         problems.append(document.problem(where, message))
+    others = [machine.device.id for machine in machines if machine.profile.protocol == "vda5050"]
+    if any(roles(profile) is not None for profile in profiles.values()):
+        problems += [document.problem(where, message) for where, message in unfit_stations(graph, others)]
     try:
-        graph.homes([machine.device.id for machine in machines if machine.profile.protocol == "vda5050"])
+        graph.homes(others)
     except ValueError as error:
         problems.append(document.problem(("nodes",), str(error), at_key=True))
     if problems:
