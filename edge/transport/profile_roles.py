@@ -35,8 +35,10 @@ class VehicleState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """The tags of one vehicle by what they mean. ``battery`` in percent, None where it tells none;
-    ``words`` of the state."""
+    """The tags of one vehicle by what they mean.
+
+    ``battery`` in percent, None where it tells none; ``words`` are those of the state's enum.
+    """
 
     mission: str
     state: str
