@@ -280,15 +280,21 @@ class Lane(Asks):
         return ConnectError(where, "connected only at the second attempt", "try again")
 
     def close(self) -> None:
-        """Close it; harmless when it is closed already."""
+        """Close it; harmless when it is closed already. What is in flight is not waited for any more."""
         self._client.close()
+        self._up = False
+        self._hang_up("closed in the middle of a request")
 
     def _connected(self, up: bool) -> None:
         self._up = up
+        if not up:
+            self._hang_up("closed by the device")
+
+    def _hang_up(self, cause: str) -> None:
+        """End a request in flight, which would wait for its timeout although nobody can answer."""
         reply = self._client.ctx.response_future
-        if not up and self._waiting and not reply.done():
-            # Without this a request in flight would wait for its timeout although nobody can answer.
-            reply.set_exception(ConnectionResetError("closed by the device"))
+        if self._waiting and not reply.done():
+            reply.set_exception(ConnectionResetError(cause))
 
     def _packet(self, sending: bool, data: bytes) -> bytes:
         """pymodbus is about to send a frame, or to look at all that has come and is not taken yet."""

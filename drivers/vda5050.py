@@ -419,6 +419,8 @@ class Vda5050Driver(Driver[Vda5050Options]):
             raise WriteUnknown(f'"{method}": {error}; it may have taken effect') from error
         finally:
             self._answers.pop(action_id, None)
+        if answer.cancelled():
+            raise WriteUnknown(f'"{method}": the connection was closed; it may have taken effect')
         ended = answer.result()
         if ended.state is InstantState.TIMED_OUT:
             raise WriteUnknown(f'"{method}": {ended.result}; it may have taken effect')

@@ -135,6 +135,8 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         for machine in setup.machines:
             devices.show(make(setup, machine, await catalogues.numbered(machine)))
         before = Remembered()  # what stood before this start belongs to what is read from the start
+        keeper = Keeper(book, control, stations, control.machines, recorder.report, store, clock)
+        execution = Execution(control, stations, control.machines, clock, keeper)
         reconfiguration = Reconfiguration(
             setup.sources["edge"],
             setup,
@@ -147,8 +149,8 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             on_applied=applied,
             on_devices=other_devices,
             on_setup=renew_programs,
+            paused=execution.paused,
         )
-        keeper = Keeper(book, control, stations, control.machines, recorder.report, store, clock)
         agent = Agent(
             setup,
             outbox,
@@ -159,7 +161,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             reconfiguration,
             token_of(config.data),
             clock.now(),
-            Execution(control, stations, control.machines, clock, keeper),
+            execution,
             keeper,
         )
         agent.sparkplug = _sparkplug(setup, recorder, store, clock)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 POLL = 1.0
 """Seconds between two looks at the files."""
+COMMAND_WAIT = 120.0
+"""Seconds that a change waits for a command on its way to the machine. Then it is cut off, and is unknown."""
 TOLD_PROBLEMS = 10
 """Mistakes of a file that an event names; health names more."""
 SHOWN_PROBLEMS = 50
@@ -92,6 +95,10 @@ class Reconfiguration:
     on_applied: Callable[[dict[str, str], bytes], None]
     on_devices: Callable[[Mapping[str, Sequence[str]]], None]
     on_setup: Callable[[Setup], None] = lambda _: None
+    paused: Callable[[str, float], AbstractAsyncContextManager[bool]] = lambda *_: contextlib.nullcontext(
+        True
+    )
+    """Lets no command begin at a device, once what is under way has ended; see ``Execution.paused``."""
     _running: dict[str, Machine] = field(init=False)
     _latest: Setup = field(init=False)
     _watch: Watch = field(init=False)
@@ -212,7 +219,7 @@ class Reconfiguration:
     async def _remove(self, device: str) -> None:
         collector = self.devices.get(device)
         if collector is not None:
-            await self.devices.stop([collector])
+            await self._stop(collector)
             collector.retire("removed from the configuration")
         self.devices.forget(device)
         self._running.pop(device)
@@ -241,8 +248,7 @@ class Reconfiguration:
         seconds = self.started.config.changes.probation
         beside = candidate.make_driver().sessions > 1
         if not beside:
-            await self.devices.stop([before])
-            before.leave("its configuration was changed: connecting anew")
+            await self._stop(before, "its configuration was changed: connecting anew")
         trial = Trial(candidate)
         self.devices.start(candidate)
         why = await trial.failed(seconds)
@@ -291,7 +297,20 @@ class Reconfiguration:
                 new.join(self.recorder, old)
                 self.devices.show(new)
                 self._running[each.device.id] = each
-        await self.devices.stop([old for _, old, _ in ready if old is not None])
+        async with asyncio.TaskGroup() as ending:
+            for _, old, _ in ready:
+                if old is not None:
+                    ending.create_task(self._stop(old))
+
+    async def _stop(self, collector: Collector, cause: str = "") -> None:
+        """End a collector, with a ``cause`` so that it shows; not in the middle of a command."""
+        device = collector.device.id
+        async with self.paused(device, COMMAND_WAIT) as ended:
+            if not ended:
+                log.warning("config.command_cut_off", device=device, waited=COMMAND_WAIT)
+            await self.devices.stop([collector])
+            if cause:
+                collector.leave(cause)
 
     # --- saying so ------------------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -70,8 +72,10 @@ class Execution:
     clock: Clock
     programs: Programs | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    _busy: set[str] = field(default_factory=set, init=False)
-    """Devices that a command is on its way to, or is read back from."""
+    _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
+    """Commands that are on their way, or are read back, by device."""
+    _paused: Counter[str] = field(default_factory=Counter, init=False)
+    """Devices that nothing begins at for the moment, and for how many reasons."""
 
     def __post_init__(self) -> None:
         self.control.on_change = self._news.set
@@ -82,13 +86,27 @@ class Execution:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._news.clear()
-                for command in self.control.waiting():
-                    if command.device not in self._busy:
-                        self._busy.add(command.device)
-                        tasks.create_task(self._guarded(command), name=f"command-{command.id}")
+                # What is unknown may stay so for long: it must not keep back what comes after it.
+                for command in sorted(self.control.waiting(), key=_is_unknown):
+                    if command.device not in self._busy and not self._paused[command.device]:
+                        task = tasks.create_task(self._guarded(command), name=f"command-{command.id}")
+                        self._busy[command.device] = task
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK):
                         await self._news.wait()
+
+    @contextlib.asynccontextmanager
+    async def paused(self, device: str, seconds: float) -> AsyncIterator[bool]:
+        """Let nothing begin at a device meanwhile: it waits. What is under way is waited for first, so many
+        seconds at most; gives whether it has ended."""
+        self._paused[device] += 1
+        try:
+            if task := self._busy.get(device):
+                await asyncio.wait([task], timeout=seconds)
+            yield device not in self._busy
+        finally:
+            self._paused[device] -= 1
+            self._news.set()
 
     async def _after_restart(self) -> None:
         """What this process did not begin: nothing of it is sent."""
@@ -105,23 +123,26 @@ class Execution:
             log.error("command.disk_full", command=command.id, error=str(error))
             await asyncio.sleep(LOOK)
         finally:
-            self._busy.discard(command.device)
+            self._busy.pop(command.device, None)
 
     async def _one(self, command: MachineCommand) -> None:
         driver = self.machines.driver(command.device)
         if command.state is CommandState.UNKNOWN:
             if driver is not None:
                 await self._read_back(command, driver)
+        elif command.state is CommandState.SENDING:
+            await self._end(command, CommandState.UNKNOWN, "it was cut off while it was sent")
         elif self.clock.now() >= command.expires:
             await self._end(command, CommandState.EXPIRED, "the machine could not be reached in time")
         elif (why := self.control.refuses(command.device)) != "":
             await self._end(command, CommandState.REFUSED, why)
         elif driver is not None:
             await self.stations.commit_control(self.control.send(command.id))
-            await self._end(command, *await self._send(command, driver))
+            await self._settle(command, *await self._send(command, driver))
 
     async def _send(self, command: MachineCommand, driver: Driver[Any]) -> tuple[CommandState, str]:
-        """Send it once; what became of it. Cancelled in between, it stays *sending* on disk."""
+        """Send it once; what became of it. Cancelled in between, it stays *sending* on disk, and is unknown
+        after the next start."""
         confirmation = Confirmation(command.actor, command.station, command.second)
         value = msgspec.json.decode(command.value)
         try:
@@ -142,6 +163,12 @@ class Execution:
             return CommandState.UNKNOWN, str(error)
         except (WriteFailed, ReadFailed, DeviceLost) as error:
             return CommandState.FAILED, str(error)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not we were cancelled but what a closing connection waited for.
+            return CommandState.UNKNOWN, "the connection was closed while it was sent"
         except Exception as error:
             log.exception("command.driver_failed", command=command.id)
             return CommandState.UNKNOWN, f"{type(error).__name__}: {error}"
@@ -177,7 +204,22 @@ class Execution:
             took_effect, detail = found
             await self._end(command, CommandState.DONE if took_effect else CommandState.FAILED, detail)
 
+    async def _settle(self, command: MachineCommand, state: CommandState, detail: str) -> None:
+        """Note what became of it, as soon as there is room for that: nobody else knows it."""
+        while True:
+            try:
+                await self._end(command, state, detail)
+            except OutboxFullError as error:
+                log.error("command.disk_full", command=command.id, state=str(state), error=str(error))
+                await asyncio.sleep(LOOK)
+            else:
+                return
+
     async def _end(self, command: MachineCommand, state: CommandState, detail: str) -> None:
         log.info("command.ended", command=command.id, device=command.device, state=str(state), detail=detail)
         event = MachineCommandEnded(command.id, command.device, str(state), detail[:500])
         await self.stations.controlled(command.station, [event], f"{command.id}.{state}", actor=command.actor)
+
+
+def _is_unknown(command: MachineCommand) -> bool:
+    return command.state is CommandState.UNKNOWN

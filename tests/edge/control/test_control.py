@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from drivers.modbus import ModbusDriver, ModbusOptions
+from drivers.profile import Tag
 from edge.control.controls import Controls
 from edge.control.execution import Execution
 from edge.station import commands as asked
 from edge.station.refusals import Refusal
 from protocols import actions as did
 from protocols.lifecycles import CommandState, LockState
+from protocols.values import Value
 from tests.edge.control.machines import Shop, shop
 from tests.edge.edges import Edge, edge_with_stations
 from tests.edge.workcells import job_list, operation
@@ -338,3 +341,46 @@ async def test_a_neighbours_actions_release_no_lock(tmp_path: Path) -> None:
         assert edge.control.accepted("press-1") == ()
         assert edge.control.waiting() == []
         assert machines.press.written == []
+
+
+class Closing(ModbusDriver):
+    """A driver whose connection is closed by somebody else while it sends, as asyncua's and others' are: what
+    it waits for is cancelled."""
+
+    async def send(self, path: str, tag: Tag, value: Value) -> None:
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(answer.cancel)
+        await answer
+
+
+async def test_a_command_whose_connection_is_closed_under_it_is_unknown_and_the_next_one_goes_on(
+    tmp_path: Path,
+) -> None:
+    async with shop() as machines, station(tmp_path, machines) as edge:
+        driver = machines.connected
+        assert driver is not None
+        async with Closing(driver.address, driver.profile, ModbusOptions()) as closing:
+            machines.connected = closing
+            await ask(edge, asked.WriteMachine, 1, device="press-1", tag="start", value=True)
+            assert await ended(edge, 1) == (
+                CommandState.UNKNOWN,
+                "the connection was closed while it was sent",
+            )
+        machines.connected = driver
+        await ask(edge, asked.WriteMachine, 2, device="press-1", tag="setpoint", value=5)
+        assert (await ended(edge, 2))[0] is CommandState.DONE
+
+
+async def test_nothing_begins_at_a_device_that_is_paused_and_all_goes_on_afterwards(tmp_path: Path) -> None:
+    async with shop() as machines, edge_with_stations(tmp_path, devices=DEVICES, machines=machines) as edge:
+        execution = Execution(edge.control, edge.stations, machines, edge.stations.clock)
+        running = asyncio.create_task(execution.run())
+        async with execution.paused("press-1", 5) as ended_before:
+            assert ended_before
+            async with execution.paused("press-1", 5):
+                await ask(edge, asked.WriteMachine, 1, device="press-1", tag="setpoint", value=5)
+            await asyncio.sleep(0.2)
+            assert edge.control.controls.commands["command-1"].state is CommandState.INTENDED
+        assert (await ended(edge, 1))[0] is CommandState.DONE
+        running.cancel()
+        await asyncio.wait([running])

@@ -24,6 +24,17 @@ from tests.edge.edges import Edge, Hands
 from tests.edge.programs.mill import WITHOUT_STATE, Mill, commands, ended, mill, shop, take_in_hand, until
 from tests.edge.programs.releases import V1, V2, release_list
 
+OPCUA = """\
+vendor: Acme
+model: Mill
+protocol: opcua
+opcua: {namespaces: ["urn:acme:mill"]}
+tags:
+  state: {address: "i=2259", type: int32, role: state}
+states:
+  0: {item_state: not_executing}
+files: {node: "ns=1;s=Programs"}
+"""
 V3 = b"%\nO1000\n(RELEASED LATER)\n%\n"
 
 
@@ -276,12 +287,7 @@ async def test_a_file_that_changed_under_its_list_is_not_sent(tmp_path: Path) ->
 
 
 async def test_an_opcua_server_gets_its_program_and_an_edit_there_is_found(tmp_path: Path) -> None:
-    text = (
-        "vendor: Acme\nmodel: Mill\nprotocol: opcua\nopcua: {namespaces: ['urn:acme:mill']}\n"
-        "tags:\n  state: {address: 'i=2259', type: int32, role: state}\n"
-        "states: {0: {item_state: not_executing}}\nfiles: {node: 'ns=1;s=Programs'}\n"
-    )
-    profile = check_profile(parse(text, "mill.yaml"))
+    profile = check_profile(parse(OPCUA, "mill.yaml"))
     async with (
         file_server(piece=8) as server,
         OpcuaDriver(server.url, profile, OpcuaOptions(security="none")) as up,
@@ -297,3 +303,30 @@ async def test_an_opcua_server_gets_its_program_and_an_edit_there_is_found(tmp_p
             await until(edge, lambda: seen(machine, State.EDITED))
             assert server.files["O1000.nc"].content == V2
             assert [type(event) for event in machine.said] == [Notice]
+
+
+async def test_a_connection_that_is_closed_in_the_middle_leaves_the_command_unknown_and_the_edge_well(
+    tmp_path: Path,
+) -> None:
+    profile = check_profile(parse(OPCUA, "mill.yaml"))
+    async with (
+        file_server(piece=8) as server,
+        OpcuaDriver(server.url, profile, OpcuaOptions(security="none")) as up,
+    ):
+        machine = Mill(profile, up)
+        machine.renew(release_list(tmp_path / "programs"))
+        server.holds_after = 1
+        async with shop(tmp_path, machine) as edge:
+            await take_in_hand(edge)
+            await server.held.wait()
+            await up.close()
+            machine.connected = None
+            await until(edge, ended(edge, CommandState.UNKNOWN))
+            server.holds_after = -1
+            server.go.set()
+            server.files["O1000.nc"].give_up()
+            async with OpcuaDriver(server.url, profile, OpcuaOptions(security="none")) as anew:
+                machine.connected = anew
+                await until(edge, ended(edge, CommandState.DONE))
+            assert [state for _, state in commands(edge)] == [CommandState.FAILED, CommandState.DONE]
+            assert server.files["O1000.nc"].content == V1
