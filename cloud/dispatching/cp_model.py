@@ -377,8 +377,14 @@ class ShopModel:
 
     # -- search, result  -------------------------------------------------------------------
 
-    def solve(self, limits: Limits, found: OnSpots, stop: Stop) -> Result:
-        """Search; ``found`` hears of every solution."""
+    def solve(
+        self,
+        limits: Limits,
+        found: OnSpots,
+        stop: Stop,
+        on_bound: Callable[[float], None] | None = None,
+    ) -> Result:
+        """Search; ``found`` hears of every solution, ``on_bound`` of every better bound of the cost."""
         solver = self.cp.CpSolver()
         parameters = solver.parameters
         parameters.num_workers = limits.workers
@@ -400,6 +406,8 @@ class ShopModel:
             def on_solution_callback(self) -> None:
                 found(*model.read(self.value))
 
+        if on_bound is not None:
+            solver.best_bound_callback = on_bound
         stop.attach(solver.stop_search)
         if stop.requested:
             return Result(0.0, False, 0.0)

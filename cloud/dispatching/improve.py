@@ -1,5 +1,8 @@
 """Improve a plan: first one model of the whole shop, which may prove the plan best, then part after part.
 
+A shop of machines, routings and changeovers only, whose plan shall end early, has a search of its own
+(:mod:`~cloud.dispatching.search`, decision 0024).
+
 Large-neighbourhood search after Shaw (1998): some two dozen activities are decided anew by the solver while
 the rest keeps its order. How many follows from how fast the solver proves them.
 """
@@ -23,6 +26,9 @@ from cloud.dispatching.picker import Picker
 from cloud.dispatching.plan_graph import PlanGraph
 from cloud.dispatching.problem import Problem
 from cloud.dispatching.schedule import Schedule, Service, Status
+from cloud.dispatching.search import portfolio
+from cloud.dispatching.search.arrays import represents
+from cloud.dispatching.search.cache import available
 from cloud.dispatching.timeline import retime
 from cloud.dispatching.whole_shop import improve_shop
 
@@ -63,6 +69,8 @@ def improve(
     count = len(shop.activities)
     if count <= SMALL:
         return improve_shop(shop, start, limits, on_solution, stop)
+    if available() and not represents(shop):
+        return portfolio.improve(shop, start, limits, _solver(shop), on_solution, stop, clock)
     best, left = start, limits.seconds
     if count <= MEDIUM and arcs(shop) <= MAX_ARCS:
         first = replace(limits, seconds=limits.seconds * SHARE_WHOLE)
@@ -73,6 +81,15 @@ def improve(
     if not limits.deterministic:
         left = limits.seconds - (clock() - began)
     return Search(shop, best, replace(limits, seconds=left), on_solution, stop, clock).run()
+
+
+def _solver(shop: Shop) -> portfolio.Solver:
+    """What goes beside the local search: the whole shop in one model, or if it is too large, its parts."""
+    if arcs(shop) <= MAX_ARCS:
+        return lambda start, limits, found, on_bound, stop: improve_shop(
+            shop, start, limits, found, stop, on_bound
+        )
+    return lambda start, limits, found, on_bound, stop: Search(shop, start, limits, found, stop).run()
 
 
 class Search:

@@ -83,6 +83,7 @@ def solve(
         workers=workers,
         deterministic=deterministic,
         seed=seed,
+        sent=time.time(),
     )
     # Work limits say nothing about time; a search that hangs all the same is ended by ``cancel``.
     patience = None if deterministic else began + seconds + grace

@@ -19,6 +19,9 @@ from cloud.dispatching.wire import ENCODER, REQUEST, Answer, Failed, Finished, I
 PAUSE = 0.5
 """Seconds between plans on the way: writing and checking them takes time from the search."""
 
+START = 5.0
+"""Seconds at most that the start of this process counts as time for the search."""
+
 
 def main() -> int:
     """Serve one request; 0 when it was answered to the end, 1 when the search failed."""
@@ -44,8 +47,13 @@ def main() -> int:
             last_sent = seconds
             send(Improved(schedule=schedule, seconds=seconds))
 
+    seconds = request.seconds
+    if request.sent is not None and not request.deterministic:
+        # A clock that was set in between must not use up the time.
+        started = min(max(0.0, time.time() - request.sent), START)
+        seconds = max(seconds / 2, seconds - started)
     limits = Limits(
-        seconds=request.seconds,
+        seconds=seconds,
         workers=request.workers,
         deterministic=request.deterministic,
         seed=request.seed,

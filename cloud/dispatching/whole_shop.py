@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from cloud.dispatching.activities import Shop, Spot
@@ -40,8 +41,9 @@ def improve_shop(
     limits: Limits,
     on_solution: OnSolution | None = None,
     stop: Stop | None = None,
+    on_bound: Callable[[float], None] | None = None,
 ) -> Schedule:
-    """As :func:`improve`, for a compiled problem."""
+    """As :func:`improve`, for a compiled problem; ``on_bound`` hears of every better bound of the cost."""
     began = time.monotonic()
     stop = stop or Stop()
     if not shop.activities and not shop.tasks:
@@ -61,7 +63,7 @@ def improve_shop(
 
     if not limits.deterministic:  # loading the solver and building the model take their time as well
         limits = replace(limits, seconds=limits.seconds - (time.monotonic() - began))
-    result = model.solve(limits, found, stop)
+    result = model.solve(limits, found, stop, on_bound)
     if result.proved and limits.gap == 0.0:
         return _with(best, Status.OPTIMAL, float(best.objective.total))
     return _with(best, best.status, max(result.bound, best.bound or 0.0))

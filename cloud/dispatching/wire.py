@@ -10,7 +10,10 @@ from cloud.dispatching.schedule import Schedule
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """The one line the solver process reads; when its input then ends, it stops searching."""
+    """The one line the solver process reads; when its input then ends, it stops searching.
+
+    ``sent`` is the time of day in seconds; what passes until the process has started counts as well.
+    """
 
     problem: Problem
     start: Schedule
@@ -18,6 +21,7 @@ class Request(Struct, frozen=True, kw_only=True):
     workers: int = 8
     deterministic: bool = False
     seed: int = 0
+    sent: float | None = None
 
 
 class Improved(Struct, frozen=True, kw_only=True, tag="improved"):
