@@ -14,7 +14,7 @@ from drivers.capabilities import Capability
 from drivers.driver import Confirmation, Driver, DriverError
 from drivers.profile import AnyProfile
 from drivers.program_folder import MAX_FILE
-from drivers.programs import Program, Released, Standing, deliver, inspect, sha256
+from drivers.programs import Program, Released, Standing, deliver, inspect, sha256, told_apart
 from edge.commission.asking import AsJson, OptionList, Url, columns, fail, made_driver, print_json, profile_of
 from edge.commission.holding import EdgeFile, refuse_if_held
 from edge.programs.releases import Releases, load_releases
@@ -98,6 +98,7 @@ def put_file(
 
     refuse_if_held(made_driver(url, loaded, option), edge)
     (before,) = _with_machine(url, loaded, option, lambda driver: inspect(driver, [wanted]))
+    before = told_apart(before, content)
     if before.standing is not Standing.RELEASED:
         if not yes:
             # No connection waits for the answer: a machine would give it up.
@@ -140,7 +141,8 @@ def verify(
         raise fail(
             f'nothing is released for "{device}" there; there is for {", ".join(known) or "no device"}'
         )
-    found = _with_machine(url, profile_of(profile), option, lambda driver: inspect(driver, wanted))
+    seen = _with_machine(url, profile_of(profile), option, lambda driver: inspect(driver, wanted))
+    found = [_told_apart(program, listed) for program in seen]
     if as_json:
         print_json([_row(program) for program in found])
     else:
@@ -185,9 +187,21 @@ def _question(url: str, before: Program, size: int) -> str:
     wanted = before.released
     there = {
         Standing.MISSING: "which is not there yet",
+        Standing.PARTIAL: f"in place of its first {before.size} bytes, left by a transfer that did not end",
         Standing.EDITED: f"in place of what is there (sha256 {before.found[:12]}); that is lost",
     }.get(before.standing, f"in place of what is there and cannot be read ({before.detail})")
     return f"Send {wanted.name} ({size} bytes, sha256 {wanted.sha256[:12]}) to {url}, {there}. Go on?"
+
+
+def _told_apart(program: Program, listed: Releases) -> Program:
+    """An edit, or what is left of a transfer that did not end."""
+    if program.standing is not Standing.EDITED:
+        return program
+    release = next(each for each in listed.entries if each.released == program.released)
+    try:
+        return told_apart(program, listed.content(release))
+    except (OSError, ValueError) as error:
+        raise fail(f"{release.file}: {error}") from None
 
 
 def _verified(program: Program, listed: Releases) -> tuple[str, str, str]:

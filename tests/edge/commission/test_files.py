@@ -74,6 +74,13 @@ def test_a_program_is_sent_listed_fetched_and_compared(mill: tuple[str, Path], t
     assert compared.exit_code == 1
     assert json.loads(compared.output)[0]["found"] == sha256(V2)
 
+    (at_machine / "O1000.nc").write_bytes(V1[:9])
+    compared = files("verify", mill, at_machine, "--releases", str(listed))
+    assert 'only the first 9 bytes of "O1000.nc" are there: a transfer did not end' in compared.output
+    again = files("put", mill, at_machine, str(here / "O1000.nc"), answer="n\n")
+    assert "in place of its first 9 bytes" in again.output
+
+    (at_machine / "O1000.nc").write_bytes(V2)
     fetched = files("get", mill, at_machine, "O1000.nc", "--to", str(tmp_path / "found.nc"))
     assert sha256(V2) in fetched.output
     assert (tmp_path / "found.nc").read_bytes() == V2
