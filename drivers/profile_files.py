@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from drivers.profile import AnyProfile, Profile, Tag
 from drivers.registry import driver_names, driver_type
-from protocols.documents import Document, DocumentError, not_one_of, read
+from protocols.documents import Document, DocumentError, nearest, not_one_of, read
+
+LIBRARY = Path(__file__).resolve().parents[1] / "firmware_configs" / "profiles"
+"""The profiles that come with the product."""
 
 
 def load_profile(path: Path) -> AnyProfile:
@@ -47,3 +51,29 @@ def find_profiles(root: Path) -> dict[str, Path]:
         for path in sorted(root.rglob("*.yaml"))
         if path.is_file()
     }
+
+
+def named_profile(name: str) -> Path:
+    """The file of a profile, by its path or by its name in the product's library.
+
+    Raises:
+        LookupError: there is none; says the nearest name.
+    """
+    if (path := Path(name)).is_file():
+        return path
+    known = find_profiles(LIBRARY)
+    short = name.removesuffix(".yaml")
+    if short in known:
+        return known[short]
+    hint = nearest_profile(short, known)
+    tail = f"did you mean {hint}?" if hint else "onelot driver list shows the names there are"
+    raise LookupError(f'no profile file or name "{name}" — {tail}')
+
+
+def nearest_profile(name: str, known: Iterable[str]) -> str | None:
+    """The name that was most likely meant, be it said without its vendor."""
+    last = {each.rpartition("/")[2]: each for each in known}
+    hint = nearest(name, known)
+    if hint is None and (part := nearest(name.rpartition("/")[2], last)) is not None:
+        hint = last[part]
+    return hint

@@ -20,6 +20,7 @@ from drivers.simulator import Movement, ProfileServer
 from protocols.values import Value
 
 MAX_UNITS = 100
+_LAST_PORT = 65_535
 
 STEP_S = 0.5
 """Seconds between two values that are made up."""
@@ -59,6 +60,8 @@ async def simulate(
         ValueError: there cannot be so many units.
     """
     kind = driver_type(profile.protocol)
+    if port + units - 1 > _LAST_PORT and not hasattr(kind.serve(profile, host, port), "adopt"):
+        raise ValueError(f"{units} machines from port {port} on go past {_LAST_PORT}, the last port there is")
     servers: list[ProfileServer] = [kind.serve(profile, host, port)]
     alone: list[ProfileServer] = []
     for number in range(1, units):

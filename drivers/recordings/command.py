@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from drivers.driver import DriverError
-from drivers.profile_files import load_profile
+from drivers.profile_files import load_profile, named_profile
 from drivers.recordings import tape as tapes
 from drivers.recordings.player import answering, play
 from drivers.recordings.recorder import record
@@ -22,7 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for other progr
 def record_device(
     url: Annotated[str, typer.Argument(help="The machine's address, e.g. modbus://10.0.4.7:502?unit=1.")],
     file: Annotated[Path, typer.Argument(help="The recording to write, e.g. press.jsonl.")],
-    profile: Annotated[Path, typer.Option(help="The profile's file.")],
+    profile: Annotated[str, typer.Option(help="A profile's file, or its name such as virtual/laser.")],
     rounds: Annotated[int, typer.Option(min=1, max=10_000, help="How often every tag is read.")] = 10,
     interval: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds from one round to the next.")
@@ -39,21 +40,25 @@ def record_device(
 
     def told(one: tapes.Round) -> None:
         done.append(one)
-        if not as_json:
+        if not as_json or sys.stderr.isatty():
             bad = sum(said.quality == 2 for said in one.readings)
             state = f"lost: {one.lost}" if one.lost else f"{len(one.readings)} tags, {bad} bad"
-            typer.echo(f"round {len(done)} of {rounds}: {state}")
+            typer.echo(f"round {len(done)} of {rounds}: {state}", err=as_json)
 
     try:
-        text = profile.read_text(encoding="utf-8-sig")
-        lines = asyncio.run(record(url, load_profile(profile), text, options, rounds, interval, told))
+        place = named_profile(profile)
+        text = place.read_text(encoding="utf-8-sig")
+        loaded = load_profile(place)
+        if not file.parent.is_dir():  # said before all the rounds, not after
+            raise _fail(f"{file}: there is no folder {file.parent}")
+        lines = asyncio.run(record(url, loaded, text, options, rounds, interval, told))
         file.write_bytes(tapes.write(lines))
     except KeyboardInterrupt:
         raise _stopped("nothing was written" if not done else f"{len(done)} rounds are not kept") from None
     except OSError as error:
         raise _fail(f"{error.filename or url}: {error.strerror or error}") from None
-    except (DocumentError, ValueError, DriverError) as error:
-        raise _fail(str(error)) from None
+    except (DocumentError, LookupError, ValueError, DriverError) as error:
+        raise _fail(str(error.args[0]) if isinstance(error, LookupError) else str(error)) from None
     frames = sum(isinstance(line, tapes.Frame) for line in lines)
     if as_json:
         typer.echo(json.dumps({"file": str(file), "rounds": len(done), "frames": frames}))
@@ -64,7 +69,9 @@ def record_device(
 def replay_recording(
     file: Annotated[Path, typer.Argument(help="A recording made by record.")],
     serve: Annotated[bool, typer.Option("--serve", help="Be the recorded device until Ctrl-C.")] = False,
-    port: Annotated[int, typer.Option(help="Port to listen on with --serve; 0 takes a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port to listen on with --serve; 0 takes a free one.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Let today's driver read a recorded machine, and say what it reads otherwise than then.

@@ -85,7 +85,7 @@ def add(
         raise fail(str(error)) from None
     except OSError as error:
         raise fail(f"{error.filename or site}: {error.strerror or error}") from None
-    readings, trouble = finished(_asked(driver))
+    readings, trouble = finished(_asked(driver), f"{driver.address}: reading its tags")
     try:
         written = draft.write()
     except OSError as error:
@@ -149,7 +149,7 @@ def _recognised(url: str, options: Mapping[str, str], site: Path) -> Choice:
     files = {**find_profiles(PROFILES), **find_profiles(own)}
     library = {**library_of(PROFILES, kind), **(library_of(own, kind) if own.is_dir() else {})}
     try:
-        report = finished(looked(kind, url, options, library, LISTEN))
+        report = finished(looked(kind, url, options, library, LISTEN), f"{url}: looking")
     except DocumentError as error:
         wrong = "\n".join(f"--option {problem.text}" for problem in error.problems)
         raise fail(f"{wrong}\nwhat there is: onelot driver show {kind.name}") from None

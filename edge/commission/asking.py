@@ -6,16 +6,17 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
 from drivers.driver import Driver, DriverType
 from drivers.profile import AnyProfile
-from drivers.profile_files import find_profiles, load_profile
+from drivers.profile_files import LIBRARY, load_profile, named_profile
 from drivers.registry import driver_type
-from protocols.documents import DocumentError, nearest
+from protocols.documents import DocumentError
 
-PROFILES = Path(__file__).resolve().parents[2] / "firmware_configs" / "profiles"
+PROFILES = LIBRARY
 """The profiles that come with the product."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")]
@@ -53,14 +54,10 @@ def find_profile(name: str) -> Path:
     Raises:
         typer.Exit: there is no such profile; the nearest name is shown.
     """
-    if (path := Path(name)).is_file():
-        return path
-    known = find_profiles(PROFILES)
-    if name.removesuffix(".yaml") in known:
-        return known[name.removesuffix(".yaml")]
-    hint = nearest(name, known)
-    tail = f"did you mean {hint}?" if hint else f"there are {', '.join(known)}, or any file"
-    raise fail(f'no profile file or name "{name}" — {tail}')
+    try:
+        return named_profile(name)
+    except LookupError as error:
+        raise fail(str(error)) from None
 
 
 def profile_of(name: str) -> AnyProfile:
@@ -90,8 +87,12 @@ def pair(text: str) -> tuple[str, str]:
 def made_driver(url: str, profile: AnyProfile, options: Sequence[str] | None) -> Driver[Any]:
     """A driver for a machine, not connected; raises typer.Exit with every wrong option."""
     given: Mapping[str, str] = dict(pair(text) for text in options or [])
+    kind = driver_of(profile.protocol)
+    if "://" in url and urlsplit(url).scheme not in kind.schemes:
+        machine = f"{profile.vendor} {profile.model} ({kind.name})"
+        raise fail(f'"{url}" is no address for the profile of {machine} — write {kind.example}')
     try:
-        return driver_of(profile.protocol).create(url, profile, given)
+        return kind.create(url, profile, given)
     except DocumentError as error:
         wrong = "\n".join(f"--option {problem.text}" for problem in error.problems)
         raise fail(f"{wrong}\nwhat there is: onelot driver show {profile.protocol}") from None

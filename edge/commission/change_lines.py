@@ -91,9 +91,9 @@ def chosen(profile: AnyProfile, wanted: Sequence[str]) -> Iterator[str]:
     for pattern in wanted:
         if not any(fnmatchcase(name, pattern) for name in readable):
             hint = nearest(pattern, readable)
-            raise KeyError(
-                f'no readable tag "{pattern}" in the profile' + (f" — did you mean {hint}?" if hint else "")
-            )
+            more = f"there are {', '.join(readable[:8])}{', …' if len(readable) > 8 else ''}"
+            tail = f"did you mean {hint}?" if hint else more
+            raise KeyError(f'no readable tag "{pattern}" in the profile — {tail}')
     yield from (
         name for name in readable if not wanted or any(fnmatchcase(name, pattern) for pattern in wanted)
     )

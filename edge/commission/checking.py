@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from drivers.profile_files import find_profiles
 from edge.commission.acceptance import Acceptance, as_data, judged
-from edge.commission.asking import PROFILES, AsJson, OptionList, columns, fail, print_json
+from edge.commission.asking import AsJson, OptionList, columns, fail, find_profile, print_json
 from edge.commission.file_check import Checked, check_files, is_edge
 from edge.commission.live_check import observe
 from edge.commission.running import finished
@@ -84,8 +83,9 @@ def _paths(name: str) -> list[Path]:
     path = Path(name)
     if path.is_dir():
         return sorted(path.rglob("*.yaml"))
-    known = find_profiles(PROFILES) if not path.exists() and not path.suffix else {}
-    return [known.get(name, path)]
+    if path.exists() or path.suffix:
+        return [path]
+    return [find_profile(name)]
 
 
 def _static(checked: Checked) -> dict[str, Any]:

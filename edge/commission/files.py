@@ -17,6 +17,7 @@ from drivers.program_folder import MAX_FILE
 from drivers.programs import Program, Released, Standing, deliver, inspect, sha256, told_apart
 from edge.commission.asking import AsJson, OptionList, Url, columns, fail, made_driver, print_json, profile_of
 from edge.commission.holding import EdgeFile, refuse_if_held
+from edge.commission.running import stopped, timed
 from edge.programs.releases import Releases, load_releases
 from protocols.documents import DocumentError
 
@@ -167,9 +168,11 @@ def _with_machine(
             return await do(driver)
 
     try:
-        return asyncio.run(connected())
+        return asyncio.run(timed(connected(), f"{url}: working"))
     except DriverError as error:
         raise fail(str(error)) from None
+    except KeyboardInterrupt:
+        raise stopped() from None
 
 
 def _content(file: Path) -> bytes:

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from drivers.profile_files import find_profiles
+from drivers.profile_files import find_profiles, nearest_profile
 from drivers.registry import driver_names, driver_type
-from edge.commission.asking import PROFILES, AsJson, columns, driver_of, find_profile
+from edge.commission.asking import PROFILES, AsJson, columns, driver_of, fail, find_profile
 
 
 def list_drivers(as_json: AsJson = False) -> None:
@@ -44,6 +44,11 @@ def show(
     if name not in driver_names() and name.removesuffix(".yaml") in find_profiles(PROFILES):
         typer.echo(find_profile(name).read_text(encoding="utf-8"), nl=False)
         return
+    if name not in driver_names():
+        known = [*driver_names(), *find_profiles(PROFILES)]
+        hint = nearest_profile(name, known)
+        tail = f"did you mean {hint}?" if hint else "onelot driver list shows what there is"
+        raise fail(f'no driver and no profile "{name}" — {tail}')
     kind = driver_of(name)
     options, profile = kind.config.model_json_schema(), kind.profile.model_json_schema()
     if as_json:

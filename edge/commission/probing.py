@@ -53,7 +53,7 @@ def probe(
         return
     library = library_of(profiles or PROFILES, kind)
     try:
-        report = finished(looked(kind, url, options, library, listen))
+        report = finished(looked(kind, url, options, library, listen), f"{url}: looking")
     except DocumentError as error:
         wrong = "\n".join(f"--option {problem.text}" for problem in error.problems)
         raise fail(f"{wrong}\nwhat there is: onelot driver show {kind.name}") from None

@@ -23,15 +23,20 @@ def read_once(
     option: OptionList = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read every tag of a machine once, or some, and say per tag what came back."""
+    """Read every tag of a machine once, or some, and say per tag what came back.
+
+    Exit code 1 when one of them is bad.
+    """
     loaded = profile_of(profile)
     wanted = _chosen(loaded, tags or [])
     driver = made_driver(url, loaded, option)
-    readings = finished(read_all(driver, wanted))
+    readings = finished(read_all(driver, wanted), f"{url}: reading {len(wanted)} tags")
     if as_json:
         print_json(rows(readings, driver))
     else:
         typer.echo(columns(row(r, loaded, driver.problems) for r in readings))
+    if any(reading.quality is Quality.BAD for reading in readings):
+        raise typer.Exit(1)
 
 
 def _chosen(profile: AnyProfile, names: Sequence[str]) -> list[str]:

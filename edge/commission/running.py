@@ -18,14 +18,45 @@ STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 
-def finished(doing: Coroutine[Any, Any, T]) -> T:
+WAITS = 2.0
+"""Seconds after which a person is told what takes so long."""
+
+
+async def timed(doing: Coroutine[Any, Any, T], what: str) -> T:
+    """What a coroutine gives; on a terminal, what it does and since when stands there while it lasts."""
+    if not (what and sys.stderr.isatty()):
+        return await doing
+    loop = asyncio.get_running_loop()
+    start, waiting = loop.time(), True
+    told = False
+
+    def tell() -> None:
+        nonlocal told
+        if waiting:
+            told = True
+            seconds = loop.time() - start
+            typer.echo(f"\r\x1b[K{what} … {seconds:.0f} s, Ctrl-C stops", nl=False, err=True)
+            loop.call_later(1.0, tell)
+
+    loop.call_later(WAITS, tell)
+    try:
+        return await doing
+    finally:
+        waiting = False
+        if told:
+            typer.echo("\r\x1b[K", nl=False, err=True)
+
+
+def finished(doing: Coroutine[Any, Any, T], what: str = "") -> T:
     """What a coroutine gives; every trouble with a machine as one line on stderr.
+
+    ``what`` it does is shown on a terminal when it takes long.
 
     Raises:
         typer.Exit: 1 after trouble, 130 after Ctrl-C.
     """
     try:
-        return asyncio.run(doing)
+        return asyncio.run(timed(doing, what))
     except DriverError as error:
         raise fail(str(error)) from None
     except KeyError as error:

@@ -17,7 +17,7 @@ def simulate(
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than loopback are reachable.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")] = 0,
     units: Annotated[int, typer.Option(min=1, max=100, help="Machines: unit ids, or a port each.")] = 1,
     fault: Annotated[
         list[str] | None,

@@ -27,6 +27,8 @@ LEAST_DIGITS = 16
 def list_trusted(pki: Pki = None, as_json: AsJson = False) -> None:
     """List the certificates that are trusted, and those that were met and are not."""
     folder = pki or user_pki()
+    if folder.exists() and not folder.is_dir():
+        raise fail(f"--pki {folder} is a file — name the edge's folder, <data>/pki")
     found = TrustList(folder).list()
     if as_json:
         rows = [{"standing": str(standing), **certificate_rows(shown)} for standing, shown in found]
@@ -65,7 +67,7 @@ def add_server(
     if fingerprint and len(wanted) < LEAST_DIGITS:
         raise fail(f'--fingerprint "{fingerprint}": {len(wanted)} digits, {LEAST_DIGITS} are the least')
     shown: dict[str, tuple[Certificate, str]] = {}
-    for offer in finished(offers(url, timeout)):
+    for offer in finished(offers(url, timeout), f"{url}: asking for its certificate"):
         if offer.certificate is not None:
             shown.setdefault(offer.certificate.fingerprint, (offer.certificate, offer.uri))
     if not shown:

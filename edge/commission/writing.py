@@ -45,7 +45,7 @@ def write_one(
     driver = made_driver(url, loaded, option)
     refuse_if_held(driver, edge)
     if not yes:
-        before = finished(_now(driver, tag))
+        before = finished(_now(driver, tag), f"{url}: reading {tag}")
         machine = f"{loaded.vendor} {loaded.model} at {url}"
         change = f"{tag}  {_shown(before, loaded)} → {_shown(Reading(tag, wanted), loaded)}"
         typer.echo(f"{machine}\n  {change}", err=True)
@@ -53,7 +53,7 @@ def write_one(
             raise fail("nothing was written — without a person, say --yes")
         driver = made_driver(url, loaded, option)
         refuse_if_held(driver, edge)  # an edge may have been started while somebody thought about it
-    was, back = finished(_written(driver, tag, wanted))
+    was, back = finished(_written(driver, tag, wanted), f"{url}: writing {tag}")
     if as_json:
         unit = loaded.tags[tag].unit
         print_json({"tag": tag, "before": was.value, "written": wanted, "value": back.value, "unit": unit})

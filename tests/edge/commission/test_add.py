@@ -74,7 +74,11 @@ def test_an_edited_profile_is_kept_and_said(tmp_path: Path) -> None:
         (("--name", "sdm630-1"), "modbus://127.0.0.1:2", "choose another --name"),
         (("--name", "Meter_1"), "modbus://127.0.0.1:2", "write meter-1"),
         (("--option", "timeuot=3"), "modbus://127.0.0.1:2", "timeout"),
-        ((), "opc.tcp://127.0.0.1:2", "is not a Modbus address"),
+        (
+            (),
+            "opc.tcp://127.0.0.1:2",
+            "is no address for the profile of Eastron SDM630-Modbus (modbus) — write modbus://",
+        ),
         (("--profile", "eastron/sdm360"), "modbus://127.0.0.1:2", "did you mean eastron/sdm630?"),
     ],
 )

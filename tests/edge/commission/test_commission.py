@@ -75,7 +75,7 @@ def test_show_says_what_is_required_and_what_is_default() -> None:
 def test_show_of_an_unknown_driver_names_the_known_ones() -> None:
     result = run("show", "modbsu")
     assert result.exit_code == 1
-    assert "there are modbus, opcua" in result.output
+    assert 'no driver and no profile "modbsu" — did you mean modbus?' in result.output
 
 
 def test_check_prints_every_mistake_and_fails(tmp_path: Path) -> None:
