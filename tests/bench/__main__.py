@@ -55,6 +55,8 @@ BENCHES = (
     Bench("outbox", "what a sample costs in the outbox"),
     Bench("ingest", "cloud: ledger and history"),
     Bench("modbus", "10,000 Modbus registers a second on one edge"),
+    Bench("modbus_plan", "Modbus requests of a cycle against the fewest possible"),
+    Bench("modbus_before", "the Modbus driver of today against an earlier one"),
     Bench("schedule", "50 devices, one silent and one flapping"),
     Bench("opcua", "OPC UA notification to outbox"),
     Bench("opcua_size", "OPC UA servers with a lot on them"),
