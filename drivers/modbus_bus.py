@@ -116,7 +116,7 @@ class Memory:
     be a value that is not read although a PLC has loaded its program meanwhile.
     """
 
-    cuts: set[tuple[Table, int]] = field(default_factory=set)
+    cuts: set[tuple[Table, int, int]] = field(default_factory=set)
     reports: bool = True
     """Whether it may be asked for its server id (function 17)."""
 

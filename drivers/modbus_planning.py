@@ -1,7 +1,7 @@
 """Which requests read a list of tags: as few as possible, within limits, around what is illegal. Pure.
 
 Tags that lie near each other share a request. What a device refuses is found by halving the request and
-remembered: an *illegal range* is not read again, and a *cut* is a place that no request may span
+remembered: an *illegal range* is not read again, and a *cut* is a gap that no request may span
 (both sides can be read, the unused registers between them cannot). What answers *device failure* is read by
 itself until it answers well.
 """
@@ -67,8 +67,9 @@ class Knowledge:
 
     illegal: set[tuple[Table, int, int]] = field(default_factory=set)
     """Table, first and end address of tags that cannot be read even alone."""
-    cuts: set[tuple[Table, int]] = field(default_factory=set)
-    """Addresses whose left neighbour may not be read in the same request."""
+    cuts: set[tuple[Table, int, int]] = field(default_factory=set)
+    """Table, first and end address of gaps that no request may read over as a whole. One without a width is a
+    border between two neighbours."""
     failing: set[tuple[Table, int, int]] = field(default_factory=set)
     """Table, first and end address of what fails for now: read by itself, so that it spoils nothing else."""
 
@@ -83,7 +84,8 @@ class Knowledge:
         """Whether a request of several spans may not cover ``start`` to ``end``."""
         ranges = (*self.illegal, *self.failing)
         return any(t is table and first < end and start < last for t, first, last in ranges) or any(
-            t is table and start < cut < end for t, cut in self.cuts
+            t is table and start <= first and last <= end and start < last and first < end
+            for t, first, last in self.cuts
         )
 
 
@@ -149,7 +151,8 @@ def locate(request: Request, knowledge: Knowledge) -> Generator[Request, bool, N
             answered = False
             yield from locate(half, knowledge)
     if answered:
-        knowledge.cuts.add((request.table, halves[1].start))
+        border = halves[1].start
+        knowledge.cuts.add((request.table, min(halves[0].end, border), border))
 
 
 ISOLATE = 16

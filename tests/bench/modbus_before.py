@@ -1,9 +1,9 @@
 """The Modbus driver of today against an earlier one: the processor time of each, in turns, in one run.
 
 Both read the same device, which runs beside them: 2,000 registers twenty times a second, tag by tag. The
-earlier tree is taken from the repository's history; ``ONELOT_BEFORE`` names another commit. Ratios within a pair
-are the figures; on a machine that is busy with something else the processor time wanders even so (most of it is
-the kernel's, for sending), and the number of calls does not.
+earlier tree is taken from the repository's history; ``ONELOT_BEFORE`` names another commit. Ratios
+within a pair are the figures; on a machine that is busy with something else the processor time wanders
+even so (most of it is the kernel's, for sending), and the number of calls does not.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Requests that one cycle of Modbus takes, counted at the device, against the fewest that are possible.
 
-*Fewest* is found here by another way than the driver's planner: for each sampling interval and table, the least
-number of pieces into which the tags in their order can be cut, so that no piece is longer than a request may be,
-reads over a gap wider than ``max_gap`` or over a place that the device refuses. It is the minimum, because tags
-that do not overlap lose nothing by being read in their order. Beside it stands the floor that nothing can go
-below: all registers, packed without a gap.
+*Fewest* is found here by another way than the driver's planner: for each sampling interval and table,
+the least number of pieces into which the tags in their order can be cut, so that no piece is longer than
+a request may be, or reads over a gap wider than ``max_gap`` or a place that the device refuses. It is
+the minimum, because tags that do not overlap lose nothing by being read in their order. Beside it stands
+the floor that nothing can go below: all registers, packed without a gap.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ async def _counted(layout: Layout, cycles: int) -> float:
     """Requests of one cycle of all sampling intervals, when the device is known."""
     async with _Asked(cast("AnyProfile", layout.profile)) as server:
         server.illegal |= layout.refused
-        first = {}
+        first: dict[float, str] = {}
         intervals: dict[tuple[Table, int], float] = {}
         for name, tag in layout.profile.tags.items():
             first.setdefault(tag.sampling, name)

@@ -2,8 +2,8 @@
 
     python polled.py URL PROFILE SECONDS
 
-Runs in the tree that is the working folder, so that a driver of another time can be measured by the same file:
-it uses only what both have.
+Runs in the tree that PYTHONPATH names, so that a driver of another time can be measured by the same file: it
+uses only what both have.
 """
 
 from __future__ import annotations

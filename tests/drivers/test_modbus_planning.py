@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from drivers.modbus_planning import Knowledge, Limits, Request, Span, locate, plan
 from drivers.modbus_profile import Table
+from tests.bench.modbus_plan import Place, fewest
 
 
 def span(start: int, count: int = 1, name: str = "") -> Span:
@@ -30,7 +31,7 @@ def test_a_request_stays_within_the_limit_and_no_tag_is_split() -> None:
 
 def test_nothing_illegal_is_crossed_and_a_cut_is_respected() -> None:
     spans = [span(n) for n in range(10)]
-    knowledge = Knowledge(illegal={(Table.HOLDING, 4, 5)}, cuts={(Table.HOLDING, 8)})
+    knowledge = Knowledge(illegal={(Table.HOLDING, 4, 5)}, cuts={(Table.HOLDING, 8, 8)})
     assert shape(plan(spans, Limits(), knowledge)) == [(0, 4), (5, 3), (8, 2)]
 
 
@@ -116,6 +117,41 @@ def test_a_device_with_illegal_addresses_is_read_around_them(
     for request in requests:
         assert not illegal & set(range(request.start, request.end))
         assert request.size <= limits.max_registers
+
+
+def test_a_cut_forbids_the_whole_gap_and_not_a_part_of_it() -> None:
+    knowledge = Knowledge(cuts={(Table.HOLDING, 4, 9)})
+    assert shape(plan([span(0, 4), span(9)], Limits(), knowledge)) == [(0, 4), (9, 1)]
+    assert shape(plan([span(0, 4), span(7)], Limits(), knowledge)) == [(0, 8)]
+    assert shape(plan([span(6), span(9)], Limits(), knowledge)) == [(6, 4)]
+
+
+apart = st.lists(
+    st.tuples(st.sampled_from([0, 0, 0, 1, 3, 20]), st.sampled_from([1, 1, 2, 4]), st.booleans()),
+    min_size=2,
+    max_size=40,
+)
+
+
+@given(apart, limits, st.sets(st.integers(0, 310), max_size=12))
+def test_what_two_sampling_classes_learn_together_costs_neither_a_request(
+    steps: list[tuple[int, int, bool]], limits: Limits, illegal: set[int]
+) -> None:
+    classes: tuple[list[Span], list[Span]] = ([], [])
+    at = 0
+    used: set[int] = set()
+    for gap, size, seldom in steps:
+        at += gap
+        classes[seldom].append(span(at, size))
+        used.update(range(at, at + size))
+        at += size
+    device, knowledge = Device(illegal - used), Knowledge()
+    for _ in range(2):
+        plans = [device.settle(spans, limits, knowledge) for spans in classes]
+    for spans, requests in zip(classes, plans, strict=True):
+        places = [Place(each.start, each.size) for each in spans]
+        least = fewest(places, limits.max_registers, limits.max_gap, sorted(device.illegal))
+        assert len(requests) == least
 
 
 @given(spans_of_one_table, st.sets(st.integers(0, 310), min_size=1, max_size=5))
