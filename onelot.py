@@ -18,6 +18,7 @@ from typer.main import get_command, get_group
 TRY = "Try it without hardware"
 SITE = "On a site"
 MACHINES = "Connect a machine"
+PLAN = "Plan work"
 PARTS = "Parts of the demo, one by one"
 
 
@@ -41,6 +42,7 @@ COMMANDS = {
     "terminal": Mount("edge.terminal.main:command", "edge", SITE, "Open the operator's terminal."),
     "broker": Mount("cloud.broker:command", "cloud", SITE, "Run the embedded MQTT broker (small trials)."),
     "driver": Mount("edge.commission.main:app", "edge", MACHINES, "List, check and simulate devices."),
+    "dispatch": Mount("cloud.dispatching.command.main:app", "cloud", PLAN, "Plan and check problem files."),
     "factory": Mount("drivers.virtual.main:command", "edge", PARTS, "Run the virtual factory."),
     "operators": Mount("edge.operators:command", "edge", PARTS, "Run operators who work by themselves."),
 }

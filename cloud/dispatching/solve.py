@@ -136,6 +136,8 @@ class _Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
+            # Ctrl-C goes to a terminal's whole group; the search must live to hand over its best plan.
+            process_group=0 if os.name == "posix" else None,
         )
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._errors: list[bytes] = []

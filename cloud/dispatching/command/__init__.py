@@ -1,0 +1,1 @@
+"""``onelot dispatch``: plan, check and compare problem files, with no server running."""

@@ -1,0 +1,114 @@
+"""What the commands share: options as people write them, problems and files, tables of text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cloud.dispatching.files.documents import ProblemFile
+from cloud.dispatching.files.formats import Format, read_problem
+from cloud.dispatching.instance_bench import makespan_only
+from cloud.dispatching.problem import Problem
+from cloud.dispatching.schedule import Schedule
+from protocols.documents import DocumentError
+
+UNREADABLE = 2
+"""Exit code: a file cannot be read or says something impossible."""
+
+BROKEN = 1
+"""Exit code: the plan breaks rules, or an instance of a bench went wrong."""
+
+INTERRUPTED = 130
+"""Exit code: ended with Ctrl-C; what was found until then is kept."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")]
+ProblemPath = Annotated[Path, typer.Argument(help="A problem: JSON, or a classic text format.")]
+FormatOption = Annotated[
+    Format | None, typer.Option("--format", help="How the problem is written; recognised when left out.")
+]
+Workers = Annotated[int, typer.Option(min=1, max=64, help="Search threads; 8 pay even on two cores.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the random choices.")]
+
+
+def fail(message: str, code: int = UNREADABLE) -> typer.Exit:
+    """Say what is wrong on stderr; to be raised."""
+    typer.echo(message, err=True)
+    return typer.Exit(code)
+
+
+def problem_at(path: Path, format_: Format | None) -> ProblemFile:
+    """The problem in a file; raises typer.Exit with what is wrong and where."""
+    try:
+        return read_problem(path, format_)
+    except DocumentError as error:
+        raise fail(str(error)) from None
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a text file; raises typer.Exit when that fails."""
+    try:
+        path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise fail(f"{path}: {error.strerror or error}") from None
+
+
+def print_json(value: Any) -> None:
+    """For other programs."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def columns(rows: Iterable[Sequence[str]]) -> str:
+    """Rows of text in aligned columns: the first to the left, the others to the right."""
+    table = [list(row) for row in rows]
+    widths = [max(len(row[n]) for row in table) for n in range(len(table[0]))] if table else []
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if n else cell.ljust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    )
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 job``, ``2 jobs``."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+def about(problem: Problem) -> str:
+    """A problem in half a line."""
+    jobs = len({operation.job_id for operation in problem.operations})
+    return ", ".join(
+        (
+            counted(jobs, "job"),
+            counted(len(problem.operations), "operation"),
+            counted(len(problem.machines), "machine"),
+        )
+    )
+
+
+def cost(problem: Problem, schedule: Schedule) -> str:
+    """What a plan is worth, in words."""
+    objective = schedule.objective
+    if makespan_only(problem):
+        return f"makespan {objective.makespan}"
+    parts = [f"cost {objective.total}"]
+    parts += [f"{words} {value}" for words, value in (
+        ("weighted tardiness", objective.weighted_tardiness),
+        ("maintenance left out", objective.omitted_maintenance),
+        ("changeovers", objective.changeover_seconds),
+        ("deviation", objective.deviation_seconds),
+    ) if value]  # fmt: skip
+    return ", ".join((*parts, f"makespan {objective.makespan}"))
+
+
+def bounded(schedule: Schedule, bound: float | None) -> str:
+    """The bound of a plan's cost and how far it is, or nothing where none is known."""
+    if bound is None or not schedule.objective.total:
+        return ""
+    gap = max(0.0, 100.0 * (1.0 - bound / schedule.objective.total))
+    return f"bound {bound:.0f}  gap {gap:.1f} %"

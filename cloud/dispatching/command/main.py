@@ -1,0 +1,30 @@
+"""``onelot dispatch …``: the table of its commands. Each one has a file; a new one is a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from cloud.dispatching.command.benching import bench
+from cloud.dispatching.command.converting import convert, write_schema
+from cloud.dispatching.command.solving import solve_file
+from cloud.dispatching.command.validating import validate_plan
+
+app = typer.Typer(
+    help="Plan, check and compare problem files; no server is needed.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "solve": solve_file,
+    "validate": validate_plan,
+    "bench": bench,
+    "convert": convert,
+    "schema": write_schema,
+}
+
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)

@@ -1,0 +1,58 @@
+"""``onelot dispatch validate``: whether a plan keeps every rule of its problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from cloud.dispatching.command.asking import (
+    BROKEN,
+    AsJson,
+    FormatOption,
+    ProblemPath,
+    cost,
+    counted,
+    fail,
+    print_json,
+    problem_at,
+)
+from cloud.dispatching.files.documents import read_plan
+from cloud.dispatching.schedule import violations
+from cloud.dispatching.validation import ImpossibleProblem, check
+from protocols.documents import DocumentError
+
+
+def validate_plan(
+    problem_file: ProblemPath,
+    plan_file: Annotated[Path, typer.Argument(help="A plan as solve --out plan.json writes it.")],
+    format_: FormatOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a plan against its problem, with code that no planner uses: every broken rule, in words.
+
+    Exit code 0: the plan keeps all rules; 1: it breaks some; 2: a file cannot be read or the problem makes no
+    sense.
+    """
+    problem = problem_at(problem_file, format_).problem
+    try:
+        check(problem)
+        plan = read_plan(plan_file).schedule
+    except ImpossibleProblem as error:
+        raise fail(f"{problem_file}: {error}") from None
+    except DocumentError as error:
+        raise fail(str(error)) from None
+    broken = violations(problem, plan)
+    if as_json:
+        objective = msgspec.to_builtins(plan.objective)
+        print_json({"valid": not broken, "violations": broken, "objective": objective})
+    elif broken:
+        typer.echo(f"{plan_file}: {counted(len(broken), 'broken rule')}")
+        for words in broken:
+            typer.echo(f"  {words}")
+    else:
+        typer.echo(f"{plan_file}: valid, {cost(problem, plan)}")
+    if broken:
+        raise typer.Exit(BROKEN)
