@@ -74,4 +74,7 @@ def _stop_at_end_of_input(stop: Stop) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # Everything is said. Taking the solver's model apart would only keep the caller waiting.
+    sys.stderr.flush()
+    os._exit(code)

@@ -10,7 +10,7 @@ order from where something changed. A move takes one critical activity elsewhere
 - to a place on another of its machines where it surely makes no cycle, valued by its head and tail there
   (Mastrolilli & Gambardella 2000).
 
-A piece of a machine's order that a move destroyed, and a machine an activity has left, are tabu for a while.
+An order of two activities that a move destroyed, and a machine an activity has left, are tabu for a while.
 
 Everything lies in a few arrays of int64, because each array that a compiled function takes costs it time:
 ``a`` a row by activity, ``o`` by option, ``e`` by routing arc, ``m`` by station, ``t`` seconds of travel
@@ -65,7 +65,7 @@ Seeds = NDArray[np.uint64]
 
 NONE = -1
 TABU_SIZE = 1 << 16
-"""Entries of the table of forbidden orders; a power of two."""
+"""Entries of the table of forbidden orders of two activities, by hash; a power of two."""
 
 CURRENT, BEST, ITERATION, IMPROVED = range(4)
 """Of ``numbers``: makespan of the plan and of the best one, moves made in all, and how many
@@ -433,9 +433,9 @@ def _may_lead(a: Ints, e: Ints, u: int, first: int) -> bool:
 
 
 @compiled
-def _mixed(value: int, v: int) -> int:
-    """Hash of an order of activities, one by one."""
-    return (value * 0x100000001B3 + v + 1) ^ ((value >> 29) & 0x7FFFFFFFF)
+def _pair(before: int, after: int) -> int:
+    """Where ``forbidden`` holds until when ``before`` may not come to stand before ``after``."""
+    return ((before * 0x9E3779B1 + after * 0x85EBCA77) >> 8) & (TABU_SIZE - 1)
 
 
 @compiled
@@ -447,8 +447,10 @@ def _waits_for(a: Ints, e: Ints, v: int, other: int) -> bool:
 
 
 @compiled
-def _forward(a: Ints, m: Ints, t: Ints, scratch: Ints, u: int, last: int, key: Ints) -> int:
-    """Longest path through what shifts when ``u`` goes directly behind ``last``; the new order's hash."""
+def _forward(
+    a: Ints, m: Ints, t: Ints, scratch: Ints, forbidden: Ints, u: int, last: int, until: Ints
+) -> int:
+    """Longest path through what shifts when ``u`` goes directly behind ``last``; until when that is tabu."""
     s = a[u, STATION]
     heads = scratch[0]
     most = 0
@@ -459,7 +461,7 @@ def _forward(a: Ints, m: Ints, t: Ints, scratch: Ints, u: int, last: int, key: I
     else:
         end, state = a[before, HEAD] + a[before, SECONDS], a[before, STATE]
     w = u
-    hashed = 7
+    tabu = 0
     count = 0
     while w != last:
         w = a[w, NEXT]
@@ -467,9 +469,9 @@ def _forward(a: Ints, m: Ints, t: Ints, scratch: Ints, u: int, last: int, key: I
         heads[count] = head
         count += 1
         end, state = head + a[w, SECONDS], a[w, STATE]
-        hashed = _mixed(hashed, w)
+        tabu = max(tabu, forbidden[_pair(w, u)])
     head = max(a[u, READY], end + _change(m, t, s, state, a[u, STATE]))
-    key[0] = _mixed(hashed, u)
+    until[0] = tabu
     # Tails from the back.
     after = a[last, NEXT]
     tail = a[u, REST]
@@ -488,7 +490,9 @@ def _forward(a: Ints, m: Ints, t: Ints, scratch: Ints, u: int, last: int, key: I
 
 
 @compiled
-def _backward(a: Ints, m: Ints, t: Ints, scratch: Ints, u: int, first: int, key: Ints) -> int:
+def _backward(
+    a: Ints, m: Ints, t: Ints, scratch: Ints, forbidden: Ints, u: int, first: int, until: Ints
+) -> int:
     """As :func:`_forward` when ``u`` goes directly before ``first``."""
     s = a[u, STATION]
     heads = scratch[0]
@@ -499,7 +503,7 @@ def _backward(a: Ints, m: Ints, t: Ints, scratch: Ints, u: int, first: int, key:
         end, state = a[before, HEAD] + a[before, SECONDS], a[before, STATE]
     head_u = max(a[u, READY], end + _change(m, t, s, state, a[u, STATE]))
     end, state = head_u + a[u, SECONDS], a[u, STATE]
-    hashed = _mixed(7, u)
+    tabu = 0
     w = first
     count = 0
     while w != u:
@@ -507,9 +511,9 @@ def _backward(a: Ints, m: Ints, t: Ints, scratch: Ints, u: int, first: int, key:
         heads[count] = head
         count += 1
         end, state = head + a[w, SECONDS], a[w, STATE]
-        hashed = _mixed(hashed, w)
+        tabu = max(tabu, forbidden[_pair(u, w)])
         w = a[w, NEXT]
-    key[0] = hashed
+    until[0] = tabu
     after = a[u, NEXT]
     reach, state, most = 0, -1, 0
     if after >= 0:
@@ -530,14 +534,14 @@ def _backward(a: Ints, m: Ints, t: Ints, scratch: Ints, u: int, first: int, key:
 
 
 @compiled
-def _order_key(a: Ints, one: int, other: int) -> int:
-    """Hash of the present order from ``one`` to ``other``."""
-    hashed = 7
+def _forbid(a: Ints, forbidden: Ints, u: int, one: int, other: int, until: int) -> None:
+    """Forbid the present order of ``u`` and what stands between ``one`` and ``other``, one of which it is."""
     w = one
     while True:
-        hashed = _mixed(hashed, w)
+        if w != u:
+            forbidden[_pair(u, w) if u == one else _pair(w, u)] = until
         if w == other:
-            return hashed
+            return
         w = a[w, NEXT]
 
 
@@ -575,8 +579,7 @@ def search(
     block move goes. The best plan is kept in ``best``; ``numbers[IMPROVED]`` counts from its finding.
     """
     path, linked = scratch[1], scratch[2]
-    key = np.zeros(1, dtype=np.int64)
-    mask = TABU_SIZE - 1
+    until = np.zeros(1, dtype=np.int64)
     for made in range(moves):
         if numbers[CURRENT] < numbers[BEST]:
             _keep(a, order, best, numbers)
@@ -605,11 +608,11 @@ def search(
                         last = path[j]
                         if not _may_follow(a, e, u, last):
                             continue
-                        value = _forward(a, m, t, scratch, u, last, key)
+                        value = _forward(a, m, t, scratch, forbidden, u, last, until)
                         any_count += 1
                         if _draw(random, any_count) == 0:
                             any_v, any_option, any_before = u, a[u, OPTION], last
-                        if forbidden[key[0] & mask] > now and value >= numbers[BEST]:
+                        if until[0] > now and value >= numbers[BEST]:
                             continue
                         if value < best_value:
                             best_value, best_count = value, 1
@@ -629,11 +632,11 @@ def search(
                         first = path[j]
                         if not _may_lead(a, e, u, first):
                             continue
-                        value = _backward(a, m, t, scratch, u, first, key)
+                        value = _backward(a, m, t, scratch, forbidden, u, first, until)
                         any_count += 1
                         if _draw(random, any_count) == 0:
                             any_v, any_option, any_before = u, a[u, OPTION], a[first, PREVIOUS]
-                        if forbidden[key[0] & mask] > now and value >= numbers[BEST]:
+                        if until[0] > now and value >= numbers[BEST]:
                             continue
                         if value < best_value:
                             best_value, best_count = value, 1
@@ -707,7 +710,7 @@ def search(
         if best_option != a[best_v, OPTION]:
             left[best_v, a[best_v, STATION]] = now + tenure + _draw(random, tenure + 1)
         elif best_one >= 0:
-            forbidden[_order_key(a, best_one, best_other) & mask] = now + tenure + _draw(random, tenure + 1)
+            _forbid(a, forbidden, best_v, best_one, best_other, now + tenure + _draw(random, tenure + 1))
         numbers[CURRENT] = relocate(a, o, e, m, t, order, dirty, scratch, best_v, best_option, best_before)
     if numbers[CURRENT] < numbers[BEST]:
         _keep(a, order, best, numbers)

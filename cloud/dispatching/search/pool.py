@@ -20,8 +20,14 @@ from cloud.dispatching.search.tabu import Tabu
 SIZE = 12
 """Plans in the pool."""
 
-PATIENCE = 6_000
+PATIENCE = 1_500
 """Moves without a better plan after which a tabu search ends."""
+
+BARREN = 8 * SIZE
+"""Searches in a row that bring nothing into the pool, after which it is filled anew."""
+
+KEEP = 0.5
+"""How often the best plan is in the new pool."""
 
 PORTION = 400_000
 """Activities × moves between two looks at the clock: some hundredths of a second."""
@@ -60,6 +66,8 @@ class Pool:
         self.best: Member | None = None
         self.started = 0
         self._adopted: Code | None = None
+        self._to_fill = SIZE - 1
+        self._barren = 0
         self._begin(start)
 
     @property
@@ -104,14 +112,25 @@ class Pool:
 
     def _end(self, member: Member) -> None:
         """Take a searched plan into the pool if it is good and unlike the others."""
+        self._barren = 0 if self._take(member) else self._barren + 1
+        if self._barren > BARREN:
+            self._barren, self._to_fill = 0, SIZE
+            # Now and then the best plan may help a new pool; always, it would make the same of it again.
+            keeps = self.best is not None and self.rng.random() < KEEP
+            self.members = [self.best] if keeps and self.best is not None else []
+
+    def _take(self, member: Member) -> bool:
         for at, other in enumerate(self.members):
             if self._unlike(member, other) < ALIKE:
                 if member.makespan < other.makespan:
                     self.members[at] = member
-                return
+                return member.makespan < other.makespan
         self.members.append(member)
-        if len(self.members) > SIZE:
-            self.members.remove(max(self.members, key=lambda one: one.makespan))
+        if len(self.members) <= SIZE:
+            return True
+        worst = max(self.members, key=lambda one: one.makespan)
+        self.members.remove(worst)
+        return worst is not member
 
     def _unlike(self, one: Member, other: Member) -> float:
         shifts = np.abs(one.head - other.head).mean() / max(1, one.makespan)
@@ -121,7 +140,8 @@ class Pool:
         if self._adopted is not None:
             code, self._adopted = self._adopted, None
             return code
-        if self.started < SIZE or len(self.members) < 2:
+        if self._to_fill > 0 or len(self.members) < 2:
+            self._to_fill -= 1
             return self._random()
         one, other = self.rng.sample(self.members, 2)
         return self._between(one, other)
