@@ -174,11 +174,28 @@ def unfit_vehicle(tags: Mapping[str, Mapping[Any, Any]], whole: Mapping[Any, Any
         elif rule.get("two_people") or rule.get("effect", Effect.PARAMETER) != Effect.PARAMETER:
             message = "missions are sent by the edge, without a person: effect parameter, not two_people"
             yield Finding(("writes", names[role]), message)
+    yield from _unfit_leave(names, tags, whole)
     state = names.get(Role.MISSION_STATE)
     words = set(mapping(tags[state].get("enum")).values()) if state is not None else set(_WORDS)
     if missing := [word for word in _WORDS if word not in words]:
-        message = f"the enum of a mission_state lacks {', '.join(missing)} (idle, under-way, done, failed)"
+        message = (
+            f"the enum of a mission_state lacks {', '.join(missing)} (idle, under-way, done, failed, refused)"
+        )
         yield Finding(("tags", str(state), "role"), message)
+
+
+def _unfit_leave(
+    names: Mapping[Any, Any], tags: Mapping[str, Mapping[Any, Any]], whole: Mapping[Any, Any]
+) -> Iterator[Finding]:
+    """A mission goes only to a vehicle that says, at that moment, that it takes orders."""
+    order = names.get(Role.MISSION_ORDER)
+    leave = next((name for name, tag in tags.items() if tag.get("role") == Role.REMOTE_ENABLED), None)
+    rule = mapping(mapping(whole.get("writes")).get(order)) if order is not None else {}
+    if leave is None:
+        yield Finding(("tags",), "a vehicle that is sent by tags has one with role remote_enabled, too")
+    elif rule and dict(mapping(rule.get("precondition"))) != {"tag": leave, "equals": True}:
+        message = f"a mission needs the vehicle's leave: precondition: {{tag: {leave}, equals: true}}"
+        yield Finding(("writes", str(order)), message)
 
 
 def no_tag(name: object, tags: Mapping[str, Any]) -> str:

@@ -42,7 +42,7 @@ class Role(StrEnum):
     MISSION = "mission"
     STATION = "station"
     MISSION_STATE = "mission_state"
-    """How far a vehicle is with its mission: idle, under-way, done, failed."""
+    """How far a vehicle is with its mission: idle, under-way, done, failed, refused."""
     MISSION_ORDER = "mission_order"
     """Written last: the number of a vehicle's next mission."""
     PICK_STATION = "pick_station"

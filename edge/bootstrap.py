@@ -39,12 +39,13 @@ from edge.sparkplug import SparkplugPublisher
 from edge.station.journal import WORKCELL
 from edge.station.stations import Stations, places
 from edge.transport import journal as transport_journal
+from edge.transport.assignments import taken_up
 from edge.transport.carriers import Carriers
 from edge.transport.handshakes import Handshakes
 from edge.transport.journal import TRANSPORT
 from edge.transport.missions import MissionState, reconciled
 from edge.transport.profile_fleet import ProfileFleet
-from edge.transport.profile_roles import roles
+from edge.transport.registers import takes_missions
 from edge.transport.station_devices import CollectedDevices
 from edge.transport.stations import served
 from edge.transport.transport import Transport
@@ -198,7 +199,7 @@ async def _transport(
 ) -> Transport | None:
     """The transport of an edge that has a site graph and vehicles of its own."""
     vehicles = [machine.device.id for machine in setup.machines if machine.profile.protocol == "vda5050"]
-    known = {m.device.id: found for m in setup.machines if (found := roles(m.profile)) is not None}
+    known = {m.device.id: m.profile for m in setup.machines if takes_missions(m.profile)}
     if setup.graph is None or not (vehicles or known):
         return None
 
@@ -207,11 +208,12 @@ async def _transport(
 
     missions, orders = await store.read(transport_journal.load)
     open_handshakes = await store.read(transport_journal.load_handshakes)
-    station_devices = CollectedDevices(devices, control.refuses)
+    station_devices = CollectedDevices(devices, control)
     handshakes = Handshakes(setup.graph.stations, station_devices, store, clock, open_handshakes)
-    numbered = await store.read(transport_journal.load_numbered)
-    behind_tags = ProfileFleet(setup.graph, known, station_devices, store, clock, numbered)
-    theirs = behind_tags.resume(missions)
+    assignments = await store.read(transport_journal.load_assignments)
+    behind_tags = ProfileFleet(setup.graph, known, station_devices, stations, store, clock, assignments)
+    theirs = taken_up(missions, assignments.values())
+    behind_tags.resume(theirs)
     rest = {name: each for name, each in missions.items() if name not in theirs}
     rest = reconciled(rest, orders.values(), handshakes.handing())
     missions = {name: theirs.get(name) or rest[name] for name in missions}

@@ -21,8 +21,8 @@ from drivers.profile_tags import Role
 from edge.outbox.bounds import OutboxBounds
 from edge.outbox.store import StoreLimits
 from edge.programs.releases import Releases, load_releases
-from edge.transport.profile_roles import roles, unfit_stations
-from edge.transport.stations import unfit_handshakes
+from edge.transport.registers import takes_missions
+from edge.transport.stations import unfit_for_tags, unfit_handshakes
 from protocols.broker import Broker, Tls
 from protocols.documents import Document, DocumentError, Problem, not_one_of, read
 from protocols.lanes import EDGE_ID
@@ -199,8 +199,8 @@ def _graph(site_document: Document, path: Path, site: Site, machines: Sequence[M
     for where, message in unfit_handshakes(graph, site.devices(), profiles):
         problems.append(document.problem(where, message))
     others = [machine.device.id for machine in machines if machine.profile.protocol == "vda5050"]
-    if any(roles(profile) is not None for profile in profiles.values()):
-        problems += [document.problem(where, message) for where, message in unfit_stations(graph, others)]
+    if any(takes_missions(profile) for profile in profiles.values()):
+        problems += [document.problem(where, message) for where, message in unfit_for_tags(graph, others)]
     try:
         graph.homes(others)
     except ValueError as error:

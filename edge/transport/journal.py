@@ -7,7 +7,8 @@ import sqlite3
 import msgspec
 from sqlite_utils import Database, Migrations
 
-from edge.transport.missions import ENDED, Mission, NumberedOrder, Order
+from edge.transport.assignments import Assignment
+from edge.transport.missions import ENDED, Mission, Order
 from protocols.handshake import Handshake
 
 TRANSPORT = Migrations("transport")
@@ -32,17 +33,17 @@ def _handshakes(db: Database) -> None:
     db.conn.execute("CREATE TABLE handshake (id TEXT PRIMARY KEY, value BLOB NOT NULL)")
 
 
-@TRANSPORT(name="0003_numbered_orders")
-def _numbered_orders(db: Database) -> None:
-    """One row for each vehicle behind tags: its last order."""
-    db.conn.execute("CREATE TABLE numbered_order (device TEXT PRIMARY KEY, value BLOB NOT NULL)")
+@TRANSPORT(name="0003_assignments")
+def _assignments(db: Database) -> None:
+    """One row for each vehicle that is told missions through tags."""
+    db.conn.execute("CREATE TABLE assignment (device TEXT PRIMARY KEY, value BLOB NOT NULL)")
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _mission = msgspec.msgpack.Decoder(Mission)
 _order = msgspec.msgpack.Decoder(Order)
 _handshake = msgspec.msgpack.Decoder(Handshake)
-_numbered = msgspec.msgpack.Decoder(NumberedOrder)
+_assignment = msgspec.msgpack.Decoder(Assignment)
 
 
 def load(db: sqlite3.Connection) -> tuple[dict[str, Mission], dict[str, Order]]:
@@ -93,15 +94,15 @@ def keep_handshakes(db: sqlite3.Connection, handshakes: list[Handshake], gone: l
     db.executemany("DELETE FROM handshake WHERE id = ?", [(name,) for name in gone])
 
 
-def load_numbered(db: sqlite3.Connection) -> dict[str, NumberedOrder]:
-    """The last orders of vehicles behind tags, by device."""
-    found = [_numbered.decode(value) for (value,) in db.execute("SELECT value FROM numbered_order")]
+def load_assignments(db: sqlite3.Connection) -> dict[str, Assignment]:
+    """The newest of each vehicle behind tags, by device."""
+    found = [_assignment.decode(value) for (value,) in db.execute("SELECT value FROM assignment")]
     return {each.device: each for each in found}
 
 
-def keep_numbered(db: sqlite3.Connection, order: NumberedOrder) -> None:
-    """Write what a vehicle behind tags is about to be told, or what became of it."""
+def keep_assignment(db: sqlite3.Connection, assignment: Assignment) -> None:
+    """Write what a vehicle is told, before it is."""
     db.execute(
-        "INSERT INTO numbered_order VALUES (?, ?) ON CONFLICT DO UPDATE SET value=excluded.value",
-        (order.device, _encode(order)),
+        "INSERT INTO assignment VALUES (?, ?) ON CONFLICT DO UPDATE SET value=excluded.value",
+        (assignment.device, _encode(assignment)),
     )

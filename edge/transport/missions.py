@@ -83,20 +83,6 @@ class Order(msgspec.Struct, frozen=True):
     given: Given
 
 
-class NumberedOrder(msgspec.Struct, frozen=True):
-    """What a vehicle behind tags was told last, as it is kept.
-
-    ``shown`` is whether it has shown the number; ``ended`` is the mission's event, empty while it goes on.
-    """
-
-    device: str
-    number: int
-    mission: str
-    shown: bool = False
-    ended: str = ""
-    reason: str = ""
-
-
 def wanted(
     queues: Iterable[Iterable[OperationView]], stations: Collection[str], now: int
 ) -> Iterator[Mission]:

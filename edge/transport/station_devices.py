@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from drivers.driver import Driver
+from edge.control.control import Control
+from edge.control.controls import MachineCommand
 from edge.devices import Devices
 from protocols.values import Value
 
 
 @dataclass(frozen=True, slots=True)
 class CollectedDevices:
-    """See :class:`edge.transport.handshakes.StationDevices`. ``locked`` says why nothing may be done."""
+    """See :class:`edge.transport.handshakes.StationDevices`; for vehicles behind tags, too."""
 
     devices: Devices
-    locked: Callable[[str], str]
+    control: Control
 
     def values(self, device: str, tags: Collection[str]) -> Mapping[str, Value]:
         """The newest good values; nothing of a device that is away."""
@@ -29,4 +31,8 @@ class CollectedDevices:
 
     def refuses(self, device: str) -> str:
         """Why nothing may be done to it; empty when it is free."""
-        return self.locked(device)
+        return self.control.refuses(device)
+
+    def command(self, name: str) -> MachineCommand | None:
+        """A command by its id, as long as it is remembered."""
+        return self.control.controls.commands.get(name)

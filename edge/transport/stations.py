@@ -17,6 +17,28 @@ def served(graph: SiteGraph, devices: Collection[str]) -> tuple[str, ...]:
     return tuple(cell for cell, station in graph.stations.items() if _in_reach(station, devices))
 
 
+def numbered(graph: SiteGraph) -> set[str]:
+    """Workcells that a vehicle behind tags can be sent to: their station has a number and no handshake, for
+    which such a vehicle has no signals."""
+    return {
+        cell
+        for cell, station in graph.stations.items()
+        if station.number is not None and station.handshake == "none"
+    }
+
+
+def unfit_for_tags(graph: SiteGraph, others: Collection[str]) -> Iterator[tuple[Where, str]]:
+    """What keeps vehicles behind tags from a station; ``others`` are vehicles that serve it all the same."""
+    for cell, station in graph.stations.items():
+        if others:
+            return
+        if station.number is None:
+            yield ("stations", cell), "the vehicles of this edge know stations by number: give it number"
+        if station.handshake != "none":
+            message = "the vehicles of this edge have no signals for a handshake: none, and number"
+            yield ("stations", cell, "handshake"), message
+
+
 def _in_reach(station: Station, devices: Collection[str]) -> bool:
     signals = station.handshake
     return not isinstance(signals, StationSignals) or signals.device in devices
