@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cloud.dispatching.files.documents import ProblemFile
+from cloud.dispatching.files.documents import PlanFile, ProblemFile, read_plan
 from cloud.dispatching.files.formats import Format, read_problem
 from cloud.dispatching.instance_bench import makespan_only
 from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Schedule
+from cloud.dispatching.schedule import Schedule, violations
+from cloud.dispatching.validation import ImpossibleProblem, check
 from protocols.documents import DocumentError
 
 UNREADABLE = 2
@@ -48,12 +49,30 @@ def problem_at(path: Path, format_: Format | None) -> ProblemFile:
         raise fail(str(error)) from None
 
 
+def check_ending(option: str, path: Path | None, *endings: str) -> None:
+    """Refuse a file name whose ending says another kind of file; raises typer.Exit."""
+    if path is not None and path.suffix not in endings:
+        raise fail(f'{option} {path}: "{path.suffix}" is not one of {", ".join(endings)}')
+
+
 def write_file(path: Path, text: str) -> None:
     """Write a text file; raises typer.Exit when that fails."""
     try:
         path.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise fail(f"{path}: {error.strerror or error}") from None
+
+
+def checked_plan(problem_file: Path, problem: Problem, plan_file: Path) -> tuple[PlanFile, list[str]]:
+    """A plan and the rules of its problem that it breaks; raises typer.Exit when a file is of no use."""
+    try:
+        check(problem)
+        plan = read_plan(plan_file)
+    except ImpossibleProblem as error:
+        raise fail(f"{problem_file}: {error}") from None
+    except DocumentError as error:
+        raise fail(str(error)) from None
+    return plan, violations(problem, plan.schedule)
 
 
 def print_json(value: Any) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from cloud.dispatching.command.benching import bench
 from cloud.dispatching.command.converting import convert, write_schema
+from cloud.dispatching.command.drawing import draw
 from cloud.dispatching.command.solving import solve_file
 from cloud.dispatching.command.validating import validate_plan
 
@@ -22,6 +23,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "solve": solve_file,
     "validate": validate_plan,
     "bench": bench,
+    "gantt": draw,
     "convert": convert,
     "schema": write_schema,
 }

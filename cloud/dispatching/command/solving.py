@@ -20,6 +20,7 @@ from cloud.dispatching.command.asking import (
     Workers,
     about,
     bounded,
+    check_ending,
     cost,
     fail,
     print_json,
@@ -30,6 +31,8 @@ from cloud.dispatching.command.interrupting import ctrl_c_sets
 from cloud.dispatching.command.live_line import LiveLine
 from cloud.dispatching.files.csv_table import plan_csv
 from cloud.dispatching.files.documents import PlanFile, plan_text
+from cloud.dispatching.gantt.chart import chart
+from cloud.dispatching.gantt.svg import svg
 from cloud.dispatching.schedule import Schedule, violations
 from cloud.dispatching.solve import Progress, solve
 from cloud.dispatching.validation import ImpossibleProblem
@@ -47,6 +50,7 @@ def solve_file(
     seed: Seed = 0,
     format_: FormatOption = None,
     out: Annotated[Path | None, typer.Option(help="Write the plan: .json, or .csv for spreadsheets.")] = None,
+    gantt: Annotated[Path | None, typer.Option(help="Draw the plan as a Gantt chart: .svg.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Plan a problem file as well as the time allows.
@@ -57,7 +61,8 @@ def solve_file(
     began = time.monotonic()
     read = problem_at(file, format_)
     problem = read.problem
-    _check_ending(out)
+    check_ending("--out", out, ".json", ".csv")
+    check_ending("--gantt", gantt, ".svg")
     cancel = threading.Event()
     first: list[float] = []
 
@@ -89,6 +94,8 @@ def solve_file(
         csv = out.suffix == ".csv"
         text = plan_csv(problem, plan) if csv else plan_text(PlanFile(name=read.name, schedule=plan))
         write_file(out, text)
+    if gantt is not None:
+        write_file(gantt, svg(chart(problem, plan, read.name)))
     if as_json:
         print_json(_summary(read.name, plan, took, first[0] if first else None))
     else:
@@ -97,15 +104,10 @@ def solve_file(
         typer.echo("  ".join(filter(None, words)))
         if plan.note:
             typer.echo(f"note: {plan.note}")
-        if out is not None:
-            typer.echo(f"wrote {out}")
+        for written in filter(None, (out, gantt)):
+            typer.echo(f"wrote {written}")
     if cancel.is_set():
         raise typer.Exit(INTERRUPTED)
-
-
-def _check_ending(out: Path | None) -> None:
-    if out is not None and out.suffix not in (".json", ".csv"):
-        raise fail(f'--out {out}: "{out.suffix}" is not one of .json, .csv')
 
 
 def _summary(name: str, plan: Schedule, took: float, first: float | None) -> dict[str, object]:

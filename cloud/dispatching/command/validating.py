@@ -13,16 +13,12 @@ from cloud.dispatching.command.asking import (
     AsJson,
     FormatOption,
     ProblemPath,
+    checked_plan,
     cost,
     counted,
-    fail,
     print_json,
     problem_at,
 )
-from cloud.dispatching.files.documents import read_plan
-from cloud.dispatching.schedule import violations
-from cloud.dispatching.validation import ImpossibleProblem, check
-from protocols.documents import DocumentError
 
 
 def validate_plan(
@@ -37,14 +33,8 @@ def validate_plan(
     sense.
     """
     problem = problem_at(problem_file, format_).problem
-    try:
-        check(problem)
-        plan = read_plan(plan_file).schedule
-    except ImpossibleProblem as error:
-        raise fail(f"{problem_file}: {error}") from None
-    except DocumentError as error:
-        raise fail(str(error)) from None
-    broken = violations(problem, plan)
+    read, broken = checked_plan(problem_file, problem, plan_file)
+    plan = read.schedule
     if as_json:
         objective = msgspec.to_builtins(plan.objective)
         print_json({"valid": not broken, "violations": broken, "objective": objective})

@@ -1,0 +1,1 @@
+"""A plan as a Gantt chart: what is drawn, and its SVG."""
