@@ -30,6 +30,10 @@ YIELD = 10
 """How much nicer the solver's workers are than the search: there are more of them."""
 
 
+PARTING = 0.05
+"""Seconds that each search has to say its last word."""
+
+
 class Board:
     """The best plan of both, and the best bound; used from several threads."""
 
@@ -39,13 +43,14 @@ class Board:
         self.best = start
         self.bound = bound
         self.note = start.note
+        self._closed = False
         self._unit = unit
         """All costs are multiples of it."""
 
     def offer(self, schedule: Schedule) -> None:
         """Note a plan if it is better than all before."""
         with self._lock:
-            if schedule.objective.total >= self.best.objective.total:
+            if self._closed or schedule.objective.total >= self.best.objective.total:
                 return
             self.best = schedule
             if self._on_solution is not None:
@@ -68,8 +73,9 @@ class Board:
         return self.bound > self.best.objective.total - self._unit
 
     def result(self) -> Schedule:
-        """The best plan with what is known of it."""
+        """The best plan with what is known of it; no other is taken after that."""
         with self._lock:
+            self._closed = True
             total = self.best.objective.total
             if self.proved:
                 return structs.replace(self.best, bound=float(total), status=Status.OPTIMAL, note=self.note)
@@ -175,9 +181,10 @@ def _beside(
         if not threads[0].is_alive():
             threads[1].join(LOOK)
     inner.request()
-    threads[0].join()
-    # The search looks up every few hundredths of a second, unless it is still being compiled.
-    threads[1].join(4 * LOOK)
+    # Whoever waits gets the best plan now; the solver's workers may take a second to notice on a busy
+    # machine. What they still find is not listened to.
+    for thread in threads:
+        thread.join(PARTING)
     if len(failures) == len(threads):
         raise RuntimeError("; ".join(failures))
     if failures:

@@ -158,6 +158,18 @@ def test_a_plan_is_proved_when_the_bound_leaves_no_better_multiple() -> None:
     assert Board(start, None, total - 2, unit=3).proved
 
 
+def test_what_is_found_after_the_end_is_not_told() -> None:
+    problem = shop_of(2, 8, 3)
+    start = construct(problem)
+    told: list[Schedule] = []
+    board = Board(start, told.append, 0.0, unit=1)
+    better = replace(start, objective=replace(start.objective, total=start.objective.total - 1))
+    worst = board.result()
+    board.offer(better)
+    assert told == []
+    assert board.result() == worst
+
+
 def test_the_compiled_search_has_a_folder_for_its_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
