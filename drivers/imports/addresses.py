@@ -78,11 +78,28 @@ def read_table(text: str) -> Table:
     return _WORDS[word]
 
 
+# A plain number, with what may stand behind it: a bit, a length, an array, a range.
+_PLAIN = re.compile(r"\s*(\d+)\s*(?:$|[.\[\-–~…至到])", re.ASCII)
+
+
+def _is_reference(number: str) -> bool:
+    return len(number) in (5, 6) and number[0] in TABLES and int(number[1:]) > 0
+
+
 def numbering_of(addresses: Iterable[str]) -> Numbering:
-    """What plain numbers of a list mean: references only when every one of them can be one."""
-    numbers = [found[1] for text in addresses if (found := re.match(r"\s*(\d+)(?![\dA-Fa-fxXhH])", text))]
-    looks = [len(n) in (5, 6) and n[0] in TABLES and int(n[1:]) > 0 for n in numbers]
-    return Numbering.REFERENCE if numbers and all(looks) else Numbering.ZERO
+    """What plain numbers of a list mean: references only when every one of them can be one.
+
+    What is no address at all (``4oo01``) says nothing of the others.
+    """
+    looks = [_is_reference(found[1]) for text in addresses if (found := _PLAIN.match(text))]
+    return Numbering.REFERENCE if looks and all(looks) else Numbering.ZERO
+
+
+def no_reference(addresses: Iterable[str]) -> int | None:
+    """Where the first plain number stands that is no reference, in a list in which most are."""
+    found = [(n, plain[1]) for n, text in enumerate(addresses) if (plain := _PLAIN.match(text))]
+    others = [n for n, number in found if not _is_reference(number)]
+    return others[0] if others and len(others) * 2 < len(found) else None
 
 
 _RANGE = re.compile(r"(.+?)\s*(?:-|–|~|\.\.|…|至|到)\s*(\S+)")

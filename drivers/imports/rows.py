@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.imports.addresses import Numbering, Place, numbering_of, read_address, read_table
+from drivers.imports.addresses import Numbering, Place, no_reference, numbering_of, read_address, read_table
 from drivers.imports.columns import Column, is_header, meaning, wanted
 from drivers.imports.tables import Row, Table
 from drivers.imports.taglist import CannotImport, Remark, TagList, shown, tag_name, unnamed
@@ -81,7 +81,13 @@ def import_table(table: Table, choices: Choices) -> TagList:
     found = TagList(protocol, counted=table.counted)
     numbering = choices.numbering or numbering_of(addresses)
     if protocol == "modbus":
-        about += f"; {_SAID[numbering]}" + ("" if choices.numbering else " (else say --base)")
+        about += f"; {_SAID[numbering]}"
+        if not choices.numbering:
+            odd = no_reference(addresses)
+            because = (
+                "" if odd is None else f', as line {lines[odd][0].number} says "{shown(addresses[odd], 20)}"'
+            )
+            about += f"{because} (else say --base)"
         if choices.word_order:
             found.defaults["modbus"] = {"word_order": choices.word_order}
     found.about = about

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.imports.addresses import Numbering, Place, numbering_of, read_address
+from drivers.imports.addresses import Numbering, Place, no_reference, numbering_of, read_address
 from drivers.imports.nodeset import import_nodeset
 from drivers.imports.rows import Choices, import_table
 from drivers.imports.sunspec import import_sunspec
@@ -76,6 +76,18 @@ def test_plain_numbers_are_references_only_when_all_can_be() -> None:
     assert numbering_of(["40001", "12"]) is Numbering.ZERO
     assert numbering_of(["0x10", "20h"]) is Numbering.ZERO
     assert numbering_of(["40001", "0x10", "holding:4"]) is Numbering.REFERENCE
+    assert numbering_of(["40001-40002", "400100.20H", "400200[10]", "40001 至 40002"]) is Numbering.REFERENCE
+
+
+def test_a_mistyped_address_does_not_move_all_the_others() -> None:
+    assert numbering_of(["40001", "4oo03", "400O5"]) is Numbering.REFERENCE
+
+
+def test_the_number_that_makes_references_plain_numbers_is_named() -> None:
+    table = read_csv(b"name,address,type\na,40001,int\nb,40002,int\nc,4003,int\n")
+    assert 'as line 4 says "4003" (else say --base)' in import_table(table, Choices()).about
+    assert no_reference(["0", "1", "40001"]) is None
+    assert no_reference(["40001", "40002"]) is None
 
 
 @given(
