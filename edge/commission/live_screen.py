@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rich.cells import cell_len
 
 from edge.commission.live_table import Level, LiveTable, Marked, Shown, counts, picked, spoken_age
+from edge.commission.typed_filter import TypedFilter
 from edge.terminal.painting import Ink, Line, Span, fit, fitted, rule, sides
 
 _INKS = {Level.NOTHING: Ink.DIM, Level.WELL: Ink.PLAIN, Level.ODD: Ink.ABNORMAL, Level.BAD: Ink.ABNORMAL}
@@ -19,13 +20,10 @@ _TOP, _BOTTOM = 4, 2
 
 
 @dataclass(slots=True)
-class View:
+class View(TypedFilter):
     """What a person has chosen to see."""
 
     errors_only: bool = False
-    pattern: str = ""
-    typing: bool = False
-    """Whether keys go into the filter."""
     top: int = 0
     """First row that is shown."""
     frozen: tuple[list[Shown], float] | None = None
@@ -42,7 +40,7 @@ class View:
     def press(self, key: str, character: str | None, table: LiveTable, now: float) -> bool:
         """Take a key; False when it ends the watching."""
         if self.typing:
-            self._type(key, character)
+            self.type(key, character)
             return True
         if key in ("q", "escape", "ctrl+c"):
             if key == "escape" and self.pattern:
@@ -58,16 +56,6 @@ class View:
         elif key == "p":
             self.frozen = (table.shown(now), now) if self.frozen is None else None
         return True
-
-    def _type(self, key: str, character: str | None) -> None:
-        if key == "enter":
-            self.typing = False
-        elif key in ("escape", "ctrl+c"):
-            self.typing, self.pattern = False, ""
-        elif key == "backspace":
-            self.pattern = self.pattern[:-1]
-        elif character is not None and character.isprintable() and len(self.pattern) < 60:
-            self.pattern += character
 
 
 _MOVES: dict[str, Callable[[int, int], int]] = {

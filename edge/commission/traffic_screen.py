@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.commission.traffic_log import KEPT, Entry, TrafficLog, picked
+from edge.commission.typed_filter import TypedFilter
 from edge.terminal.painting import Ink, Line, Span, fit, fitted, rule, sides
 
 _DETAIL = 5
@@ -16,12 +17,10 @@ _PER_LINE = (32, 16, 8)
 
 
 @dataclass(slots=True)
-class LogView:
+class LogView(TypedFilter):
     """What a person has chosen to see of the log."""
 
     errors_only: bool = False
-    pattern: str = ""
-    typing: bool = False
     held: tuple[Entry, ...] | None = None
     """The frames at the moment somebody wanted to look; the log goes on meanwhile."""
     since: int = 0
@@ -35,7 +34,7 @@ class LogView:
     def press(self, key: str, character: str | None, log: TrafficLog) -> bool:
         """Take a key; False when it was none for the log."""
         if self.typing:
-            self._type(key, character)
+            self.type(key, character)
             return True
         if (step := self._steps().get(key)) is not None:
             if self.held is None:
@@ -60,16 +59,6 @@ class LogView:
 
     def _steps(self) -> dict[str, int]:
         return {"up": 1, "down": -1, "pageup": self.page, "pagedown": -self.page, "home": KEPT}
-
-    def _type(self, key: str, character: str | None) -> None:
-        if key == "enter":
-            self.typing = False
-        elif key in ("escape", "ctrl+c"):
-            self.typing, self.pattern = False, ""
-        elif key == "backspace":
-            self.pattern = self.pattern[:-1]
-        elif character is not None and character.isprintable() and len(self.pattern) < 60:
-            self.pattern += character
 
     def shown(self, log: TrafficLog) -> list[Entry]:
         """The frames that the filter leaves."""

@@ -9,8 +9,6 @@ from typing import Any, ClassVar
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
-from textual.strip import Strip
-from textual.widget import Widget
 
 from drivers.driver import Capability, Driver
 from edge.commission.live_screen import Heading, View, above, paint
@@ -18,8 +16,9 @@ from edge.commission.live_table import LiveTable
 from edge.commission.traffic_log import TrafficLog
 from edge.commission.traffic_screen import LogView
 from edge.commission.traffic_screen import paint as paint_log
-from edge.terminal.colours import BACKGROUND, STYLES, strip
-from edge.terminal.painting import Ink, Line
+from edge.terminal.canvas import Canvas
+from edge.terminal.colours import BACKGROUND
+from edge.terminal.painting import Line
 from protocols.clock import Clock
 from protocols.values import Reading
 
@@ -27,10 +26,8 @@ REPAINT_S = 0.25
 """Seconds between two paintings: what comes more often than that, nobody reads."""
 
 
-class Table(Widget, can_focus=True):
+class Table(Canvas):
     """Paints the table; every key is the view's."""
-
-    DEFAULT_CSS = f"Table {{ width: 100%; height: 100%; background: {BACKGROUND}; }}"
 
     def __init__(
         self, heading: Heading, table: LiveTable, log: TrafficLog, clock: Callable[[], float]
@@ -41,30 +38,14 @@ class Table(Widget, can_focus=True):
         self.frames: LogView | None = None
         """The log of frames while it is on the screen."""
         self._frames = LogView()
-        self._lines: list[Line] | None = None
 
-    def repaint(self) -> None:
-        """Compose the lines anew at the next paint."""
-        self._lines = None
-        self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        if self._lines is None or len(self._lines) != self.size.height:
-            self._lines = self._painted(self.size.width, self.size.height)
-        if y >= len(self._lines):
-            return Strip.blank(self.size.width, STYLES[Ink.PLAIN])
-        return strip(self._lines[y], self.size.width)
-
-    def _painted(self, width: int, height: int) -> list[Line]:
+    def painted(self, width: int, height: int) -> list[Line]:
         now = self.clock()
         if self.frames is None:
             return paint(self.heading, self.table, self.view, now, width, height)
         return paint_log(
             above(self.heading, self.table, now, width), self.traffic, self.frames, width, height
         )
-
-    def on_resize(self) -> None:
-        self._lines = None
 
     def on_key(self, event: events.Key) -> None:
         event.stop()

@@ -8,44 +8,25 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
-from textual.strip import Strip
-from textual.widget import Widget
 
 from edge.client import EdgeClient, EdgeRefusedError
-from edge.terminal.colours import BACKGROUND, STYLES, strip
+from edge.terminal.canvas import Canvas
+from edge.terminal.colours import BACKGROUND
 from edge.terminal.frame import paint
-from edge.terminal.painting import Ink, Line
+from edge.terminal.painting import Line
 from edge.terminal.sender import Sender
 from edge.terminal.session import Key, Session
 
 
-class Canvas(Widget, can_focus=True):
+class SessionCanvas(Canvas):
     """Paints the session's lines and hands it every key. A scanner is a keyboard: it needs no focus."""
-
-    DEFAULT_CSS = f"Canvas {{ width: 100%; height: 100%; background: {BACKGROUND}; }}"
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self._lines: list[Line] = []
-        self._stale = True
 
-    def repaint(self) -> None:
-        """Something changed: compose the lines anew at the next paint."""
-        self._stale = True
-        self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        """One painted line; all are composed together when the first of them is asked for."""
-        if self._stale or len(self._lines) != self.size.height:
-            self._lines = paint(self.session, self.size.width, self.size.height)
-            self._stale = False
-        if y >= len(self._lines):
-            return Strip.blank(self.size.width, STYLES[Ink.PLAIN])
-        return strip(self._lines[y], self.size.width)
-
-    def on_resize(self) -> None:
-        self._stale = True
+    def painted(self, width: int, height: int) -> list[Line]:
+        return paint(self.session, width, height)
 
     def on_key(self, event: events.Key) -> None:
         """Every key is the session's: Textual's own bindings (focus, copy) have no meaning here."""
@@ -78,7 +59,7 @@ class TerminalApp(App[str]):
         super().__init__()
         self.session = session
         self.client = client
-        self.canvas = Canvas(session)
+        self.canvas = SessionCanvas(session)
         self._ticked = ""
 
     def compose(self) -> ComposeResult:

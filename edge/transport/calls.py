@@ -16,6 +16,7 @@ from protocols.lifecycle import IllegalTransitionError
 log = structlog.get_logger(__name__)
 
 ACTOR = "transport"
+"""Who acts, in journals: nobody in person."""
 MOST = 100
 """Calls that wait for a topic which is called already; older ones are given up."""
 NOTE = 200

@@ -21,6 +21,7 @@ from edge.station.refusals import Refusal
 from edge.station.stations import Stations
 from edge.transport import journal
 from edge.transport.assignments import ANSWER, Assignment, Stage, StageEvent, Step, after_look, after_write
+from edge.transport.calls import ACTOR
 from edge.transport.missions import Mission, MissionEvent
 from edge.transport.port import Report
 from edge.transport.registers import WRITTEN, Says, Word, next_number, says
@@ -34,7 +35,6 @@ from protocols.values import MICROSECONDS, Value
 
 log = structlog.get_logger(__name__)
 
-ACTOR = "transport"
 EXPIRES = 10
 """Seconds after which a write that has not been sent is not sent any more."""
 PAUSE = 30 * MICROSECONDS

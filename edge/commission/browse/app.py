@@ -8,41 +8,22 @@ from typing import Any, ClassVar
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
-from textual.strip import Strip
-from textual.widget import Widget
 
 from edge.commission.browse.browser import Browser
-from edge.terminal.colours import BACKGROUND, STYLES, strip
-from edge.terminal.painting import Ink, Line
+from edge.terminal.canvas import Canvas
+from edge.terminal.colours import BACKGROUND
+from edge.terminal.painting import Line
 
 
-class Canvas(Widget, can_focus=True):
+class BrowserCanvas(Canvas):
     """Paints the browser's lines and hands it every key."""
-
-    DEFAULT_CSS = f"Canvas {{ width: 100%; height: 100%; background: {BACKGROUND}; }}"
 
     def __init__(self, browser: Browser) -> None:
         super().__init__()
         self.browser = browser
-        self._lines: list[Line] = []
-        self._stale = True
 
-    def repaint(self) -> None:
-        """Something changed: compose the lines anew at the next paint."""
-        self._stale = True
-        self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        """One painted line; all are composed together when the first of them is asked for."""
-        if self._stale or len(self._lines) != self.size.height:
-            self._lines = self.browser.paint(self.size.width, self.size.height)
-            self._stale = False
-        if y >= len(self._lines):
-            return Strip.blank(self.size.width, STYLES[Ink.PLAIN])
-        return strip(self._lines[y], self.size.width)
-
-    def on_resize(self) -> None:
-        self._stale = True
+    def painted(self, width: int, height: int) -> list[Line]:
+        return self.browser.paint(width, height)
 
     def on_key(self, event: events.Key) -> None:
         if event.key in ("ctrl+c", "ctrl+q"):
@@ -69,7 +50,7 @@ class BrowseApp(App[None]):
     def __init__(self, browser: Browser) -> None:
         super().__init__()
         self.browser = browser
-        self.canvas = Canvas(browser)
+        self.canvas = BrowserCanvas(browser)
 
     def compose(self) -> ComposeResult:
         yield self.canvas

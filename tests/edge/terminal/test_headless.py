@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 TERMINAL = Path(__file__).parents[3] / "edge" / "terminal"
-WITH_TEXTUAL = {"app.py", "colours.py"}
+WITH_TEXTUAL = {"app.py", "canvas.py", "colours.py"}
 """The modules that may import Textual."""
 
 
