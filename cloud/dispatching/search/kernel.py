@@ -289,7 +289,6 @@ def relocate(
         m[s, LAST] = v
     _reorder(a, e, order, dirty, scratch, v)
     # Heads, forwards from the first that may change.
-    dirty = dirty
     dirty[v] = 1
     start = a[v, POSITION]
     waiting = 1
