@@ -12,6 +12,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 import time
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -81,10 +82,12 @@ def begin(path: Path) -> None:
             return
         (path / BUSY).touch()
     # It outlives this process on purpose: the next solve finds what it made.
-    subprocess.Popen(
+    process = subprocess.Popen(
         list(COMMAND),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    # Somebody takes its exit code, as long as this process lives.
+    threading.Thread(target=process.wait, name="compiling the search", daemon=True).start()

@@ -77,8 +77,8 @@ class Pool:
 
     @property
     def makespan(self) -> int:
-        """Of the best plan so far."""
-        return self.tabu.makespan if self.best is None else min(self.best.makespan, self.tabu.makespan)
+        """Of the best plan so far; valid after the first :meth:`step`."""
+        return self.tabu.makespan if self.best is None else self.best.makespan
 
     @property
     def done(self) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -59,6 +59,7 @@ def searched(shop: Shop, seed: int, steps: int) -> tuple[Pool, Schedule]:
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 1 << 30), operations=st.integers(2, 40), machines=st.integers(1, 8))
+@example(seed=130, operations=7, machines=1)
 def test_every_plan_keeps_the_rules_and_its_makespan_is_the_validators(
     seed: int, operations: int, machines: int
 ) -> None:
