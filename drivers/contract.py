@@ -31,7 +31,7 @@ from drivers.driver import (
     WriteRefused,
     Writes,
 )
-from drivers.profile import AnyProfile, Effect, Role, WriteRule
+from drivers.profile.profile import AnyProfile, Effect, Role, WriteRule
 from drivers.registry import driver_type
 from drivers.simulator import ProfileServer
 from protocols.documents import DocumentError

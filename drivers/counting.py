@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from drivers.profile import Tag
+from drivers.profile.profile import Tag
 from drivers.scaling import FLOATS, whole_range
 
 SLACK = 10

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from drivers.profile import Bounds, Derivation, Tag
-from drivers.profile_rules import same_kind
+from drivers.profile.profile import Bounds, Derivation, Tag
+from drivers.profile.rules import same_kind
 from protocols.values import MICROSECONDS, Value
 
 

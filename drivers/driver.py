@@ -51,7 +51,7 @@ from drivers.errors import (
     unreachable,
 )
 from drivers.gate import AT_THE_MACHINE, WITHOUT_THE_MACHINE, Confirmation, Wish, needed, refusal, trouble
-from drivers.profile import AnyProfile, MethodRule, Permission, Tag
+from drivers.profile.profile import AnyProfile, MethodRule, Permission, Tag
 from drivers.program_folder import Folder, Store
 from drivers.programs import checked_name, in_use, shows_what_runs, unfit_file
 from drivers.trace import Tap

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from drivers.derive import state_word
-from drivers.profile import AnyProfile, Effect, Permission, Role
-from drivers.profile_rules import same_kind
+from drivers.profile.profile import AnyProfile, Effect, Permission, Role
+from drivers.profile.rules import same_kind
 from protocols.documents import quoted
 from protocols.states import ItemState
 from protocols.values import Quality, Reading, Value

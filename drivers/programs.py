@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from drivers.capabilities import Files
 from drivers.errors import ReadFailed, WriteRefused
 from drivers.gate import Confirmation, item_state, trouble
-from drivers.profile import AnyProfile, Role
+from drivers.profile.profile import AnyProfile, Role
 from drivers.program_folder import MAX_FILE
 from protocols.states import ItemState
 from protocols.values import Quality, Reading, Value

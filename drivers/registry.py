@@ -14,9 +14,9 @@ from drivers.driver import DriverType
 GROUP = "onelot.drivers"
 
 _OURS = {
-    "modbus": "drivers.modbus:MODBUS",
-    "opcua": "drivers.opcua:OPCUA",
-    "vda5050": "drivers.vda5050:VDA5050",
+    "modbus": "drivers.modbus.driver:MODBUS",
+    "opcua": "drivers.opcua.driver:OPCUA",
+    "vda5050": "drivers.vda5050.driver:VDA5050",
 }
 """The built-in ones again, for a checkout that is run without being installed."""
 

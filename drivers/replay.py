@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from drivers.profile import AnyProfile, Tag
+from drivers.profile.profile import AnyProfile, Tag
 from drivers.scaling import FLOATS, raw_number
 from protocols.documents import nearest
 from protocols.values import DataType, Value

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.faults import Spell, fault_at, next_change
-from drivers.profile import AnyProfile
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_type
 from drivers.replay import Recording
 from drivers.simulator import Movement, ProfileServer

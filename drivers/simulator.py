@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from drivers.derive import state_word
-from drivers.profile import AnyProfile, Bounds, Check, Derivation, Role, Tag
+from drivers.profile.profile import AnyProfile, Bounds, Check, Derivation, Role, Tag
 from drivers.scaling import FLOATS, whole_range
 from protocols.values import DataType, Reason, Value
 

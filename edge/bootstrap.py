@@ -11,7 +11,7 @@ from typing import Any
 
 from drivers.counting import Count
 from drivers.driver import Driver
-from drivers.profile import Role
+from drivers.profile.profile import Role
 from drivers.registry import driver_type
 from edge.agent import Agent
 from edge.api import token_of

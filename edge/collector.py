@@ -19,7 +19,7 @@ import structlog
 
 from drivers.counting import Count
 from drivers.driver import Capability, Driver, DriverError
-from drivers.profile import AnyProfile
+from drivers.profile.profile import AnyProfile
 from edge import identity
 from edge.alarm_flow import AlarmFlow
 from edge.alarms import Standing

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from drivers.profile import AnyProfile
-from drivers.profile_files import find_profiles, load_profile
-from drivers.profile_tags import Role
+from drivers.profile.files import find_profiles, load_profile
+from drivers.profile.profile import AnyProfile
+from drivers.profile.tags import Role
 from edge.outbox.bounds import OutboxBounds
 from edge.outbox.store import StoreLimits
 from edge.programs.releases import Releases, load_releases

@@ -12,7 +12,7 @@ from typing import Any
 
 from drivers.driver import Capability, Driver, Identity
 from drivers.gate import same_value, shown, trouble
-from drivers.profile import AnyProfile
+from drivers.profile.profile import AnyProfile
 from protocols.values import Quality, Reading
 
 CODE = "device.identity"

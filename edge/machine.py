@@ -15,7 +15,7 @@ import msgspec
 
 from drivers.counting import Count, count, rule_of
 from drivers.derive import DerivedState, Since
-from drivers.profile import AnyProfile, Role, Tag
+from drivers.profile.profile import AnyProfile, Role, Tag
 from protocols.states import (
     AlarmChanged,
     Event,

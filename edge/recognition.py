@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from drivers.driver import Driver, DriverError
-from drivers.profile import AnyProfile
+from drivers.profile.profile import AnyProfile
 from edge import identity
 
 log = structlog.get_logger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from drivers.profile import AnyProfile, Tag
+from drivers.profile.profile import AnyProfile, Tag
 from drivers.scaling import FLOATS, whole_range
 from protocols.catalogue import TagDefinition
 from protocols.site import Device

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from drivers.modbus_profile import Table, parse_address
+from drivers.modbus.profile import Table, parse_address
 
 TABLES = {
     "0": Table.COIL,

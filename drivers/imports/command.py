@@ -18,8 +18,8 @@ from drivers.imports.merging import Change, Kind, merge
 from drivers.imports.rows import Choices, import_table, sheets_with_tags
 from drivers.imports.tables import read_csv, read_xlsx
 from drivers.imports.taglist import MAX_BYTES, CannotImport, TagList
-from drivers.profile import WordOrder
-from drivers.profile_files import check_profile
+from drivers.profile.files import check_profile
+from drivers.profile.profile import WordOrder
 from protocols.documents import Document, DocumentError, parse, read
 
 _SHOWN = 20

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 
 from drivers.imports.taglist import CannotImport, Remark, TagList, tag_name, unnamed
 from drivers.imports.xml import children, local, parse
-from drivers.opcua_profile import OpcuaTag
+from drivers.opcua.profile import OpcuaTag
 from protocols.values import DataType
 
 _BUILT_IN: Mapping[str, DataType] = {

@@ -12,8 +12,8 @@ from drivers.imports.columns import Column, is_header, meaning, wanted
 from drivers.imports.tables import Row, Table
 from drivers.imports.taglist import CannotImport, Remark, TagList, shown, tag_name, unnamed
 from drivers.imports.type_names import Named, read_type
-from drivers.modbus_profile import ModbusTag
-from drivers.opcua_profile import OpcuaTag
+from drivers.modbus.profile import ModbusTag
+from drivers.opcua.profile import OpcuaTag
 from protocols.values import DataType
 
 _TITLE_ROWS = 30

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from drivers.imports.taglist import CannotImport, Remark, TagList
-from drivers.modbus_profile import ModbusTag
-from drivers.profile import Role
+from drivers.modbus.profile import ModbusTag
+from drivers.profile.profile import Role
 
 BASE = 40000
 """Where most devices begin, counted from 0 as on the wire."""

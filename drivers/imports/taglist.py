@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from drivers.profile import Tag
+from drivers.profile.profile import Tag
 from protocols.documents import Document, DocumentError
 
 MAX_BYTES = 32 << 20

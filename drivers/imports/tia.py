@@ -19,7 +19,7 @@ from drivers.imports.tables import Table
 from drivers.imports.taglist import CannotImport, Remark, TagList, shown, tag_name, unnamed
 from drivers.imports.type_names import read_type
 from drivers.imports.xml import children, local, parse
-from drivers.opcua_profile import OpcuaTag
+from drivers.opcua.profile import OpcuaTag
 
 NAMESPACE = "http://www.siemens.com/simatic-s7-opcua"
 

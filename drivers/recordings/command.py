@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from drivers.driver import DriverError
-from drivers.profile_files import load_profile, named_profile
+from drivers.profile.files import load_profile, named_profile
 from drivers.recordings import tape as tapes
 from drivers.recordings.player import answering, play
 from drivers.recordings.recorder import record

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from drivers.driver import ConnectError, DeviceLost
-from drivers.profile import AnyProfile
+from drivers.profile.profile import AnyProfile
 from drivers.recordings.modbus_frames import Frames
 from drivers.recordings.tape import Frame, Header, Line, Round, Said, numbers
 from drivers.registry import driver_type

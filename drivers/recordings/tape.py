@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from drivers.profile import AnyProfile
-from drivers.profile_files import check_profile
+from drivers.profile.files import check_profile
+from drivers.profile.profile import AnyProfile
 from protocols.documents import parse
 from protocols.values import Quality, Reading, Reason, Value
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from drivers.profile import AnyProfile
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_types
 from drivers.simulator import OnWrite, ProfileServer
 from drivers.virtual.agv import VirtualAgv
@@ -284,9 +284,9 @@ def _served_by_vehicles(site: Site) -> set[str]:
 
 def _vehicle(device: Device, edge: Edge, graph: SiteGraph | None, profile: AnyProfile, speed: float) -> Any:
     """A virtual AGV at its parking node, on the broker that the device's address names."""
-    from drivers.vda5050 import parse_url
-    from drivers.vda5050_profile import Vda5050Profile
-    from drivers.vda5050_simulator import Vda5050Server
+    from drivers.vda5050.driver import parse_url
+    from drivers.vda5050.profile import Vda5050Profile
+    from drivers.vda5050.simulator import Vda5050Server
     from drivers.virtual.agv import VirtualAgv
 
     if not isinstance(profile, Vda5050Profile):

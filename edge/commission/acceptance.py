@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drivers.capabilities import Identity
-from drivers.profile import AnyProfile, Role, Tag, WriteRule
+from drivers.profile.profile import AnyProfile, Role, Tag, WriteRule
 from edge.commission.reading import row
 from edge.identity import Examination, Verdict, is_checked
 from edge.tags import TagState, fitted

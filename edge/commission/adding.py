@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from drivers.driver import Driver, DriverError
-from drivers.profile_files import find_profiles, load_profile
+from drivers.profile.files import find_profiles, load_profile
 from edge.commission import site_files
 from edge.commission.asking import (
     PROFILES,

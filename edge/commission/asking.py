@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import typer
 
 from drivers.driver import Driver, DriverType
-from drivers.profile import AnyProfile
-from drivers.profile_files import LIBRARY, load_profile, named_profile
+from drivers.profile.files import LIBRARY, load_profile, named_profile
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_type
 from protocols.documents import DocumentError
 

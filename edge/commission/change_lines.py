@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
-from drivers.profile import AnyProfile
+from drivers.profile.profile import AnyProfile
 from drivers.trace import Traffic
 from edge.commission.reading import row
 from edge.commission.traffic_log import Entry, as_json, as_text

@@ -12,7 +12,7 @@ import typer
 
 from drivers.capabilities import Capability
 from drivers.driver import Confirmation, Driver, DriverError
-from drivers.profile import AnyProfile
+from drivers.profile.profile import AnyProfile
 from drivers.program_folder import MAX_FILE
 from drivers.programs import Program, Released, Standing, deliver, inspect, sha256, told_apart
 from edge.commission.asking import AsJson, OptionList, Url, columns, fail, made_driver, print_json, profile_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from drivers.profile import AnyProfile
+from drivers.profile.profile import AnyProfile
 from edge.identity import Examination, judge
 from protocols.values import Quality
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from drivers.profile_files import find_profiles, nearest_profile
+from drivers.profile.files import find_profiles, nearest_profile
 from drivers.registry import driver_names, driver_type
 from edge.commission.asking import PROFILES, AsJson, columns, driver_of, fail, find_profile
 

@@ -11,7 +11,7 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from drivers.profile import AnyProfile, Tag
+from drivers.profile.profile import AnyProfile, Tag
 from edge.commission.acceptance import ON_TIME, spoken_rate
 from edge.commission.reading import row
 from protocols.values import Quality, Reading, Reason

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import typer
 
 from drivers.driver import DriverType
-from drivers.profile import AnyProfile
-from drivers.profile_files import find_profiles, load_profile
+from drivers.profile.files import find_profiles, load_profile
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_types
 from edge.commission.asking import PROFILES, AsJson, OptionList, Url, columns, fail, pair, print_json
 from edge.commission.fitting import Seen, fits
@@ -182,7 +182,7 @@ def _scan(url: str, kind: DriverType, units: str, wait: float, *, as_json: bool)
         bus, wanted = bus_of(url), units_of(units)
     except ValueError as error:
         raise fail(str(error)) from None
-    from drivers.modbus_scan import Unit, scan
+    from drivers.modbus.scan import Unit, scan
 
     pause = pause_of(bus)
     longest = len(wanted) * (wait + pause)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from drivers.driver import DriverError, Identity
-from drivers.modbus_address import Bus, parse_url
-from drivers.modbus_profile import ModbusProfile
-from drivers.profile import AnyProfile
+from drivers.modbus.address import Bus, parse_url
+from drivers.modbus.profile import ModbusProfile
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_type
 from edge.commission.fitting import Seen
 from edge.commission.probing_report import Report

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from drivers.driver import DriverError, Identity
-from drivers.opcua_endpoints import Offer, offers
-from drivers.opcua_options import user_pki
-from drivers.opcua_profile import OpcuaProfile
-from drivers.opcua_trust import Standing, TrustList, host_of, utc_now
-from drivers.profile import AnyProfile
+from drivers.opcua.endpoints import Offer, offers
+from drivers.opcua.options import user_pki
+from drivers.opcua.profile import OpcuaProfile
+from drivers.opcua.trust import Standing, TrustList, host_of, utc_now
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_type
 from edge.commission.fitting import Seen
 from edge.commission.probing_report import Endpoint, Report, command

@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from drivers.driver import Identity
-from drivers.profile import AnyProfile
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_type
-from drivers.vda5050 import Vda5050Options, parse_url
-from drivers.vda5050_profile import Vda5050Profile
+from drivers.vda5050.driver import Vda5050Options, parse_url
+from drivers.vda5050.profile import Vda5050Profile
 from edge.commission.fitting import Seen
 from edge.commission.probing_report import Report, Vehicle
 from edge.identity import Examination
@@ -40,7 +40,7 @@ async def look(
         ConnectError: the broker does not answer, or refuses.
         DocumentError: an option is wrong.
     """
-    from drivers.vda5050_listen import Heard, listen
+    from drivers.vda5050.listen import Heard, listen
 
     kind = driver_type("vda5050")
     given = Document(f"{url} options", dict(options), None).validate(kind.config)

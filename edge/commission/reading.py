@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from drivers.driver import Driver
-from drivers.profile import AnyProfile
+from drivers.profile.profile import AnyProfile
 from edge.commission.asking import AsJson, OptionList, Url, columns, fail, made_driver, print_json, profile_of
 from edge.commission.running import finished
 from protocols.documents import nearest

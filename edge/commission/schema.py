@@ -16,7 +16,7 @@ def write_schema(
     as_json: AsJson = False,
 ) -> None:
     """Write the JSON Schema of profiles, by which an editor completes and checks them."""
-    from drivers.profile_schema import schema_text
+    from drivers.profile.schema import schema_text
 
     text = schema_text()
     if out is None:

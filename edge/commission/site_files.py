@@ -19,10 +19,10 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from drivers.modbus_address import parse_url
-from drivers.modbus_profile import ModbusProfile
-from drivers.profile import AnyProfile
-from drivers.profile_files import find_profiles
+from drivers.modbus.address import parse_url
+from drivers.modbus.profile import ModbusProfile
+from drivers.profile.files import find_profiles
+from drivers.profile.profile import AnyProfile
 from edge.config import Setup, load_setup
 from protocols.documents import DocumentError, Problem, load, not_one_of
 from protocols.site import Site

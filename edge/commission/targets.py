@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.driver import Driver
-from drivers.profile import AnyProfile
+from drivers.profile.profile import AnyProfile
 from edge.commission.asking import driver_of, fail, find_profile, made_driver, pair, profile_of
 from edge.config import load_setup, shown_address
 from protocols.documents import DocumentError, not_one_of

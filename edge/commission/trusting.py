@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from drivers.opcua_options import user_pki
-from drivers.opcua_trust import Certificate, Finding, Standing, TrustList, host_of, utc_now
+from drivers.opcua.options import user_pki
+from drivers.opcua.trust import Certificate, Finding, Standing, TrustList, host_of, utc_now
 from edge.commission.asking import AsJson, Url, columns, fail, print_json
 from edge.commission.probing_report import command
 from edge.commission.running import agreed, finished
@@ -56,8 +56,8 @@ def add_server(
 
     Compare the fingerprint with the one that the server itself shows. Only this certificate is trusted.
     """
-    from drivers.opcua import check_url
-    from drivers.opcua_endpoints import offers
+    from drivers.opcua.driver import check_url
+    from drivers.opcua.endpoints import offers
 
     try:
         check_url(url)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from drivers.driver import Driver, DriverError
-from drivers.profile import AnyProfile, Effect, Tag, WriteRule
+from drivers.profile.profile import AnyProfile, Effect, Tag, WriteRule
 from drivers.scaling import FLOATS
 from edge import identity
 from edge.commission.asking import AsJson, OptionList, Url, fail, made_driver, print_json, profile_of

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from drivers.profile_rules import Effect, Permission
+from drivers.profile.rules import Effect, Permission
 from edge.control.controls import OPEN, Controls, Lock
 from edge.control.machines import Facts
 from edge.programs.book import State

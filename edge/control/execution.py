@@ -27,7 +27,7 @@ from drivers.driver import (
     WriteRefused,
     WriteUnknown,
 )
-from drivers.profile_rules import Effect, same_kind
+from drivers.profile.rules import Effect, same_kind
 from edge.control.control import Control
 from edge.control.controls import MachineCommand
 from edge.control.machines import Machines

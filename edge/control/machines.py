@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from drivers.driver import Driver
-from drivers.profile import AnyProfile
-from drivers.profile_rules import MethodRule
+from drivers.profile.profile import AnyProfile
+from drivers.profile.rules import MethodRule
 from edge.programs.book import Known
 from protocols.values import Value
 

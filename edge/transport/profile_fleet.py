@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 from msgspec.structs import replace
 
-from drivers.profile import AnyProfile
+from drivers.profile.profile import AnyProfile
 from edge.control.controls import MachineCommand
 from edge.outbox.store import Store
 from edge.station.commands import WriteMachine

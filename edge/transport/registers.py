@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from drivers.profile import AnyProfile, Role
+from drivers.profile.profile import AnyProfile, Role
 from protocols.values import Value
 
 MOST = 65_535

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from drivers.profile import AnyProfile, Effect
+from drivers.profile.profile import AnyProfile, Effect
 from protocols.documents import not_one_of
 from protocols.site_graph import SiteGraph, Station, StationSignals
 from protocols.values import DataType

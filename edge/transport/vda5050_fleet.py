@@ -12,7 +12,7 @@ import structlog
 from msgspec import UNSET
 
 from drivers.driver import DeviceLost, Driver
-from drivers.vda5050 import Vda5050Driver
+from drivers.vda5050.driver import Vda5050Driver
 from edge.outbox.store import Store
 from edge.transport import journal
 from edge.transport.handshakes import Handshakes

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from drivers.registry import driver_type
 from drivers.simulator import ProfileServer
 from tests.bench.site import site

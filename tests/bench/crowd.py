@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile import AnyProfile
-from drivers.profile_files import load_profile
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.files import load_profile
+from drivers.profile.profile import AnyProfile
 from drivers.simulator import Fault
 from tests.system.processes import ROOT
 

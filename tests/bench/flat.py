@@ -22,7 +22,7 @@ from asyncua.server.address_space import AddressSpace, AttributeValue, NodeData
 from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 
-from drivers.opcua_simulator import LightServer
+from drivers.opcua.simulator import LightServer
 from tests.bench.figures import progress
 from tests.system.processes import ROOT, quiet_port
 from tests.system.test_foreign_servers import FOREIGN, node_opcua

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
-from drivers.modbus import MODBUS
-from drivers.modbus_profile import ModbusProfile, Table
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile import AnyProfile
+from drivers.modbus.driver import MODBUS
+from drivers.modbus.profile import ModbusProfile, Table
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.profile import AnyProfile
 from protocols.values import Reading
 from tests.bench.figures import Figure, Size, progress
 

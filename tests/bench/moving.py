@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from drivers.registry import driver_type
 from drivers.simulator import ProfileServer
 from protocols.values import DataType

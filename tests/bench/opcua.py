@@ -24,7 +24,7 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from tests.bench.figures import Figure, Size, median, missing
 from tests.bench.moving import PERIOD, Moving, moving, write_profile
 from tests.bench.site import lacking, per_reading, site

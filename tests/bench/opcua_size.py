@@ -16,9 +16,9 @@ from typing import cast
 
 import pytest
 
-from drivers.opcua import OPCUA, OpcuaDriver
-from drivers.opcua_profile import OpcuaProfile
-from drivers.profile import AnyProfile
+from drivers.opcua.driver import OPCUA, OpcuaDriver
+from drivers.opcua.profile import OpcuaProfile
+from drivers.profile.profile import AnyProfile
 from protocols.values import Reading
 from tests.bench.figures import Figure, Size, missing, progress
 from tests.bench.flat import URI, Flat, flat

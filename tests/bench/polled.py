@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from drivers import modbus
-from drivers.profile_files import load_profile
+from drivers.modbus import driver as modbus
+from drivers.profile.files import load_profile
 
 WARM_S = 1.0
 

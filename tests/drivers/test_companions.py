@@ -18,9 +18,9 @@ from asyncua.common.node import Node
 from asyncua.server.server import Server
 from asyncua.ua.object_ids import ObjectIds
 
-from drivers.opcua_profile import OpcuaProfile
-from drivers.opcua_values import VARIANTS
-from drivers.profile_files import load_profile
+from drivers.opcua.profile import OpcuaProfile
+from drivers.opcua.values import VARIANTS
+from drivers.profile.files import load_profile
 from drivers.registry import driver_type
 from protocols.values import DataType, Quality, Value
 from tests.servers import free_port

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from drivers.contract import DriverContract
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 
 PROFILES = Path(__file__).parent / "profiles"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.counting import BATCH, SLACK, Count, Rule, count, rule_of
-from drivers.profile import Counter, Tag
+from drivers.profile.profile import Counter, Tag
 from protocols.values import DataType
 
 UINT16 = Rule(65535)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.derive import DerivedState, Since, Word, holds, state_word
-from drivers.profile import Bounds, Derivation, Tag
+from drivers.profile.profile import Bounds, Derivation, Tag
 from protocols.values import DataType, Value
 
 S = 1_000_000

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from drivers.driver import ConnectError, DeviceLost
 from drivers.faults import Spell, fault_at, next_change, parse_spell
-from drivers.opcua_simulator import OpcuaServer
-from drivers.profile_files import load_profile
+from drivers.opcua.simulator import OpcuaServer
+from drivers.profile.files import load_profile
 from drivers.registry import driver_type
 from drivers.simulator import Fault
 from protocols.values import Quality, Reason

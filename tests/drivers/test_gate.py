@@ -21,8 +21,8 @@ from drivers.driver import (
     WriteRefused,
     WriteUnknown,
 )
-from drivers.profile import AnyProfile, MethodRule, Permission, Tag
-from drivers.profile_files import check_profile
+from drivers.profile.files import check_profile
+from drivers.profile.profile import AnyProfile, MethodRule, Permission, Tag
 from protocols.documents import parse
 from protocols.values import Quality, Reading, Reason, Value
 

@@ -14,9 +14,9 @@ import pytest
 from drivers.derive import state_word
 from drivers.imports.sunspec import import_sunspec
 from drivers.imports.taglist import CannotImport
-from drivers.modbus_profile import ModbusProfile
-from drivers.profile import AnyProfile
-from drivers.profile_files import check_profile, find_profiles, load_profile
+from drivers.modbus.profile import ModbusProfile
+from drivers.profile.files import check_profile, find_profiles, load_profile
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_type
 from drivers.simulator import Movement
 from protocols.documents import Document, read

@@ -27,7 +27,7 @@ from drivers.driver import (
     WriteRefused,
 )
 from drivers.patience import Step, patiently
-from drivers.profile_files import check_profile
+from drivers.profile.files import check_profile
 from drivers.program_folder import Folder
 from drivers.programs import (
     Released,

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 MODULE = """
 from drivers.driver import DriverType, Options
-from drivers.profile import Profile
+from drivers.profile.profile import Profile
 
 ECHO = DriverType(
     name="echo", summary="Says what it hears", schemes=("echo",), example="echo://here", config=Options,

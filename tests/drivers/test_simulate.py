@@ -16,8 +16,8 @@ import pytest
 from drivers.derive import state_word
 from drivers.driver import DeviceLost
 from drivers.faults import parse_spell
-from drivers.profile import AnyProfile
-from drivers.profile_files import check_profile, load_profile
+from drivers.profile.files import check_profile, load_profile
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_type
 from drivers.replay import CannotReplay, Recording, read_recording, unpack
 from drivers.simulate import Script, is_loopback, simulate

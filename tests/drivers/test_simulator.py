@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.opcua_simulator import OpcuaServer
-from drivers.profile import AnyProfile, Role
-from drivers.profile_files import check_profile, find_profiles, load_profile
+from drivers.opcua.simulator import OpcuaServer
+from drivers.profile.files import check_profile, find_profiles, load_profile
+from drivers.profile.profile import AnyProfile, Role
 from drivers.registry import driver_type
 from drivers.simulator import Movement, ProfileServer
 from protocols.documents import parse

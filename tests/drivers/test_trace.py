@@ -10,14 +10,14 @@ from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import struct_to_binary
 
 from drivers.driver import DeviceLost, Driver
-from drivers.modbus_profile import ModbusProfile, Table
-from drivers.modbus_simulator import ModbusServer
-from drivers.modbus_trace import words
-from drivers.opcua_simulator import OpcuaServer
-from drivers.opcua_trace import Teller
+from drivers.modbus.profile import ModbusProfile, Table
+from drivers.modbus.simulator import ModbusServer
+from drivers.modbus.trace import words
+from drivers.opcua.simulator import OpcuaServer
+from drivers.opcua.trace import Teller
 from drivers.registry import driver_type
 from drivers.trace import Traffic
-from tests.drivers.test_opcua import profile as opcua_profile
+from tests.drivers.opcua.test_opcua_driver import profile as opcua_profile
 
 METER = ModbusProfile.model_validate(
     {

@@ -18,7 +18,7 @@ from drivers.driver import (
     Identity,
     Options,
 )
-from drivers.profile import AnyProfile, Profile, Tag
+from drivers.profile.profile import AnyProfile, Profile, Tag
 from protocols.values import Quality, Reading, Reason, Value
 
 

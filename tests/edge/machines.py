@@ -7,9 +7,9 @@ from typing import Any, cast
 from uuid import UUID
 
 from drivers.driver import Driver
-from drivers.modbus_profile import ModbusProfile
-from drivers.opcua_profile import OpcuaProfile
-from drivers.profile import AnyProfile
+from drivers.modbus.profile import ModbusProfile
+from drivers.opcua.profile import OpcuaProfile
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_type
 from edge.collector import Collector
 from edge.machine import MachineWatch

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from ruamel.yaml import YAML
 
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile_files import load_profile
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.files import load_profile
 from edge.agent import Agent
 from edge.bootstrap import built
 from edge.config import Setup, load_setup

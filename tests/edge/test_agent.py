@@ -19,8 +19,8 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile_files import load_profile
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.files import load_profile
 from protocols import states
 from protocols.lanes import Lane
 from protocols.states import CatalogueAnnounced, ConfigApplied, DeviceHeartbeat

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from drivers.modbus_simulator import ModbusServer
+from drivers.modbus.simulator import ModbusServer
 from edge.agent import Agent
 from edge.bootstrap import built
 from edge.config import Setup, load_setup

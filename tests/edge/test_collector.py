@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers.driver import Driver
-from drivers.modbus_simulator import ModbusServer
-from drivers.opcua_simulator import OpcuaServer
-from drivers.profile import FirmwareRange, Identification
+from drivers.modbus.simulator import ModbusServer
+from drivers.opcua.simulator import OpcuaServer
+from drivers.profile.profile import FirmwareRange, Identification
 from drivers.registry import driver_type
 from edge.collector import Collector
 from protocols.states import DeviceHeartbeat, Dropped, MachineStateChanged, Notice

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile_files import load_profile
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.files import load_profile
 from edge.agent import Agent
 from edge.station import commands as asked
 from protocols.states import DeviceHeartbeat, Notice

@@ -8,8 +8,8 @@ import pytest
 
 from drivers.contract import Received
 from drivers.driver import Identity, WriteRefused
-from drivers.profile import AnyProfile
-from drivers.profile_files import check_profile
+from drivers.profile.files import check_profile
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_type
 from edge.identity import UNKNOWN, Examination, examine, is_checked, judge, mismatch
 from protocols.documents import parse

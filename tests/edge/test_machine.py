@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from drivers.profile_files import check_profile
+from drivers.profile.files import check_profile
 from edge.machine import MachineWatch, OpenStop, watched_tags
 from protocols.documents import parse
 from protocols.states import (

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from drivers.modbus_simulator import ModbusServer, _Context
+from drivers.modbus.simulator import ModbusServer, _Context
 from edge import reconfigure
 from edge.agent import Agent
 from edge.station.commands import WriteMachine

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile_files import load_profile
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.files import load_profile
 from edge.collector import Collector
 from edge.watching import content_hash
 from protocols import telemetry

@@ -13,10 +13,10 @@ from typing import Any
 
 from pymodbus.constants import ExcCodes
 
-from drivers.modbus_profile import Table
-from drivers.modbus_simulator import ModbusServer
-from drivers.opcua_simulator import OpcuaServer
-from drivers.profile_files import load_profile
+from drivers.modbus.profile import Table
+from drivers.modbus.simulator import ModbusServer
+from drivers.opcua.simulator import OpcuaServer
+from drivers.profile.files import load_profile
 from tests.system.processes import quiet_port
 
 PROFILES = Path(__file__).with_name("profiles")

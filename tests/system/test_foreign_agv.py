@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from drivers.registry import driver_type
-from drivers.vda5050 import Vda5050Driver
-from drivers.vda5050_profile import Vda5050Profile
-from drivers.vda5050_simulator import Vda5050Server
+from drivers.vda5050.driver import Vda5050Driver
+from drivers.vda5050.profile import Vda5050Profile
+from drivers.vda5050.simulator import Vda5050Server
 from drivers.virtual.agv import VirtualAgv
 from protocols.vda5050_lifecycles import OrderState
 from protocols.vda5050_topics import VehicleId

@@ -13,8 +13,8 @@ from asyncua.client.client import Client
 from asyncua.ua.object_ids import ObjectIds
 
 from drivers.driver import Alarm
-from drivers.opcua import OPCUA, OpcuaDriver
-from drivers.opcua_profile import OpcuaProfile
+from drivers.opcua.driver import OPCUA, OpcuaDriver
+from drivers.opcua.profile import OpcuaProfile
 from tests.system.processes import Process, quiet_port, until
 from tests.system.test_foreign_servers import FOREIGN, node_opcua
 

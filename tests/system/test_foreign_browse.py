@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers.opcua import OPCUA, OpcuaDriver
-from drivers.opcua_profile import OpcuaProfile
+from drivers.opcua.driver import OPCUA, OpcuaDriver
+from drivers.opcua.profile import OpcuaProfile
 from protocols.values import DataType
 from tests.system.processes import Process, quiet_port, until
 from tests.system.test_foreign_servers import FOREIGN, node_opcua

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from drivers.driver import WriteFailed
-from drivers.modbus import MODBUS
-from drivers.modbus_address import Line, Transport
-from drivers.modbus_profile import ModbusProfile
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile_files import load_profile
+from drivers.modbus.address import Line, Transport
+from drivers.modbus.driver import MODBUS
+from drivers.modbus.profile import ModbusProfile
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.files import load_profile
 from protocols.values import Value
 from tests.drivers.serial_pair import serial_pair
 from tests.servers import require

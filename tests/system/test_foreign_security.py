@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from drivers.driver import ConnectError
-from drivers.opcua import OPCUA, OpcuaDriver
-from drivers.opcua_endpoints import offers
-from drivers.opcua_options import SecurityMode, SecurityPolicy
-from drivers.opcua_profile import OpcuaProfile
-from drivers.opcua_trust import TrustList
+from drivers.opcua.driver import OPCUA, OpcuaDriver
+from drivers.opcua.endpoints import offers
+from drivers.opcua.options import SecurityMode, SecurityPolicy
+from drivers.opcua.profile import OpcuaProfile
+from drivers.opcua.trust import TrustList
 from tests.system.processes import Process, quiet_port, until
 from tests.system.test_foreign_servers import FOREIGN, node_opcua
 

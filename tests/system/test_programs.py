@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile_files import load_profile
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.files import load_profile
 from drivers.programs import sha256
 from edge.client import EdgeClient, EdgeUnreachableError
 from edge.station.commands import OpenRun, SendProgram
 from edge.station.refusals import Refusal
 from edge.station.station_view import CommandView, ProgramView, StationView
-from tests.drivers.opcua_file_server import FileServer, file_server
+from tests.drivers.opcua.file_server import FileServer, file_server
 from tests.edge.programs.releases import V1, V2, release_list
 from tests.system.plant import Machine, Plant, plant
 from tests.system.processes import quiet_port, until

@@ -13,9 +13,9 @@ import typer
 
 from drivers.driver import Capability, Driver, DriverType
 from drivers.imports.profile_file import write
-from drivers.modbus import ModbusDriver
-from drivers.modbus_grid import SIZE, place
-from drivers.modbus_profile import Table
+from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.grid import SIZE, place
+from drivers.modbus.profile import Table
 from drivers.registry import driver_types
 from edge.commission.asking import OptionList, Url, fail, made_driver
 from edge.commission.browse.dumping import Form, dump_nodes, dump_registers

@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Any
 
 from drivers.driver import Capability, Driver, Identity
-from drivers.modbus import ModbusDriver
-from drivers.modbus_grid import Memory, Row, rows, shown, views
-from drivers.modbus_profile import Table
+from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.grid import Memory, Row, rows, shown, views
+from drivers.modbus.profile import Table
 from edge.commission.browse.picking import Pick, profile_of
 from edge.commission.browse.walking import Node, counted, read_registers, register_picks, walk
 

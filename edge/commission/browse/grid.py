@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from drivers.driver import DeviceLost, Driver
 from drivers.imports.taglist import tag_name
-from drivers.modbus import ModbusDriver
-from drivers.modbus_find import Sought, Spot, find, sought
-from drivers.modbus_grid import SIZE, Memory, Row, View, place, reference, row, shown, views
-from drivers.modbus_profile import Table
+from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.find import Sought, Spot, find, sought
+from drivers.modbus.grid import SIZE, Memory, Row, View, place, reference, row, shown, views
+from drivers.modbus.profile import Table
 from edge.commission.browse.browser import Browser, Prompt
 from edge.commission.browse.picking import Pick, Written, profile_of
 from edge.commission.browse.walking import read_registers

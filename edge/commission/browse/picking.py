@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from drivers.driver import Identity
 from drivers.imports.profile_file import profile_text
 from drivers.imports.taglist import MAX_TAGS, TagList, tag_name, unnamed
-from drivers.profile import AnyProfile, WordOrder
+from drivers.profile.profile import AnyProfile, WordOrder
 from drivers.registry import driver_type
 from protocols.documents import DocumentError, loads
 from protocols.values import DataType

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from drivers.capabilities import Browses, Looks
 from drivers.driver import Driver, Found, ReadFailed
-from drivers.modbus import ModbusDriver
-from drivers.modbus_grid import Answer, Memory, sweep
-from drivers.modbus_profile import Table
+from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.grid import Answer, Memory, sweep
+from drivers.modbus.profile import Table
 from edge.commission.browse.picking import Pick
 from protocols.values import DataType
 

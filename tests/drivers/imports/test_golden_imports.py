@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from drivers.imports.command import import_list
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from drivers.registry import driver_type
 from drivers.simulator import Movement
 

@@ -18,7 +18,7 @@ from drivers.imports.tables import decode, read_csv, read_xlsx
 from drivers.imports.taglist import CannotImport, tag_name
 from drivers.imports.tia import import_tia_xml, symbol_node
 from drivers.imports.type_names import read_type
-from drivers.modbus_profile import Table
+from drivers.modbus.profile import Table
 from protocols.values import DataType
 
 TEXTS = ["Name,Adresse\nÖldruck,1\n", "名称,地址\n主轴转速,1\n", "Name,Address\nspeed,1\n"]

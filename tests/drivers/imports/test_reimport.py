@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import Result
 
 from drivers.imports.merging import Change, Kind, merge
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from tests.drivers.imports.test_golden_imports import run
 
 FIRST = """Name,Address,Type,Unit

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from drivers.driver import ConnectError
-from drivers.modbus_profile import Table
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile import AnyProfile
-from drivers.profile_files import check_profile
+from drivers.modbus.profile import Table
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.files import check_profile
+from drivers.profile.profile import AnyProfile
 from drivers.recordings.command import record_device, replay_recording
 from drivers.recordings.modbus_frames import Adu, Answers, Frames
 from drivers.recordings.player import answering, play

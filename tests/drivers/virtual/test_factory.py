@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from drivers.registry import driver_types
 from drivers.virtual.factory import Factory, UnknownMachineError
 from drivers.virtual.panel import Panel, Press, serve

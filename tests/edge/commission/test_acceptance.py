@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from drivers.capabilities import Identity
-from drivers.modbus_profile import ModbusProfile
-from drivers.profile import AnyProfile
+from drivers.modbus.profile import ModbusProfile
+from drivers.profile.profile import AnyProfile
 from edge.commission.acceptance import Acceptance, Observation, Watched, as_data, judged, spoken_rate
 from edge.identity import Examination, Verdict, judge
 from protocols.documents import loads

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from drivers.modbus_simulator import ModbusServer
-from drivers.opcua_simulator import OpcuaServer
-from drivers.profile_files import load_profile
+from drivers.modbus.simulator import ModbusServer
+from drivers.opcua.simulator import OpcuaServer
+from drivers.profile.files import load_profile
 from edge.commission.asking import PROFILES
 from edge.commission.main import app
 from edge.config import load_setup

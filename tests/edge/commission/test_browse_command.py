@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from asyncua import ua
 
-from drivers.modbus_profile import ModbusProfile, Table
-from drivers.modbus_simulator import ModbusServer
-from drivers.opcua_simulator import OpcuaServer
-from drivers.profile_files import load_profile
-from tests.drivers.test_opcua import URI, profile
+from drivers.modbus.profile import ModbusProfile, Table
+from drivers.modbus.simulator import ModbusServer
+from drivers.opcua.simulator import OpcuaServer
+from drivers.profile.files import load_profile
+from tests.drivers.opcua.test_opcua_driver import URI, profile
 from tests.edge.commission.background import onelot_driver, serving
 
 MODEL = profile({"count": {"access": "read-write"}, "level": {"type": "float64"}})

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from drivers.modbus_profile import ModbusProfile, Table
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile import WordOrder
-from drivers.profile_files import load_profile
+from drivers.modbus.profile import ModbusProfile, Table
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.files import load_profile
+from drivers.profile.profile import WordOrder
 from edge.commission.browse.app import BrowseApp
 from edge.commission.browse.command import maker
 from edge.commission.browse.grid import Grid

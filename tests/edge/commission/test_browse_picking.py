@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from drivers.driver import Identity
-from drivers.opcua_profile import OpcuaProfile
-from drivers.profile import WordOrder
+from drivers.opcua.profile import OpcuaProfile
+from drivers.profile.profile import WordOrder
 from edge.commission.browse.picking import Pick, folded, named, profile_of
 from protocols.documents import loads
 from protocols.values import DataType

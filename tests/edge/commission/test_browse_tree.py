@@ -14,12 +14,12 @@ from textual.events import Key, Paste
 from textual.pilot import Pilot
 
 from drivers.driver import ConnectError
-from drivers.opcua_simulator import OpcuaServer
-from drivers.profile_files import load_profile
+from drivers.opcua.simulator import OpcuaServer
+from drivers.profile.files import load_profile
 from edge.commission.browse.app import BrowseApp, show
 from edge.commission.browse.command import maker
 from edge.commission.browse.tree import Tree
-from tests.drivers.test_opcua import URI
+from tests.drivers.opcua.test_opcua_driver import URI
 from tests.edge.commission.background import onelot_driver
 from tests.edge.commission.test_browse_command import MODEL, machine
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from drivers.driver import Driver
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from drivers.registry import driver_type
 from drivers.simulator import Fault, ProfileServer
 from edge.commission.acceptance import judged

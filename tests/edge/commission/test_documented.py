@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from drivers.registry import driver_type
 from drivers.simulator import Movement
 from edge.commission.main import app

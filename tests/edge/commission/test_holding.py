@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.modbus_simulator import ModbusServer
+from drivers.modbus.simulator import ModbusServer
 from edge.commission import holding
 from edge.commission.holding import place_of
 from tests.edge.commission.background import onelot_driver

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from drivers.modbus_profile import ModbusProfile
-from drivers.profile import AnyProfile
+from drivers.modbus.profile import ModbusProfile
+from drivers.profile.profile import AnyProfile
 from edge.commission.live_screen import Heading, View, paint
 from edge.commission.live_table import Level, LiveTable, counts, picked, spoken_age
 from edge.terminal.painting import text_of

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile_files import load_profile
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.files import load_profile
 from edge.commission import running
 from edge.commission.running import timed
 from tests.edge.commission.background import onelot_driver, serving

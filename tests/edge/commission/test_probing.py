@@ -15,18 +15,18 @@ import pytest
 from asyncua import ua
 from ruamel.yaml import YAML
 
-from drivers.modbus_address import Transport
-from drivers.modbus_simulator import ModbusServer
-from drivers.opcua_simulator import OpcuaServer
-from drivers.opcua_trust import TrustList
-from drivers.profile_files import load_profile
+from drivers.modbus.address import Transport
+from drivers.modbus.simulator import ModbusServer
+from drivers.opcua.simulator import OpcuaServer
+from drivers.opcua.trust import TrustList
+from drivers.profile.files import load_profile
 from drivers.simulator import Fault
-from drivers.vda5050_simulator import Vda5050Server
+from drivers.vda5050.simulator import Vda5050Server
 from drivers.virtual.agv import VirtualAgv
 from protocols.site import Device
 from protocols.vda5050_topics import VehicleId
-from tests.drivers.modbus_devices import Frame, device, registers, reply
-from tests.drivers.opcua_secure import Files, Users, pair, secure_server
+from tests.drivers.modbus.devices import Frame, device, registers, reply
+from tests.drivers.opcua.secure import Files, Users, pair, secure_server
 from tests.edge.commission.background import onelot_driver, serving
 from tests.servers import MosquittoServer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from drivers.profile_schema import schema_text
+from drivers.profile.schema import schema_text
 from tests.edge.commission.background import onelot_driver
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from drivers.driver import Driver
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from drivers.registry import driver_type
 from drivers.simulator import Fault
 from drivers.trace import Traffic

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers.opcua_trust import Certificate, Standing, TrustList
-from tests.drivers.opcua_secure import Files, pair, secure_server
+from drivers.opcua.trust import Certificate, Standing, TrustList
+from tests.drivers.opcua.secure import Files, pair, secure_server
 from tests.edge.commission.background import onelot_driver, serving
 
 

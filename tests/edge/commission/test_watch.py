@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from typer.testing import CliRunner, Result
 
 from drivers.driver import Driver
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from drivers.registry import driver_type
 from drivers.simulator import Fault, ProfileServer
 from edge.commission.change_lines import ChangeLines, chosen, stamp

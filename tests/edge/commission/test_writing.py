@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile_files import load_profile
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.files import load_profile
 from tests.edge.commission.background import onelot_driver, serving
 
 PROFILE = """

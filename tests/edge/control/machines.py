@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from drivers.driver import Driver
-from drivers.modbus_profile import ModbusProfile
-from drivers.modbus_simulator import ModbusServer
-from drivers.profile import AnyProfile
+from drivers.modbus.profile import ModbusProfile
+from drivers.modbus.simulator import ModbusServer
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_type
 from edge.control.machines import Facts
 from protocols.values import Value

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from drivers.modbus import ModbusDriver, ModbusOptions
-from drivers.profile import Tag
+from drivers.modbus.driver import ModbusDriver, ModbusOptions
+from drivers.profile.profile import Tag
 from edge.control.controls import Controls
 from edge.control.execution import Execution
 from edge.station import commands as asked

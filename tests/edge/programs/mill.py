@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from drivers.driver import Driver
-from drivers.profile_files import check_profile
+from drivers.profile.files import check_profile
 from drivers.registry import driver_type
 from edge.control.execution import Execution
 from edge.control.machines import Facts

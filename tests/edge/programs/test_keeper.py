@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from drivers.opcua import OpcuaDriver
-from drivers.opcua_options import OpcuaOptions
-from drivers.profile_files import check_profile
+from drivers.opcua.driver import OpcuaDriver
+from drivers.opcua.options import OpcuaOptions
+from drivers.profile.files import check_profile
 from drivers.programs import sha256
 from edge.programs import keeper
 from edge.programs.book import State
@@ -19,7 +19,7 @@ from protocols import actions as did
 from protocols.documents import parse
 from protocols.lifecycles import CommandState
 from protocols.states import Notice
-from tests.drivers.opcua_file_server import file_server
+from tests.drivers.opcua.file_server import file_server
 from tests.edge.edges import Edge, Hands
 from tests.edge.programs.mill import WITHOUT_STATE, Mill, commands, ended, mill, shop, take_in_hand, until
 from tests.edge.programs.releases import V1, V2, release_list

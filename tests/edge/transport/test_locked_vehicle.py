@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from drivers.driver import Driver
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from edge.control.machines import Facts
 from edge.station import commands as asked
 from edge.station.refusals import Refusal

@@ -14,9 +14,9 @@ import pytest
 from msgspec.structs import replace
 
 from drivers.driver import DeviceLost, Driver
-from drivers.opcua_profile import OpcuaProfile
-from drivers.profile import AnyProfile
-from drivers.profile_files import load_profile
+from drivers.opcua.profile import OpcuaProfile
+from drivers.profile.files import load_profile
+from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_type
 from drivers.simulator import ProfileServer
 from drivers.virtual.shuttle import Shuttle

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from drivers.driver import DeviceLost, Driver, WriteUnknown
-from drivers.profile_files import load_profile
+from drivers.profile.files import load_profile
 from drivers.registry import driver_type
-from drivers.vda5050 import Vda5050Driver
-from drivers.vda5050_simulator import Vda5050Server
+from drivers.vda5050.driver import Vda5050Driver
+from drivers.vda5050.simulator import Vda5050Server
 from drivers.virtual.agv import VirtualAgv
 from drivers.virtual.transfer import TransferStation
 from edge.outbox.store import Store

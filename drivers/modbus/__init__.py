@@ -1,0 +1,1 @@
+"""Modbus: the driver, its bus, planning, codec and simulator."""

@@ -1,0 +1,1 @@
+"""OPC UA: the driver, its session, subscriptions, history, files and simulator."""

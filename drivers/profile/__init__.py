@@ -1,0 +1,1 @@
+"""Device profiles: schema, rules, expansion, files and reference page."""

@@ -1,0 +1,1 @@
+"""VDA 5050: master control of an AGV, its broker connection and simulator."""
