@@ -9,7 +9,7 @@ from drivers.profile.profile import AnyProfile, Profile, Tag
 from drivers.registry import driver_names, driver_type
 from protocols.documents import Document, DocumentError, nearest, not_one_of, read
 
-LIBRARY = Path(__file__).resolve().parents[1] / "firmware_configs" / "profiles"
+LIBRARY = Path(__file__).resolve().parents[2] / "firmware_configs" / "profiles"
 """The profiles that come with the product."""
 
 

@@ -20,7 +20,7 @@ from drivers.profile.files import check_profile
 from protocols.documents import DocumentError, parse
 from tests.servers import free_port
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NODESET = (
     Path(os.environ.get("ONELOT_SHARED", ROOT.parent / "shared"))
     / "data"

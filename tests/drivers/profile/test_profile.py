@@ -280,7 +280,7 @@ def test_states_that_could_never_be_looked_up(state: str, states: str, message: 
 
 
 def test_every_profile_that_comes_with_the_product_is_right() -> None:
-    found = find_profiles(Path(__file__).parents[2] / "firmware_configs" / "profiles")
+    found = find_profiles(Path(__file__).parents[3] / "firmware_configs" / "profiles")
     assert found
     for path in found.values():
         load_profile(path)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from drivers.profile.files import check_profile, find_profiles
 from protocols.documents import Document, DocumentError, read
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NAMES = (
     "example/press",
     "retrofit/io-block",

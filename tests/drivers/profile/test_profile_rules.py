@@ -206,7 +206,7 @@ def test_opcua_mistakes(old: str, new: str, message: str) -> None:
 
 
 def test_the_example_of_the_page_on_writing_is_right() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "writing.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "writing.md").read_text("utf-8")
     (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     profile = check_profile(parse(example, "writing.md"))
     assert isinstance(profile, OpcuaProfile)

@@ -15,7 +15,7 @@ from drivers.profile.schema import profile_schema, schema_text
 from drivers.registry import driver_names
 from protocols.documents import read
 
-HOUSE = Path(__file__).parents[2]
+HOUSE = Path(__file__).parents[3]
 PROFILES = find_profiles(HOUSE / "firmware_configs" / "profiles")
 
 

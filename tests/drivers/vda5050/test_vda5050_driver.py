@@ -38,7 +38,7 @@ from protocols.vda5050_topics import Topic, VehicleId
 from tests.drivers.virtual.vda5050_world import stops
 from tests.servers import MosquittoServer
 
-PROFILES = Path(__file__).parents[2] / "firmware_configs" / "profiles"
+PROFILES = Path(__file__).parents[3] / "firmware_configs" / "profiles"
 PATIENCE = 20.0
 
 
