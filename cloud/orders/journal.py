@@ -19,7 +19,11 @@ APPLIED, INBOX, FAILED = "applied", "inbox", "failed"
 """Outcomes: took effect; went to the exceptions inbox (perhaps beside an effect); failed by our mistake."""
 
 OVERRIDE = "lease.override"
-"""The command by which a person takes a leased operation away from its edge: no effect on orders."""
+"""The command by which a person takes a leased operation away from its edge."""
+DECIDE, REVOKE = "planning.decide", "planning.revoke"
+"""The commands by which a supervisor decides about planning, and takes that back."""
+PLANNING = frozenset({OVERRIDE, DECIDE, REVOKE})
+"""Commands that concern the plan alone: without effect on orders."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Action)

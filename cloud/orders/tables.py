@@ -7,7 +7,7 @@ belongs to the talk between planner and edge, and is joined when the state is re
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, false
 
 from cloud.store.metadata import METADATA, Quantity, RowId, Time
 
@@ -103,11 +103,13 @@ job = Table(
     Column("urgent", Boolean, nullable=False),
     Column("remake_of", ID),
     Column("remake_cause", ID, index=True),
+    Column("material_at", Time),
     Column("created", Time, nullable=False, index=True),
     Column("started", Time),
     Column("completed", Time),
 )
-"""A lot of units of one order line. ``remake_cause`` is the operation whose scrap made it necessary."""
+"""A lot of units of one order line. ``remake_cause`` is the operation whose scrap made it necessary,
+``material_at`` when its material is there, where that is still to come."""
 
 operation = Table(
     "operation",
@@ -131,11 +133,16 @@ operation = Table(
     Column("seconds_per_piece", Quantity, nullable=False),
     Column("program", Text, nullable=False),
     Column("rework_of", ID, index=True),
+    Column("interruptible", Boolean, nullable=False, server_default=false()),
+    Column("needs", JSON, nullable=False, server_default="{}"),
+    Column("links", JSON, nullable=False, server_default="{}"),
     Column("workcell", ID),
     Column("started", Time),
     Column("finished", Time),
 )
-"""One step of a job. ``workcell`` is where it last ran, empty until it starts."""
+"""One step of a job. ``workcell`` is where it last ran, empty until it starts. ``needs`` are the tools
+and heads it takes beside its workcell, ``links`` how it follows a predecessor where that is more than *after
+its end* (``routing.Link``)."""
 
 instruction = Table(
     "instruction",

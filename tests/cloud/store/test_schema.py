@@ -26,7 +26,7 @@ def test_migrating_again_changes_nothing(url: str) -> None:
                 assert reader.scalar(text("SELECT count(*) FROM alembic_version")) == 1
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_a_database_of_an_older_version_is_brought_up(url: str, revision: str) -> None:
     """With what it holds: here a machine that the older version knew, and an alarm of it."""
     row = (
