@@ -1,4 +1,4 @@
-"""Orders and what becomes of them: products, jobs, runs, the plan, andon, the exceptions inbox."""
+"""Orders and what becomes of them: products, jobs, runs, andon, the exceptions inbox."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from sqlalchemy import Connection
 from cloud.api.answers import Reply, answers
 from cloud.api.security import In, Supervisor, Viewer
 from cloud.dispatching import outlook, plans
-from cloud.dispatching.explanation import Explanation
-from cloud.dispatching.floor import Planned, current_version, read_plan
-from cloud.dispatching.plans import Cause, Difference, PlannedService
 from cloud.hub import OrdersChanged
 from cloud.maintenance import cases
 from cloud.orders import exceptions
@@ -49,32 +46,6 @@ class Created(msgspec.Struct, frozen=True):
     """The id of an order that is taken in, on disk."""
 
     id: str
-
-
-class PlannedOperation(msgspec.Struct, frozen=True):
-    """Where the plan in force has an operation; µs UTC."""
-
-    operation: str
-    workcell: str
-    start: int
-    end: int
-    group: str
-    setup_seconds: int
-    changeover_seconds: int
-    fixed: bool
-
-
-class Schedule(msgspec.Struct, frozen=True):
-    """The plan in force: why it was made, what it changed, and where everything is. Version 0: none yet."""
-
-    version: int
-    created: int
-    status: str
-    causes: list[Cause]
-    difference: Difference
-    down: list[str]
-    operations: list[PlannedOperation]
-    services: list[PlannedService]
 
 
 class Cases(msgspec.Struct, frozen=True):
@@ -247,48 +218,3 @@ async def override(context: In, session: Supervisor, operation: Id) -> None:
     if not await context.database.query(lambda tx: outlook.has_operation(tx, operation)):
         raise HTTPException(404, f'there is no operation "{operation}"')
     raise HTTPException(409, f'no edge holds operation "{operation}": it is planned anew as it is')
-
-
-@router.get("/schedule", responses=answers(Schedule))
-async def schedule(context: In, _: Viewer) -> Reply:
-    """The plan in force."""
-
-    def read(tx: Connection) -> Schedule:
-        plan = plans.stored(tx)
-        if plan is None:
-            return Schedule(0, 0, "none", [], Difference(), [], [], [])
-        rows = read_plan(tx, current_version(tx))
-        return Schedule(
-            plan.version,
-            plan.created,
-            plan.status,
-            list(plan.causes),
-            plan.difference,
-            list(plan.down),
-            [_planned(name, row) for name, row in sorted(rows.items(), key=lambda item: item[1].start)],
-            plans.services(tx, plan.version),
-        )
-
-    return Reply(await context.database.query(read))
-
-
-@router.get("/schedule/{operation}/explanation", responses=answers(Explanation))
-async def explanation(context: In, _: Viewer, operation: Id) -> Reply:
-    """Why the plan in force has an operation where it is: what it waits for, and what that waits for."""
-    found = await context.database.query(lambda tx: plans.explanation(tx, operation))
-    if found is None:
-        raise HTTPException(404, f'the plan in force does not have operation "{operation}"')
-    return Reply(found)
-
-
-def _planned(name: str, row: Planned) -> PlannedOperation:
-    return PlannedOperation(
-        name,
-        row.workcell,
-        row.start,
-        row.end,
-        row.group,
-        row.setup_seconds,
-        row.changeover_seconds,
-        row.fixed,
-    )

@@ -17,6 +17,8 @@ from protocols.values import MICROSECONDS
 
 EXPLAINED = 3
 """Plans whose problem is kept, newest first."""
+MAX_MOVES = 200
+"""Moved operations that a plan remembers one by one."""
 
 
 class Cause(msgspec.Struct, frozen=True, order=True):
@@ -34,6 +36,16 @@ class Shift(msgspec.Struct, frozen=True):
     seconds: int
 
 
+class Moved(msgspec.Struct, frozen=True):
+    """An operation that a plan put elsewhere: from one workcell to another, and so many seconds later."""
+
+    operation: str
+    order: str
+    before: str
+    after: str
+    seconds: int
+
+
 class Difference(msgspec.Struct, frozen=True):
     """What a plan changes against the one before, over the operations that both have."""
 
@@ -45,6 +57,8 @@ class Difference(msgspec.Struct, frozen=True):
     added: int = 0
     dropped: int = 0
     orders: tuple[Shift, ...] = ()
+    moves: tuple[Moved, ...] = ()
+    """What moved most: first to other workcells, then in time. ``MAX_MOVES`` at most, none in old plans."""
 
 
 class StoredPlan(msgspec.Struct, frozen=True):
@@ -100,12 +114,15 @@ def difference(
     """What ``after`` changes; ``order_of`` gives the order of every operation of ``after``."""
     both = [name for name in after if name in before]
     starts = {name: after[name].start - before[name].start for name in both}
+    elsewhere = {name for name in both if before[name].workcell != after[name].workcell}
+    moves = [name for name in both if name in elsewhere or abs(starts[name]) > MICROSECONDS]
+    moves.sort(key=lambda name: (name not in elsewhere, -abs(starts[name]), name))
     ends: dict[str, tuple[int, int]] = {}
     for name in both:
         one, other = ends.get(order_of.get(name, ""), (0, 0))
         ends[order_of.get(name, "")] = (max(one, before[name].end), max(other, after[name].end))
     return Difference(
-        moved=tuple(sorted(name for name in both if before[name].workcell != after[name].workcell)),
+        moved=tuple(sorted(elsewhere)),
         later=sum(shift > MICROSECONDS for shift in starts.values()),
         earlier=sum(shift < -MICROSECONDS for shift in starts.values()),
         added=len(after) - len(both),
@@ -114,6 +131,16 @@ def difference(
             Shift(order, (end - was) // MICROSECONDS)
             for order, (was, end) in sorted(ends.items())
             if abs(end - was) >= MICROSECONDS
+        ),
+        moves=tuple(
+            Moved(
+                name,
+                order_of.get(name, ""),
+                before[name].workcell,
+                after[name].workcell,
+                starts[name] // MICROSECONDS,
+            )
+            for name in moves[:MAX_MOVES]
         ),
     )
 
@@ -166,10 +193,22 @@ def store(
         )
     for table in (plan_operation, plan_service):
         tx.execute(delete(table).where(table.c.version <= version - keep))
+    _forget_moves(tx, version - keep)
     # What is older has none any more: only the rows at the edge are looked at.
     old = plan.c.version.between(version - EXPLAINED - keep, version - EXPLAINED)
     tx.execute(update(plan).where(old, plan.c.problem.is_not(None)).values(problem=None, schedule=None))
     return version
+
+
+def _forget_moves(tx: Connection, version: int) -> None:
+    """What an old plan changed is kept in numbers and by order: operation by operation it would grow without
+    end. One plan a time; those before it were seen to when they were at the edge.
+    """
+    row = tx.execute(select(plan.c.difference).where(plan.c.version == version)).first()
+    if row is not None and row.difference.get("moves"):
+        tx.execute(
+            update(plan).where(plan.c.version == version).values(difference=row.difference | {"moves": []})
+        )
 
 
 def _row(version: int, name: str, a: Planned) -> dict[str, Any]:
@@ -190,9 +229,24 @@ def _row(version: int, name: str, a: Planned) -> dict[str, Any]:
 
 def stored(tx: Connection, version: int = 0) -> StoredPlan | None:
     """A plan by version, the one in force for 0; None where there is none."""
-    row = tx.execute(select(plan).where(plan.c.version == (version or current_version(tx)))).first()
-    if row is None:
-        return None
+    query = select(*_KEPT).where(plan.c.version == (version or current_version(tx)))
+    row = tx.execute(query).first()
+    return None if row is None else _stored(row)
+
+
+def history(tx: Connection, *, before: int | None = None, limit: int = 50) -> list[StoredPlan]:
+    """Plans, newest first; those older than version ``before`` where it is given."""
+    query = select(*_KEPT).order_by(plan.c.version.desc()).limit(limit)
+    if before is not None:
+        query = query.where(plan.c.version < before)
+    return [_stored(row) for row in tx.execute(query)]
+
+
+_KEPT = [column for column in plan.c if column.name not in ("problem", "schedule")]
+"""Without what is large and seldom asked for."""
+
+
+def _stored(row: Any) -> StoredPlan:
     return StoredPlan(
         version=row.version,
         created=row.created,

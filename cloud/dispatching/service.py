@@ -12,7 +12,6 @@ import contextlib
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -22,10 +21,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from cloud.dispatching import joblists, plans
-from cloud.dispatching.building import Wish, build, unplannable
-from cloud.dispatching.causes import LATENESS, URGENT, causes
+from cloud.dispatching.building import build, unplannable
+from cloud.dispatching.causes import LATENESS, causes
 from cloud.dispatching.construct import construct
 from cloud.dispatching.floor import Floor, read_floor
+from cloud.dispatching.making import Look, Making, SearchProgress
 from cloud.dispatching.plans import Cause
 from cloud.dispatching.problem import Problem
 from cloud.dispatching.releases import Wanted, wanted
@@ -72,36 +72,6 @@ class Publisher(Protocol):
         """Ask no more."""
 
 
-class Look(msgspec.Struct, frozen=True):
-    """What one look at the database found; ``news`` when edges should hear something."""
-
-    floor: Floor
-    wishes: tuple[Wish, ...]
-    causes: tuple[Cause, ...]
-    news: bool
-
-
-@dataclass(slots=True)
-class _Making:
-    """A plan being made: from which look, why, since when, and what came of it so far."""
-
-    look: Look
-    causes: tuple[Cause, ...]
-    began: float
-    best: Schedule | None = None
-    in_force: Schedule | None = None
-
-    @property
-    def urgent(self) -> bool:
-        """Whether somebody waits for this plan."""
-        return any(cause.kind in URGENT for cause in self.causes)
-
-    def is_news(self, cause: Cause) -> bool:
-        """Whether an urgent cause came up that this plan does not consider."""
-        known = {(one.kind, one.about) for one in self.causes}
-        return cause.kind in URGENT and (cause.kind, cause.about) not in known
-
-
 class DispatchService:
     """Dispatching of one site; ``run`` lives in the service's TaskGroup."""
 
@@ -131,6 +101,8 @@ class DispatchService:
         self._planned_at = float("-inf")
         self._hopeless: set[tuple[str, str]] = set()
         """What the last attempt could not make a plan of: tried again, but not at once."""
+        self._making: Making | None = None
+        """The plan being made, else the last one that was."""
         self.planning = False
         """Whether a plan is being made now, for the page."""
 
@@ -145,6 +117,12 @@ class DispatchService:
         """Plan anew soon though nothing has changed: a person asked for it. From the event loop."""
         self._asked = True
         self._wake.set()
+
+    def progress(self) -> SearchProgress:
+        """How far the search for a plan is."""
+        if self._making is None:
+            return SearchProgress(searching=False)
+        return self._making.progress(self._clock.monotonic())
 
     async def override_lease(self, operation: str, actor: str) -> bool:
         """A person takes an operation away from the edge that holds it, which may work on it all the same.
@@ -265,7 +243,8 @@ class DispatchService:
 
     async def _plan(self, look: Look, found: Sequence[Cause]) -> None:
         self.planning = True
-        making = _Making(look, tuple(found), self._clock.monotonic())
+        making = Making(look, tuple(found), self._clock.monotonic(), self._clock.now())
+        self._making = making
         try:
             for operation in unplannable(look.floor, self._site):
                 text = (
@@ -281,7 +260,7 @@ class DispatchService:
             await self._hand_out()
         finally:
             self.planning = False
-            self._planned_at = self._clock.monotonic()
+            self._planned_at = making.ended = self._clock.monotonic()
             self._hopeless = {(c.kind, c.about) for c in found} if making.in_force is None else set()
 
     def _problem(self, look: Look) -> Problem:
@@ -292,7 +271,7 @@ class DispatchService:
             _log.warning("the order of leased work is impossible, it is left open")
             return build(look.floor, self._site, self._settings, look.wishes, keep_order=False)
 
-    async def _search(self, problem: Problem, making: _Making) -> None:
+    async def _search(self, problem: Problem, making: Making) -> None:
         """Search within the budget and put the best plan in force.
 
         Handing out goes on meanwhile. For urgent causes the best plan so far is put in force after
@@ -303,6 +282,7 @@ class DispatchService:
 
         def progress(so_far: Progress) -> None:
             making.best = so_far.schedule  # from the solver's thread: one assignment
+            making.found += 1
 
         search = loop.run_in_executor(
             None,
@@ -344,7 +324,7 @@ class DispatchService:
                 await asyncio.wait({search})  # cancelled: the solver process must not outlive us
             self._wake.set()  # whatever was heard meanwhile is looked at again
 
-    async def _put_in_force(self, problem: Problem, schedule: Schedule, making: _Making) -> None:
+    async def _put_in_force(self, problem: Problem, schedule: Schedule, making: Making) -> None:
         """Store a valid plan and hand out what follows from it; one that is no better than its own
         predecessor of the same search changes nothing.
         """

@@ -26,7 +26,7 @@ ORDER: dict[str, Any] = {
 LISTS = [
     *("/summary", "/equipment", "/edges", "/machines", "/stops", "/notices", "/quarantine", "/health/assets"),
     *("/cases", "/tags", "/products", "/orders", "/jobs", "/runs", "/runs/unassigned", "/andon"),
-    *("/exceptions", "/schedule", "/alarms", "/alarms/history"),
+    *("/exceptions", "/schedule", "/schedule/progress", "/schedule/history", "/alarms", "/alarms/history"),
 ]
 
 
