@@ -1,0 +1,150 @@
+"""Two plans side by side, by hand."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from cloud.dispatching.problem import Problem
+from cloud.dispatching.questions.changes import CancelledOrder, LikeOrder, MachineDown, OrderTerms
+from cloud.dispatching.questions.comparison import Comparison, Fate, compare
+from cloud.dispatching.questions.durations import parse, words
+from cloud.dispatching.questions.scenario import Scenario, apply
+from cloud.dispatching.questions.sentences import sentences
+from cloud.dispatching.schedule import Assignment, Schedule, evaluate, violations
+from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop
+
+HALF = HOUR // 2
+
+
+def plan(problem: Problem, **places: tuple[str, int, int]) -> Schedule:
+    """Machine, start and changeover in half hours of every operation but the frozen one; all take an hour."""
+    made = {
+        name.replace("_", "."): Assignment(
+            machine=machine, start=start * HALF, end=(start + 2) * HALF, changeover_seconds=change * HALF
+        )
+        for name, (machine, start, change) in places.items()
+    }
+    made["C.saw"] = Assignment(machine="SAW", start=-HOUR, end=HALF)
+    made = {o.id: made[o.id] for o in problem.operations}
+    schedule = Schedule(assignments=made, objective=evaluate(problem, made, {}))
+    assert violations(problem, schedule) == []
+    return schedule
+
+
+BASE = {
+    "A_saw": ("SAW", 1, 0),
+    "A_turn": ("LATHE1", 3, 0),
+    "A_paint": ("BOOTH", 5, 0),
+    "B_saw": ("SAW", 3, 0),
+    "B_turn": ("LATHE2", 5, 0),
+    "B_paint": ("BOOTH", 8, 1),
+}
+
+
+def fates(comparison: Comparison) -> dict[str, Fate]:
+    return {order.order: order.fate for order in comparison.orders}
+
+
+def told(comparison: Comparison) -> list[str]:
+    return list(sentences(comparison, lambda time: f"after {words(time)}"))
+
+
+def test_an_order_that_must_wait_becomes_late() -> None:
+    shop = small_shop()
+    base = plan(shop, **BASE)
+    other = apply(shop, Scenario(changes=(MachineDown(machine="LATHE1", start=0, end=6 * HOUR),)))
+    # A is turned after B on the other lathe, two hours later, and B keeps its times.
+    after = plan(other, **{**BASE, "A_turn": ("LATHE2", 7, 0), "A_paint": ("BOOTH", 11, 1)})
+    found = compare(shop, base, other, after, "lathe 1 down")
+    assert fates(found) == {"A": Fate.BECOMES_LATE, "B": Fate.SAME, "C": Fate.SAME}
+    assert [(o.order, o.later, o.later_late) for o in found.hurt] == [("A", 3 * HOUR, 5 * HALF)]
+    assert [(m.operation, m.later) for m in found.moves] == [("A.turn", 2 * HOUR), ("A.paint", 3 * HOUR)]
+    assert (found.movable, found.moved_share) == (6, 2 / 6)
+    assert found.after.late_orders == 1
+    assert found.after.cost > found.before.cost
+    assert told(found)[:2] == [
+        "Order A becomes late by 2 h 30 min.",
+        "2 of 6 operations that can move do (33.3 %), 1 of them to another machine.",
+    ]
+    assert "Changeovers take 30 min more." in told(found)
+    assert "All work ends 1 h 30 min later." in told(found)
+
+
+def test_a_rush_order_comes_first_in_words() -> None:
+    shop = small_shop()
+    other = apply(shop, Scenario(changes=(LikeOrder(order="R", like="C", due=HOUR),)))
+    base = plan(shop, **BASE)
+    extra = Assignment(machine="SAW", start=5 * HALF, end=7 * HALF)
+    made = {**base.assignments, "R/C.saw": extra}
+    after = Schedule(assignments=made, objective=evaluate(other, made, {}))
+    found = compare(shop, base, other, after)
+    assert found.orders[0].fate is Fate.ADDED_LATE
+    assert (found.added, found.removed, found.moves) == (1, 0, ())
+    assert told(found)[:3] == [
+        "Order R ends after 3 h 30 min, 2 h 30 min late.",
+        "No order becomes late, and none later than it is.",
+        "None of the 6 operations that could move does.",
+    ]
+
+
+def test_an_order_that_falls_away_helps_the_other() -> None:
+    shop = apply(small_shop(), Scenario(changes=(OrderTerms(order="B", due=4 * HOUR),)))
+    base = plan(shop, **BASE)
+    other = apply(shop, Scenario(changes=(CancelledOrder(order="A"),)))
+    after = plan(other, B_saw=("SAW", 1, 0), B_turn=("LATHE2", 3, 0), B_paint=("BOOTH", 5, 1))
+    found = compare(shop, base, other, after)
+    assert fates(found) == {"A": Fate.CANCELLED, "B": Fate.IN_TIME_AGAIN, "C": Fate.SAME}
+    assert (found.removed, found.hurt) == (3, ())
+    assert told(found)[:3] == [
+        "No order becomes late, and none later than it is.",
+        "Order B is in time again by 1 h.",
+        "Order A falls away.",
+    ]
+
+
+def test_nothing_changes_between_a_plan_and_itself() -> None:
+    shop = small_shop()
+    base = plan(shop, **BASE)
+    found = compare(shop, base, shop, base)
+    assert set(fates(found).values()) == {Fate.SAME}
+    assert (found.moves, found.moved_share, found.before) == ((), 0.0, found.after)
+    assert len(told(found)) == 2
+
+
+def test_plans_that_count_from_different_origins_are_not_compared() -> None:
+    shop = small_shop()
+    base = plan(shop, **BASE)
+    with pytest.raises(ValueError, match="different origins"):
+        compare(shop, base, replace(shop, origin=0), base)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (3600, "1 h"),
+        (5400, "1 h 30 min"),
+        (3599 * 10, "10 h"),
+        (86_400 * 3 + 3 * 3600 + 1860, "3 d 4 h"),
+        (86_399, "1 d"),
+        (-90, "−1 min 30 s"),
+    ],
+)
+def test_spans_in_words(seconds: int, said: str) -> None:
+    assert words(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("2h", 7200), ("1h30min", 5400), ("1d 6h", 108_000), ("1.5 h", 5400), ("45s", 45), ("10m", 600)],
+)
+def test_spans_from_words(text: str, seconds: int) -> None:
+    assert parse(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "2 weeks", "2h and", "-2h"])
+def test_what_is_no_span_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"duration"):
+        parse(text)
