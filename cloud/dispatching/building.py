@@ -50,13 +50,15 @@ def build(
     wishes: Sequence[Wish] = (),
     *,
     keep_order: bool = True,
+    origin: int | None = None,
 ) -> Problem:
     """The problem to plan now, with nests and batches grouped.
 
     Operations whose kind no workcell has are left out, with everything behind them. ``keep_order`` False
-    keeps leased operations at their workcells, but frees their order there.
+    keeps leased operations at their workcells, but frees their order there. ``origin`` is where its times
+    count from, so that it can be compared with another problem: not after anything planned or begun.
     """
-    return _Builder(floor, site, settings, keep_order).problem(wishes)
+    return _Builder(floor, site, settings, keep_order, origin).problem(wishes)
 
 
 def unplannable(floor: Floor, site: Site) -> list[OpenOperation]:
@@ -78,7 +80,14 @@ def plannable(floor: Floor, site: Site) -> list[OpenOperation]:
 
 
 class _Builder:
-    def __init__(self, floor: Floor, site: Site, settings: DispatchSettings, keep_order: bool) -> None:
+    def __init__(
+        self,
+        floor: Floor,
+        site: Site,
+        settings: DispatchSettings,
+        keep_order: bool,
+        origin: int | None = None,
+    ) -> None:
         self.floor = floor
         self.site = site
         self.settings = settings
@@ -93,7 +102,7 @@ class _Builder:
         self.work = {operation.id: operation for operation in plannable(floor, site)}
         starts = [run.opened for run in floor.runs]
         starts += [floor.planned[name].start for name in self.work if name in floor.planned]
-        origin = min([floor.now, *starts])
+        origin = min([floor.now, *starts]) if origin is None else origin
         self.origin = origin - origin % MICROSECONDS
         self.now = -((self.origin - floor.now) // MICROSECONDS)
 

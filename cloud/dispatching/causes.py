@@ -17,7 +17,7 @@ from protocols.lifecycles import OperationState
 from protocols.site import Site
 from protocols.values import MICROSECONDS
 
-URGENT = frozenset({"order", "promise", "remake", "down", "released"})
+URGENT = frozenset({"order", "promise", "remake", "down", "released", "scenario"})
 """Causes for which a search under way is ended early with its best plan so far."""
 LATENESS = frozenset({"late", "early", "waits"})
 """Causes that alone do not make more than a plan every ``late_seconds``."""

@@ -62,6 +62,16 @@ def construct(problem: Problem, seed: int = 0) -> Schedule:
     return construct_shop(compile_shop(problem), seed)
 
 
+def repair(problem: Problem) -> Schedule:
+    """The published plan, moved only where it must; new work where its latest start puts it.
+
+    Raises :class:`~cloud.dispatching.validation.ImpossibleProblem` when the problem makes no sense.
+    """
+    check(problem)
+    shop = compile_shop(problem)
+    return shop.schedule(*_repaired(shop), Status.CONSTRUCTED)
+
+
 def construct_shop(shop: Shop, seed: int = 0) -> Schedule:
     """As :func:`construct`, for a compiled problem."""
     tries = max(1, min(40, EFFORT // max(1, len(shop.activities))))

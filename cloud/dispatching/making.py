@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,6 +21,13 @@ class Look(msgspec.Struct, frozen=True):
     wishes: tuple[Wish, ...]
     causes: tuple[Cause, ...]
     news: bool
+
+
+class Situation(NamedTuple):
+    """What a problem is made from: the floor, and the maintenance that wants doing."""
+
+    floor: Floor
+    wishes: tuple[Wish, ...]
 
 
 class SearchProgress(msgspec.Struct, frozen=True):

@@ -25,9 +25,10 @@ from cloud.dispatching.building import build, unplannable
 from cloud.dispatching.causes import LATENESS, causes
 from cloud.dispatching.construct import construct
 from cloud.dispatching.floor import Floor, read_floor
-from cloud.dispatching.making import Look, Making, SearchProgress
+from cloud.dispatching.making import Look, Making, SearchProgress, Situation
 from cloud.dispatching.plans import Cause
 from cloud.dispatching.problem import Problem
+from cloud.dispatching.proposal import Proposal
 from cloud.dispatching.releases import Wanted, wanted
 from cloud.dispatching.schedule import Schedule, violations
 from cloud.dispatching.settings import DispatchSettings
@@ -57,6 +58,8 @@ _log = structlog.get_logger(__name__)
 _TELLING = (MachineStateChanged, StopOpened, StopClosed, JobsApplied)
 """States that may change what should be planned or handed out."""
 _TRIES_AFTER_ERROR = 5.0
+
+ASKED = Cause("asked", "", "a person asked for a new plan")
 
 
 class Publisher(Protocol):
@@ -96,7 +99,8 @@ class DispatchService:
         self._wishes = wishes or planned_cases(site, self._settings)
         self._new_id = new_id
         self._wake = asyncio.Event()
-        self._asked = False
+        self._asked: tuple[Cause, ...] = ()
+        self._proposal: Proposal | None = None
         self._failing = False
         self._planned_at = float("-inf")
         self._hopeless: set[tuple[str, str]] = set()
@@ -113,9 +117,13 @@ class DispatchService:
             tasks.create_task(self._listen(events), name="dispatching events")
             tasks.create_task(self._serve(), name="dispatching")
 
-    def replan(self) -> None:
-        """Plan anew soon though nothing has changed: a person asked for it. From the event loop."""
-        self._asked = True
+    def replan(self, cause: Cause = ASKED, proposal: Proposal | None = None) -> None:
+        """Plan anew soon though nothing may have changed: a person asked for it. From the event loop.
+
+        The search begins with ``proposal`` where that is better than what dispatch rules make.
+        """
+        self._asked = (*self._asked, cause)
+        self._proposal = proposal or self._proposal
         self._wake.set()
 
     def progress(self) -> SearchProgress:
@@ -157,7 +165,7 @@ class DispatchService:
     async def _serve(self) -> None:
         started = False
         while True:
-            asked, self._asked = self._asked, False
+            asked, self._asked = self._asked, ()
             try:
                 if not started:
                     await self._send_again()
@@ -166,7 +174,7 @@ class DispatchService:
             except DatabaseClosedError:
                 raise
             except Exception as error:  # noqa: BLE001 - the floor goes on with the plan in force
-                self._asked |= asked
+                self._asked = (*asked, *self._asked)
                 await self._failed(error)
                 await asyncio.sleep(_TRIES_AFTER_ERROR)
             else:
@@ -188,13 +196,11 @@ class DispatchService:
         except SQLAlchemyError as refused:
             _log.warning("the inbox cannot be written", error=str(refused).splitlines()[0])
 
-    async def _once(self, asked: bool) -> None:
-        """One look: a new plan where there is a cause (or ``asked``), and the job lists that follow."""
+    async def _once(self, asked: Sequence[Cause]) -> None:
+        """One look: a new plan where there is a cause or one is asked for, and the job lists that follow."""
         self._wake.clear()
         look = await self._look()
-        found = [*look.causes]
-        if asked:
-            found.append(Cause("asked", "", "a person asked for a new plan"))
+        found = [*look.causes, *dict.fromkeys(asked)]
         if found and self._worth_it(found):
             await self._plan(look, found)
         elif look.news:
@@ -218,11 +224,14 @@ class DispatchService:
     async def _look(self) -> Look:
         return await self._database.query(self._looking)
 
+    def situation(self, tx: Connection, now: int) -> Situation:
+        """The floor and the maintenance that wants doing, as planning would see them at ``now`` (µs UTC)."""
+        cells = self._site.workcells()
+        wishes = tuple(wish for wish in self._wishes(tx, now) if wish.workcell in cells)
+        return Situation(read_floor(tx, self._site, now, self._settings.repair_seconds), wishes)
+
     def _looking(self, tx: Connection) -> Look:
-        floor = self._floor(tx)
-        wishes = tuple(
-            wish for wish in self._wishes(tx, floor.now) if wish.workcell in self._site.workcells()
-        )
+        floor, wishes = self.situation(tx, self._clock.now())
         before = plans.stored(tx)
         found = causes(
             floor,
@@ -251,10 +260,12 @@ class DispatchService:
                     f'{operation.id} needs a workcell of kind "{operation.kind}", which the site has no more'
                 )
                 await self._complain("plan", operation.id, text)
-            problem = await asyncio.to_thread(self._problem, look)
+            problem = await asyncio.to_thread(self.problem, Situation(look.floor, look.wishes))
             if look.floor.version == 0 and problem.operations:
                 await self._put_in_force(problem, await asyncio.to_thread(construct, problem), making)
-            await self._search(problem, making)
+            proposal, self._proposal = self._proposal, None
+            start = await asyncio.to_thread(proposal.start, problem) if proposal is not None else None
+            await self._search(problem, making, start)
         except ImpossibleProblem as error:
             await self._complain("plan", "problem", f"the plan in force stays: {error}")
             await self._hand_out()
@@ -263,15 +274,19 @@ class DispatchService:
             self._planned_at = making.ended = self._clock.monotonic()
             self._hopeless = {(c.kind, c.about) for c in found} if making.in_force is None else set()
 
-    def _problem(self, look: Look) -> Problem:
-        """The problem of this moment; where leased work waits for itself, with its order left open."""
+    def problem(self, situation: Situation, origin: int | None = None) -> Problem:
+        """The problem of a moment; where leased work waits for itself, with its order left open.
+
+        ``origin`` as in :func:`~cloud.dispatching.building.build`. Takes a while: not for the event loop.
+        """
+        floor, wishes = situation
         try:
-            return build(look.floor, self._site, self._settings, look.wishes)
+            return build(floor, self._site, self._settings, wishes, origin=origin)
         except ImpossibleProblem:
             _log.warning("the order of leased work is impossible, it is left open")
-            return build(look.floor, self._site, self._settings, look.wishes, keep_order=False)
+            return build(floor, self._site, self._settings, wishes, keep_order=False, origin=origin)
 
-    async def _search(self, problem: Problem, making: Making) -> None:
+    async def _search(self, problem: Problem, making: Making, start: Schedule | None) -> None:
         """Search within the budget and put the best plan in force.
 
         Handing out goes on meanwhile. For urgent causes the best plan so far is put in force after
@@ -290,6 +305,7 @@ class DispatchService:
                 solve,
                 problem,
                 self._settings.solve_seconds,
+                start=start,
                 workers=self._settings.workers,
                 cancel=cancel,
                 on_progress=progress,

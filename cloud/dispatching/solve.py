@@ -52,6 +52,7 @@ def solve(
     cancel: threading.Event | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     command: Sequence[str] = COMMAND,
+    nice: int = 5,
     grace: float = GRACE,
 ) -> Schedule:
     """The best plan found within ``seconds``. Blocks: call it in a thread.
@@ -59,6 +60,7 @@ def solve(
     ``on_progress`` hears, from the calling thread, of the constructed plan and of each better one. Setting
     ``cancel`` ends the search early with the best plan so far. ``start`` is tried beside the constructed
     plan when it is valid. With ``deterministic`` the amount of work is limited instead of the time.
+    ``nice`` is how far the solver process stands back behind other processes.
 
     Raises :class:`~cloud.dispatching.validation.ImpossibleProblem` when the problem makes no sense; nothing
     that goes wrong in the solver process raises: ``Schedule.note`` then says what did.
@@ -84,6 +86,7 @@ def solve(
         deterministic=deterministic,
         seed=seed,
         sent=time.time(),
+        nice=nice,
     )
     # Work limits say nothing about time; a search that hangs all the same is ended by ``cancel``.
     patience = None if deterministic else began + seconds + grace

@@ -26,9 +26,9 @@ START = 5.0
 def main() -> int:
     """Serve one request; 0 when it was answered to the end, 1 when the search failed."""
     began = time.monotonic()
-    if hasattr(os, "nice"):
-        os.nice(5)  # planning may take long; taking in what the floor reports may not
     request = REQUEST.decode(sys.stdin.buffer.readline())
+    if hasattr(os, "nice"):
+        os.nice(request.nice)  # planning may take long; taking in what the floor reports may not
     stop = Stop()
     threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     lock = threading.Lock()

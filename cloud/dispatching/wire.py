@@ -13,6 +13,7 @@ class Request(Struct, frozen=True, kw_only=True):
     """The one line the solver process reads; when its input then ends, it stops searching.
 
     ``sent`` is the time of day in seconds; what passes until the process has started counts as well.
+    ``nice`` is how far it stands back behind other processes, where the system knows that.
     """
 
     problem: Problem
@@ -22,6 +23,7 @@ class Request(Struct, frozen=True, kw_only=True):
     deterministic: bool = False
     seed: int = 0
     sent: float | None = None
+    nice: int = 5
 
 
 class Improved(Struct, frozen=True, kw_only=True, tag="improved"):

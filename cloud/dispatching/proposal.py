@@ -1,0 +1,39 @@
+"""A plan that somebody has accepted, as a start for the next search: the floor has moved on since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from msgspec.structs import replace
+
+from cloud.dispatching.construct import repair
+from cloud.dispatching.problem import MICROSECONDS, Placement, Problem
+from cloud.dispatching.schedule import Schedule, evaluate, violations
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A plan with the origin of its times (µs UTC)."""
+
+    origin: int
+    schedule: Schedule
+
+    def start(self, problem: Problem) -> Schedule | None:
+        """A valid plan of ``problem`` as near to the proposed one as it can be; None where there is none."""
+        known = {operation.id for operation in problem.operations}
+        shift = (self.origin - problem.origin) // MICROSECONDS
+        wanted = {
+            name: Placement(machine=a.machine, start=a.start + shift)
+            for name, a in self.schedule.assignments.items()
+            if name in known
+        }
+        near = repair(replace(problem, published=wanted))
+        # What leaving the published plan costs is another matter than what the proposal wanted.
+        plan = replace(near, objective=evaluate(problem, near.assignments, near.services))
+        if broken := violations(problem, plan):
+            _log.warning("an accepted plan is no start for the next one", broken=broken[0])
+            return None
+        return plan
