@@ -7,19 +7,34 @@ and product families are separate files with schemas of their own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
-from protocols.documents import Finding, Findings, Location, nearest
+from protocols.documents import Finding, Findings, nearest
+from protocols.site_consistency import inconsistencies
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 """Ids that appear in topics, paths and scans."""
 
 Seconds = Annotated[int, Field(ge=0)]
+
+Heads = Annotated[int, Field(ge=0, le=1000)]
+Needed = Annotated[int, Field(ge=1, le=1000)]
 
 
 class _Part(BaseModel):
@@ -39,6 +54,11 @@ class Workcell(_Part):
     changeover: dict[str, Seconds] = Field(
         default_factory=dict,
         description="seconds of changeover when a setup attribute differs from the run before",
+    )
+    needs: dict[Name, Needed] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="heads of a skill and tools that all work here takes, from changeover to end",
     )
     micro_stop: float = Field(default=5.0, ge=0, description="seconds; shorter stops are micro-stops")
 
@@ -82,31 +102,50 @@ class Edge(_Part):
     devices: tuple[Device, ...]
 
 
-class Shift(_Part):
-    """A shift on weekdays (1 = Monday), local times ``HH:MM``; an end before the start is the next day."""
-
-    name: str
-    days: tuple[Annotated[int, Field(ge=1, le=7)], ...]
-    start: str
-    end: str
-
-    @field_validator("start", "end")
-    @classmethod
-    def _is_time(cls, text: str) -> str:
-        return _time_of_day(text)
-
-
 def _time_of_day(text: str) -> str:
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
         raise ValueError(f'"{text}" is not a time of day: write HH:MM, e.g. 06:00')
     return text
 
 
+def _day(text: str) -> str:
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            return date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    raise ValueError(f'"{text}" is not a day: write YYYY-MM-DD, e.g. 2026-12-25')
+
+
+TimeOfDay = Annotated[str, AfterValidator(_time_of_day)]
+Day = Annotated[str, AfterValidator(_day)]
+
+
+class Break(_Part):
+    """A pause of everybody within a shift; local times."""
+
+    start: TimeOfDay
+    end: TimeOfDay
+
+
+class Shift(_Part):
+    """A shift on weekdays (1 = Monday), local times ``HH:MM``; an end before the start is the next day."""
+
+    name: str
+    days: tuple[Annotated[int, Field(ge=1, le=7)], ...]
+    start: TimeOfDay
+    end: TimeOfDay
+    breaks: tuple[Break, ...] = Field(default=(), max_length=20)
+
+
 class Calendar(_Part):
     timezone: str = "UTC"
     day_starts: str = "00:00"
     shifts: tuple[Shift, ...] = ()
-    """No shifts means round the clock."""
+    """No shifts means round the clock, but for the holidays."""
+    holidays: dict[Day, Annotated[str, Field(max_length=60)]] = Field(
+        default_factory=dict, max_length=1000, description="day: its name; no shift begins on it"
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -122,17 +161,53 @@ class Calendar(_Part):
             raise ValueError(f'"{name}" is not a time zone — {tail}') from None
         return name
 
-    @field_validator("day_starts")
-    @classmethod
-    def _is_time(cls, text: str) -> str:
-        return _time_of_day(text)
+
+class Crew(_Part):
+    """People with a skill: how many there are in a shift. ``shifts`` are those with another number."""
+
+    title: str = Field(max_length=60)
+    title_zh: str = Field(default="", max_length=60)
+    heads: Heads
+    shifts: dict[str, Heads] = Field(default_factory=dict)
+
+    @property
+    def most(self) -> int:
+        """Heads of the largest shift."""
+        return max(self.heads, *self.shifts.values(), 0)
+
+
+class Tool(_Part):
+    """Fixtures or tools of one sort that workcells share."""
+
+    title: str = Field(max_length=60)
+    title_zh: str = Field(default="", max_length=60)
+    count: Needed = 1
+
+
+Fleet = Annotated[
+    Annotated[int, Field(ge=1, le=1000), Tag("number")] | Annotated[tuple[Name, ...], Tag("devices")],
+    Discriminator(lambda value: "devices" if isinstance(value, list | tuple) else "number"),
+]
+"""How many vehicles, or the devices that they are."""
 
 
 class Transport(_Part):
-    """Seconds an AGV needs between workcells; ``default`` where no pair is given."""
+    """Seconds an AGV needs between workcells; ``default`` where no pair is given.
+
+    With ``vehicles`` there are only so many trips at a time, and each takes one for ``empty`` seconds more,
+    to get there. Vehicles given as devices are not counted on while they are stuck or locked.
+    """
 
     default: int = Field(default=0, ge=0)
     seconds: dict[str, Seconds] = Field(default_factory=dict, description='"from>to": seconds')
+    vehicles: Fleet | None = Field(
+        default=None, description="number of AGVs, or their devices; left out: transport is no limit"
+    )
+    empty: Seconds = 0
+
+    def between(self, origin: str, destination: str) -> int:
+        """Seconds from one workcell to another."""
+        return 0 if origin == destination else self.seconds.get(f"{origin}>{destination}", self.default)
 
 
 class Site(_Part):
@@ -144,6 +219,8 @@ class Site(_Part):
     calendar: Calendar = Calendar()
     areas: tuple[Area, ...]
     edges: tuple[Edge, ...]
+    crew: dict[Name, Crew] = Field(default_factory=dict, max_length=100, description="skill: heads a shift")
+    tools: dict[Name, Tool] = Field(default_factory=dict, max_length=500)
     transport: Transport = Transport()
     graph: str = Field(default="", description="site graph for AGVs, relative to this file: graph.yaml")
     products: tuple[str, ...] = Field(default=(), description="product files, relative to this file")
@@ -158,6 +235,10 @@ class Site(_Part):
     def workcells(self) -> dict[str, Workcell]:
         """All workcells by id, in plant order."""
         return {cell.id: cell for area in self.areas for line in area.lines for cell in line.workcells}
+
+    def kinds(self) -> list[str]:
+        """The kinds of workcells there are, sorted."""
+        return sorted({cell.kind for cell in self.workcells().values()})
 
     def edge(self, edge_id: str) -> Edge:
         """The edge of that id; raises KeyError naming the known ones."""
@@ -175,6 +256,17 @@ class Site(_Part):
         """All devices by id."""
         return {device.id: device for edge in self.edges for device in edge.devices}
 
+    def shared(self) -> dict[str, int]:
+        """What workcells share, and how many there are at most: heads of every skill, tools of every sort."""
+        return {name: crew.most for name, crew in self.crew.items()} | {
+            name: tool.count for name, tool in self.tools.items()
+        }
+
+    def vehicles(self) -> tuple[str, ...]:
+        """The devices that carry between workcells, where the file names them."""
+        fleet = self.transport.vehicles
+        return fleet if isinstance(fleet, tuple) else ()
+
     @model_validator(mode="after")
     def _consistent(self) -> Site:
         findings = list(self.cross_check(self.model_dump()))
@@ -185,102 +277,4 @@ class Site(_Part):
     @classmethod
     def cross_check(cls, data: Any) -> Iterator[Finding]:
         """What does not belong together in a site's plain data, whose parts may be wrong themselves."""
-        site = _mapping(data)
-        yield from _uuids(site)
-        places = list(_places(site))
-        for kind in ("area", "line", "workcell"):
-            yield from _twice(kind, [(at, part) for of, at, part in places if of == kind])
-        cells = [str(part.get("id")) for kind, _, part in places if kind == "workcell"]
-        edges = list(_items(site, "edges"))
-        yield from _twice("edge", edges)
-        yield from _twice("device", [found for at, edge in edges for found in _items(edge, "devices", at)])
-        served: dict[str, object] = {}
-        for at, edge in edges:
-            for number, cell in _listed(edge.get("workcells")):
-                where = (*at, "workcells", number)
-                if cell not in cells:
-                    yield Finding(where, f'edge "{edge.get("id")}" serves {_no_cell(cell, cells)}')
-                elif cell in served:
-                    both = f'"{served[cell]}" and "{edge.get("id")}"'
-                    yield Finding(where, f'workcell "{cell}" is served by {both}')
-                served[cell] = edge.get("id")
-            for place, device in _items(edge, "devices", at):
-                for number, cell in _listed(device.get("workcells")):
-                    if cell not in cells:
-                        message = f'device "{device.get("id")}" stands at {_no_cell(cell, cells)}'
-                        yield Finding((*place, "workcells", number), message)
-        for way in _mapping(_mapping(site.get("transport")).get("seconds")):
-            ends = str(way).split(">")
-            if len(ends) != 2:
-                yield Finding(("transport", "seconds", way), f'"{way}" is no way: write from>to')
-                continue
-            for cell in ends:
-                if cell not in cells:
-                    yield Finding(("transport", "seconds", way), f"the way ends at {_no_cell(cell, cells)}")
-
-
-_Plain = Mapping[Any, Any]
-
-
-def _mapping(value: Any) -> _Plain:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _listed(value: Any) -> Iterator[tuple[int, str]]:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        yield from ((number, str(item)) for number, item in enumerate(value))
-
-
-def _items(part: _Plain, key: str, at: Location = ()) -> Iterator[tuple[Location, _Plain]]:
-    """The mappings listed under a key, each with its location."""
-    found = part.get(key)
-    if isinstance(found, Sequence):
-        yield from (((*at, key, n), item) for n, item in enumerate(found) if isinstance(item, Mapping))
-
-
-def _places(site: _Plain) -> Iterator[tuple[str, Location, _Plain]]:
-    """Areas, lines and workcells, in plant order."""
-    for at, area in _items(site, "areas"):
-        yield "area", at, area
-        for below, line in _items(area, "lines", at):
-            yield "line", below, line
-            for place, cell in _items(line, "workcells", below):
-                yield "workcell", place, cell
-
-
-def _twice(kind: str, parts: Sequence[tuple[Location, _Plain]]) -> Iterator[Finding]:
-    seen: set[str] = set()
-    for at, part in parts:
-        name = part.get("id")
-        if isinstance(name, str) and name in seen:
-            yield Finding((*at, "id"), f'{kind} "{name}" is declared twice')
-        seen.add(str(name))
-
-
-def _uuids(site: _Plain) -> Iterator[Finding]:
-    """Places copied with their uuid would be one place to everything that counts. Devices of one machine may
-    share its asset."""
-    owners: dict[str, str] = {}
-    marked: list[tuple[Location, str, Any]] = [(("uuid",), "the site", site.get("uuid"))]
-    marked += [((*at, "uuid"), f'{kind} "{p.get("id")}"', p.get("uuid")) for kind, at, p in _places(site)]
-    assets = [
-        ((*place, "asset"), f'device "{device.get("id")}"', device.get("asset"))
-        for at, edge in _items(site, "edges")
-        for place, device in _items(edge, "devices", at)
-    ]
-    for at, owner, uuid in marked:
-        key = str(uuid).lower()
-        if uuid is not None and key in owners:
-            yield Finding(at, f"the uuid of {owner} is that of {owners[key]}: give it one of its own")
-        owners.setdefault(key, owner)
-    for at, owner, uuid in assets:
-        if uuid is not None and str(uuid).lower() in owners:
-            message = (
-                f"the asset of {owner} is the uuid of {owners[str(uuid).lower()]}: give it one of its own"
-            )
-            yield Finding(at, message)
-
-
-def _no_cell(cell: str, cells: Sequence[str]) -> str:
-    hint = nearest(cell, cells)
-    return f'workcell "{cell}", which no line has' + (f" — did you mean {hint}?" if hint else "")
+        return inconsistencies(data)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, select, update
 
-from cloud.orders.products import Product
+from cloud.orders.products import Product, RoutingStep
 from cloud.orders.tables import product as table
-from protocols.documents import DocumentError, Finding, load, not_one_of, read
+from protocols.documents import DocumentError, Finding, Location, load, not_one_of, read
 from protocols.site import Site
 
 
@@ -20,12 +20,12 @@ def content_hash(product: Product) -> str:
 
 
 def load_products(site_file: Path, site: Site) -> list[Product]:
-    """The product files that a site names, checked against the site's workcell kinds.
+    """The product files that a site names, checked against what the site has.
 
     Raises:
         DocumentError: every mistake of every file with its place.
     """
-    kinds = sorted({cell.kind for cell in site.workcells().values()})
+    kinds = site.kinds()
     products: list[Product] = []
     problems = []
     for name in site.products:
@@ -36,7 +36,7 @@ def load_products(site_file: Path, site: Site) -> list[Product]:
             problems += error.problems
             continue
         document = read(path)
-        problems += [document.problem(f.location, f.message) for f in _site_findings(product, kinds)]
+        problems += [document.problem(f.location, f.message) for f in _site_findings(product, site, kinds)]
         if any(product.id == other.id for other in products):
             problems.append(
                 document.problem(("id",), f'"{product.id}" is the id of another product file too')
@@ -47,12 +47,37 @@ def load_products(site_file: Path, site: Site) -> list[Product]:
     return products
 
 
-def _site_findings(product: Product, kinds: Sequence[str]) -> list[Finding]:
-    return [
-        Finding(("operations", index, "kind"), "no workcell is of this kind: " + not_one_of(step.kind, kinds))
-        for index, step in enumerate(product.operations)
-        if step.kind not in kinds
-    ]
+def _site_findings(product: Product, site: Site, kinds: Sequence[str]) -> Iterator[Finding]:
+    shared = site.shared()
+    for index, step in enumerate(product.operations):
+        at: Location = ("operations", index)
+        if step.kind not in kinds:
+            yield Finding((*at, "kind"), "no workcell is of this kind: " + not_one_of(step.kind, kinds))
+        for name, number in step.needs.items():
+            if name not in shared:
+                known = not_one_of(name, shared) if shared else "the site has neither crew nor tools"
+                yield Finding((*at, "needs", name), f"the site does not know it: {known}")
+            elif number > shared[name]:
+                message = f"{number} are needed, and the site never has more than {shared[name]}"
+                yield Finding((*at, "needs", name), message)
+        yield from _way_findings(product, site, at, step)
+
+
+def _way_findings(product: Product, site: Site, at: Location, step: RoutingStep) -> Iterator[Finding]:
+    """A step cannot follow sooner than an AGV gets there."""
+    if step.wait is None or step.wait.at_most is None:
+        return
+    of_kind = {kind: [c.id for c in site.workcells().values() if c.kind == kind] for kind in site.kinds()}
+    kinds = {other.id: other.kind for other in product.operations}
+    for name in step.wait.after or step.after:
+        ways = [
+            site.transport.between(origin, destination)
+            for origin in of_kind.get(kinds.get(name, ""), ())
+            for destination in of_kind.get(step.kind, ())
+        ]
+        if ways and min(ways) > step.wait.at_most:
+            message = f'{step.wait.at_most} s, and the shortest way from "{name}" takes {min(ways)}'
+            yield Finding((*at, "wait", "at_most"), message)
 
 
 def import_products(tx: Connection, products: Sequence[Product], now: int) -> list[str]:

@@ -106,9 +106,9 @@ def _open_remake(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
     for name in sorted(chosen, key=lambda name: routing[name].position):
         step = routing[name]
         after = [ids.get(before, before) for before in step.predecessors if before in routing]
-        _copy_operation(
-            fact, step, ids[name], {"job_id": remake_id, "quantity": quantity, "predecessors": after}
-        )
+        links = {ids.get(before, before): link for before, link in step.links.items() if before in routing}
+        changes = {"job_id": remake_id, "quantity": quantity, "predecessors": after, "links": links}
+        _copy_operation(fact, step, ids[name], changes)
     link = {"child": remake_id, "parent": origin.id, "relation": "remake", "ts": fact.ts}
     fact.tx.execute(insert(genealogy).values(link))
     _add_to_followers(fact, row, -quantity)
@@ -175,14 +175,17 @@ def _open_rework(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
         {
             "quantity": quantity,
             "predecessors": [row.id],
+            "links": {},
             "rework_of": row.id,
             "position": row.position + len(numbers) + 1,
         },
     )
     for step in followers:
         if step.state == OperationState.PLANNED:
-            after = [*step.predecessors, rework_id]
-            fact.tx.execute(update(operation).where(operation.c.id == step.id).values(predecessors=after))
+            values: dict[str, Any] = {"predecessors": [*step.predecessors, rework_id]}
+            if row.id in step.links:  # what is done anew dries anew
+                values["links"] = {**step.links, rework_id: step.links[row.id]}
+            fact.tx.execute(update(operation).where(operation.c.id == step.id).values(values))
 
 
 # --- the routing of a job ---------------------------------------------------------------------------

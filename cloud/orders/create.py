@@ -35,6 +35,7 @@ from protocols.site import Site
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CREATE, CHANGE, CANCEL = "order.create", "order.change", "order.cancel"
 """Kinds of commands in the journal that change orders."""
+_DONE = (OrderState.COMPLETED, OrderState.CANCELLED)
 
 
 class PlacedLine(msgspec.Struct, frozen=True):
@@ -43,6 +44,7 @@ class PlacedLine(msgspec.Struct, frozen=True):
     product: str
     quantity: Decimal
     parameters: dict[str, str]
+    material_at: int | None = None
 
 
 class PlacedOrder(msgspec.Struct, frozen=True):
@@ -63,6 +65,8 @@ class ChangedOrder(msgspec.Struct, frozen=True):
     id: str
     due: int
     priority: int
+    material_at: int | None = None
+    """When the material of its open jobs is there; None leaves what was known."""
 
 
 class CancelledOrder(msgspec.Struct, frozen=True):
@@ -81,6 +85,7 @@ class OrderDesk:
     ) -> None:
         self._kinds = sorted({cell.kind for cell in site.workcells().values()})
         self._longest = longest_stretch(site.calendar)
+        self._shared = site.shared()
         self._clock = clock
         self._new_id = new_id
 
@@ -113,9 +118,10 @@ class OrderDesk:
             raise ImpossibleOrder(problems)
         due = row.due if wanted.due is None else _microseconds(wanted.due)
         priority = row.priority if wanted.priority is None else wanted.priority
-        if (due, priority) == (row.due, row.priority):
+        material = None if wanted.material_at is None else _microseconds(wanted.material_at)
+        if (due, priority) == (row.due, row.priority) and material is None:
             return
-        command = ChangedOrder(order_id, due, priority)
+        command = ChangedOrder(order_id, due, priority, material)
         journal.append_command(tx, self._new_id(), CHANGE, actor, now, msgspec.json.encode(command))
         change(tx, command)
 
@@ -200,7 +206,8 @@ class OrderDesk:
             problems.append(OrderProblem(f"{at}.parameters", str(error)))
             return None
         problems += self._routing_problems(f"{at}.product", product, routed, line.quantity)
-        return PlacedLine(key, line.quantity, parameters)
+        material = None if line.material_at is None else _microseconds(line.material_at)
+        return PlacedLine(key, line.quantity, parameters, material)
 
     def _routing_problems(
         self, at: str, product: Product, routed: tuple[RoutedOperation, ...], quantity: Decimal
@@ -210,12 +217,16 @@ class OrderDesk:
                 yield OrderProblem(
                     at, f'{product.id} needs a workcell of kind "{step.kind}", and the site has none'
                 )
+            for name, number in step.needs.items():
+                there = self._shared.get(name, 0)
+                if number > there:
+                    yield OrderProblem(at, f'{product.id} needs {number} of "{name}", the site has {there}')
             seconds = int(step.setup_seconds) + step.run_seconds(quantity)
-            if self._longest is not None and seconds > self._longest:
+            if self._longest is not None and seconds > self._longest and not step.interruptible:
                 yield OrderProblem(
                     at.replace("product", "quantity"),
-                    f"{step.title.en} of {quantity} takes {seconds // 60} min, and the longest shift has "
-                    f"{self._longest // 60}: split the quantity over several lines",
+                    f"{step.title.en} of {quantity} takes {seconds // 60} min, and nobody works longer than "
+                    f"{self._longest // 60} without a rest: split the quantity over several lines",
                 )
 
 
@@ -304,6 +315,7 @@ def place(tx: Connection, placed: PlacedOrder) -> None:
                 variant=labels,
                 state=ORDER.initial,
                 urgent=False,
+                material_at=line.material_at,
                 created=placed.created,
             )
         )
@@ -336,6 +348,9 @@ def store_operations(
                 seconds_per_run=step.seconds_per_run,
                 seconds_per_piece=step.seconds_per_piece,
                 program=step.program,
+                interruptible=step.interruptible,
+                needs=step.needs,
+                links={ids[name]: msgspec.to_builtins(link) for name, link in step.links.items()},
             )
         )
         store_steps(tx, ids[step.step_id], step.steps)
@@ -348,19 +363,21 @@ def store_steps(tx: Connection, operation_id: str, steps: tuple[Step, ...]) -> N
 
 
 def change(tx: Connection, command: ChangedOrder) -> None:
-    """Give an order its new due date and priority."""
+    """Give an order its new due date and priority, and its open jobs their material."""
     promise = {"due": command.due, "priority": command.priority}
     tx.execute(update(orders).where(orders.c.id == command.id).values(promise))
+    if command.material_at is not None:
+        open_jobs = (job.c.order_id == command.id) & job.c.state.not_in(_DONE)
+        tx.execute(update(job).where(open_jobs).values(material_at=command.material_at))
 
 
 def cancel(tx: Connection, command: CancelledOrder) -> None:
     """Cancel an order's open work; runs in progress go on as facts that count nothing to it."""
     jobs = select(job.c.id).where(job.c.order_id == command.id)
     cancel_operations(tx, [*tx.execute(jobs).scalars()], command.at)
-    done = (OrderState.COMPLETED, OrderState.CANCELLED)
     tx.execute(
         update(job)
-        .where(job.c.order_id == command.id, job.c.state.not_in(done))
+        .where(job.c.order_id == command.id, job.c.state.not_in(_DONE))
         .values(state=OrderState.CANCELLED, completed=command.at)
     )
     tx.execute(

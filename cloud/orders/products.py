@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from cloud.orders.arithmetic import FormulaError, names_in_formula, names_in_text
 from protocols.documents import Finding, Findings, Location, not_one_of
-from protocols.site import Name
+from protocols.site import Name, Needed
 
 ParameterName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Line = Annotated[str, StringConstraints(max_length=120)]
@@ -98,6 +98,19 @@ class InstructionStep(_Part):
     )
 
 
+WaitSeconds = Annotated[int, Field(ge=0, le=8_640_000)]
+
+
+class Wait(_Part):
+    """Time between the steps before and this one: paint must dry, welding follows within half an hour."""
+
+    at_least: WaitSeconds = 0
+    at_most: WaitSeconds | None = None
+    after: tuple[Name, ...] = Field(
+        default=(), description="which of the steps before; left out: all of them"
+    )
+
+
 class RoutingStep(_Part):
     """One operation of the routing: what kind of workcell does it and how long it takes there."""
 
@@ -112,6 +125,18 @@ class RoutingStep(_Part):
     ] = Decimal(0)
     seconds_per_piece: Annotated[Decimal, Field(ge=0, le=864_000)] = Decimal(0)
     after: tuple[Name, ...] = ()
+    wait: Wait | None = Field(default=None, description="seconds between the steps before and this one")
+    overlap: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="may start once so many pieces of the steps before are done"
+    )
+    interruptible: bool = Field(
+        default=False, description="may rest over breaks and nights, instead of having to end before them"
+    )
+    needs: dict[Name, Needed] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="tools and heads it takes beside what its workcell needs, as in site.yaml",
+    )
     setup: dict[str, Line] = Field(
         default_factory=dict, description="setup attributes that decide about changeovers"
     )
@@ -201,7 +226,45 @@ def _routing_findings(product: Product) -> Iterator[Finding]:
                 yield Finding((*at, "after", number), f'"{name}" must stand above the operation after it')
         if not step.seconds_per_piece and not step.seconds_per_run:
             yield Finding(at, "takes no time: give seconds_per_piece, seconds_per_run or both")
+        yield from _following_findings(at, step, product)
         earlier.add(step.id)
+
+
+def _following_findings(at: Location, step: RoutingStep, product: Product) -> Iterator[Finding]:
+    """How a step may follow the ones before it."""
+    wait, first = step.wait, not step.after
+    if first and wait is not None:
+        yield Finding((*at, "wait"), "there is no step before it: say after which it comes")
+    if first and step.overlap is not None:
+        yield Finding((*at, "overlap"), "there is no step before it: say after which it comes")
+    if wait is not None:
+        if wait.at_most is not None and wait.at_most < wait.at_least:
+            yield Finding((*at, "wait", "at_most"), f"{wait.at_most} is less than at_least {wait.at_least}")
+        for number, name in enumerate(wait.after):
+            if name not in step.after:
+                yield Finding((*at, "wait", "after", number), not_one_of(name, step.after))
+        for name in wait.after or step.after:
+            between = [other for other in step.after if other != name and name in _before(product, other)]
+            if wait.at_most is not None and between:
+                message = f'"{between[0]}" lies between "{name}" and this: let it wait for that one alone'
+                yield Finding((*at, "wait", "at_most"), message)
+    if step.overlap is not None:
+        mild = [other for other in product.operations if other.id in step.after and other.interruptible]
+        if step.interruptible or mild:
+            name = step.id if step.interruptible else mild[0].id
+            message = f'"{name}" is interruptible: pieces cannot be counted on while it rests'
+            yield Finding((*at, "overlap"), message)
+        if wait is not None and wait.at_least and not first:
+            yield Finding((*at, "overlap"), "it cannot start before the step before ends and wait after it")
+
+
+def _before(product: Product, name: str) -> set[str]:
+    """Ids of all steps that lead to a step."""
+    found: set[str] = set()
+    for step in reversed(product.operations):  # predecessors stand above
+        if step.id == name or step.id in found:
+            found |= {before for before in step.after if before != name}
+    return found
 
 
 def _template_findings(product: Product) -> Iterator[Finding]:

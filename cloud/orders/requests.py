@@ -27,6 +27,9 @@ class LineRequest(_Request):
     parameters: Annotated[dict[str, Decimal | Words], Field(max_length=50)] = Field(
         default_factory=dict, examples=[{"width": 612, "colour": "RAL 5010"}]
     )
+    material_at: AwareDatetime | None = Field(
+        default=None, description="when its material is there; left out: it is there"
+    )
 
 
 class OrderRequest(_Request):
@@ -45,6 +48,9 @@ class OrderChange(_Request):
 
     due: AwareDatetime | None = Field(default=None, examples=["2026-11-27T12:00:00+08:00"])
     priority: Annotated[int | None, Field(description="1 is ordinary, 10 the most urgent")] = None
+    material_at: AwareDatetime | None = Field(
+        default=None, description="when the material of all that is not begun is there"
+    )
 
 
 class OrderProblem(msgspec.Struct, frozen=True):

@@ -7,8 +7,10 @@ was configured with even after the product file has changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+
+import msgspec
 
 from cloud.orders.arithmetic import PLACES, evaluate, fill, plain
 from cloud.orders.products import InstructionStep, Parameter, Product, RoutingStep, as_number
@@ -28,9 +30,21 @@ class Variant:
     chosen: dict[str, str]
 
 
+class Link(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an operation follows a predecessor, where that is more than *after its end*.
+
+    It starts ``at_least`` and ``at_most`` so many seconds after that one's end, or, with ``pieces``, once so
+    many of that one's pieces are done.
+    """
+
+    at_least: int = 0
+    at_most: int | None = None
+    pieces: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class RoutedOperation:
-    """One operation of a job before it is stored. ``after`` are ids within the routing."""
+    """One operation of a job before it is stored. ``after`` and ``links`` have ids within the routing."""
 
     position: int
     step_id: str
@@ -43,6 +57,9 @@ class RoutedOperation:
     setup: dict[str, str]
     program: str
     steps: tuple[Step, ...]
+    interruptible: bool = False
+    needs: dict[str, int] = field(default_factory=dict)
+    links: dict[str, Link] = field(default_factory=dict)
 
     def run_seconds(self, quantity: Decimal) -> int:
         """Seconds that ``quantity`` takes, set-up not counted; at least one."""
@@ -104,7 +121,23 @@ def _operation(step: RoutingStep, variant: Variant, *, position: int) -> RoutedO
             for instruction in step.steps
             if all(variant.chosen.get(name) in values for name, values in instruction.when.items())
         ),
+        interruptible=step.interruptible,
+        needs=dict(step.needs),
+        links=_links(step),
     )
+
+
+def _links(step: RoutingStep) -> dict[str, Link]:
+    waits = (step.wait.after or step.after) if step.wait is not None else ()
+    found = {
+        name: Link(
+            at_least=step.wait.at_least if step.wait is not None and name in waits else 0,
+            at_most=step.wait.at_most if step.wait is not None and name in waits else None,
+            pieces=step.overlap or 0,
+        )
+        for name in step.after
+    }
+    return {name: link for name, link in found.items() if link != Link()}
 
 
 def _step(step: InstructionStep, variant: Variant, codes: Mapping[str, str]) -> Step:

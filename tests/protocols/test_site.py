@@ -211,3 +211,80 @@ def test_two_devices_may_belong_to_one_machine() -> None:
     second["asset"] = site["areas"][0]["uuid"]
     with pytest.raises(ValidationError, match='the asset of device "meter-1" is the uuid of area'):
         Site.model_validate(site)
+
+
+def with_crew() -> dict[str, Any]:
+    """The site with two shifts, two welders (one in the late shift), a fixture and an AGV."""
+    site = copy.deepcopy(SITE)
+    shifts = [
+        {"name": "early", "days": [1], "start": "06:00", "end": "14:00"},
+        {"name": "late", "days": [1], "start": "14:00", "end": "22:00"},
+    ]
+    site["calendar"] = {"shifts": shifts, "holidays": {"2026-12-25": "Christmas Day"}}
+    site["crew"] = {"welding": {"title": "Welders", "heads": 2, "shifts": {"late": 1}}}
+    site["tools"] = {"f2": {"title": "Fixture F2", "count": 3}}
+    site["transport"] = {"vehicles": ["meter-1"], "empty": 20}
+    laser(site)["needs"] = {"welding": 2, "f2": 1}
+    return site
+
+
+def test_crews_tools_and_vehicles() -> None:
+    site = Site.model_validate(with_crew())
+    assert site.shared() == {"welding": 2, "f2": 3}
+    assert (site.vehicles(), site.transport.empty) == (("meter-1",), 20)
+    assert site.workcells()["laser-1"].needs == {"welding": 2, "f2": 1}
+    assert Site.model_validate_json(site.model_dump_json()) == site
+    number = Site.model_validate({**SITE, "transport": {"vehicles": 3}})
+    assert (number.transport.vehicles, number.vehicles()) == (3, ())
+    assert Site.model_validate(SITE).transport.vehicles is None
+
+
+def test_what_does_not_fit_a_crew_stands_at_its_place() -> None:
+    site = with_crew()
+    site["crew"]["welding"]["shifts"] = {"lat": 1}
+    site["crew"]["f2"] = {"title": "F2", "heads": 0}
+    site["transport"]["vehicles"] = ["meter-2"]
+    site["calendar"]["shifts"][1]["breaks"] = [
+        {"start": "21:45", "end": "22:15"},
+        {"start": "18:00", "end": "18:00"},
+        {"start": "17:00", "end": "17:15"},
+    ]
+    laser(site)["needs"] = {"welding": 3, "wielding": 1}
+    text = json.dumps(site, indent=1, default=str)
+    with pytest.raises(DocumentError) as caught:
+        documents.parse(text, "site.yaml").validate(Site)
+    found = {problem.path: problem.message for problem in caught.value.problems}
+    assert found == {
+        "crew.welding.shifts.lat": 'there is no such shift: "lat" is not one of early, late '
+        "— did you mean late?",
+        "tools.f2": '"f2" is the name of a crew, too: choose another',
+        "transport.vehicles.0": 'no edge has such a device: "meter-2" is not one of laser-1, meter-1 '
+        "— did you mean meter-1?",
+        "calendar.shifts.1.breaks.0": "the break from 21:45 to 22:15 does not lie within the shift "
+        '"late" from 14:00 to 22:00',
+        "calendar.shifts.1.breaks.1": "the break from 18:00 to 18:00 does not lie within the shift "
+        '"late" from 14:00 to 22:00',
+        "areas.0.lines.0.workcells.0.needs.welding": "3 are needed, and there are never more than 2",
+        "areas.0.lines.0.workcells.0.needs.wielding": 'nobody has said what this is: "wielding" is not '
+        "one of welding, f2 — did you mean welding?",
+    }
+    assert all(problem.line > 1 for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        ({"calendar": {"holidays": {"2026-13-25": "?"}}}, '"2026-13-25" is not a day: write YYYY-MM-DD'),
+        ({"calendar": {"holidays": {"25.12.2026": "?"}}}, '"25.12.2026" is not a day: write YYYY-MM-DD'),
+        ({"transport": {"vehicles": 0}}, "0 must be at least 1"),
+        ({"transport": {"vehicles": "two"}}, '"two" is not a whole number'),
+        ({"crew": {"welding": {"title": "Welders", "heads": -1}}}, "-1 must be at least 0"),
+        ({"crew": {"welding": {"title": "Welders"}}}, 'missing key "heads"'),
+        ({"tools": {"F2": {"title": "Fixture"}}}, '"F2" does not match'),
+    ],
+)
+def test_values_that_cannot_be(part: dict[str, Any], problem: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        documents.parse(json.dumps({**SITE, **part}, default=str), "site.yaml").validate(Site)
+    (found,) = caught.value.problems
+    assert problem in found.message

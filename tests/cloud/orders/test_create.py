@@ -190,7 +190,7 @@ def test_what_the_site_cannot_make_is_refused(database: Database) -> None:
     shift = loads(site_text(short), Site, "site.yaml")
     for site, words in (
         (glue, 'cabinet needs a workcell of kind "weld", and the site has none'),
-        (shift, "Weld the body of 20 takes 243 min, and the longest shift has 120: split the quantity"),
+        (shift, "Weld the body of 20 takes 243 min, and nobody works longer than 120 without a rest: split"),
     ):
         with pytest.raises(ImpossibleOrder) as refused:
             database.write(partial(order_desk(site=site).create, request=order(("cabinet", 20, {})))).result()

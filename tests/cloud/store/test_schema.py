@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from cloud.dispatching.tables import plan as plans
 from cloud.ledger import alarms, reading
+from cloud.orders.tables import operation
 from cloud.store import schema
 from cloud.store.database import Database
 from cloud.store.schema import NewerSchemaError, migrate
@@ -28,7 +30,7 @@ def test_migrating_again_changes_nothing(url: str) -> None:
 
 @pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_a_database_of_an_older_version_is_brought_up(url: str, revision: str) -> None:
-    """With what it holds: here a machine that the older version knew, and an alarm of it."""
+    """With what it holds: here a machine that the older version knew, an alarm of it, work and a plan."""
     row = (
         "INSERT INTO device (id, edge, connected, connected_since, heartbeat, last_read, detail, state_since,"
         " item_state, mode, state_detail) VALUES ('press-1', 'hall', true, 1, 1, 1, '', 1, 'executing',"
@@ -38,18 +40,38 @@ def test_a_database_of_an_older_version_is_brought_up(url: str, revision: str) -
         "INSERT INTO alarm (device, alarm, edge, raised, cleared, text) VALUES ('press-1', 'E7', 'hall',"
         " 1, NULL, 'gas low')"
     )
+    job = (
+        "INSERT INTO job (id, order_id, line, quantity, unit, title, title_zh, variant, state, urgent,"
+        " created) VALUES ('26-0001-1', '26-0001', 1, 1, 'C62', 'Door', 'Door', '{}', 'released', false, 1)"
+    )
+    work = (
+        "INSERT INTO operation (id, job_id, position, step_id, title, title_zh, kind, quantity, good, scrap,"
+        " rework, state, predecessors, setup, setup_seconds, seconds_per_run, seconds_per_piece, program)"
+        " VALUES ('26-0001-1-10', '26-0001-1', 10, 'cut', 'Cut', 'Cut', 'laser', 1, 0, 0, 0, 'planned', '[]',"
+        " '{}', 0, 0, 0, '')"
+    )
+    plan = (
+        "INSERT INTO plan (created, causes, status, seconds, objective, difference, down, wishes, note)"
+        " VALUES (1, '[]', 'feasible', 1.5, '{}', '{}', '[]', '[]', '')"
+    )
     with Database(url) as database:
         database.write(lambda tx: schema.upgrade(tx, revision)).result()
-        for statement in (row, alarm):
+        for statement in (row, alarm, job, work, plan):
             database.write(lambda tx, statement=statement: tx.execute(text(statement))).result()  # type: ignore[misc]
         migrate(database)
         assert database.write(schema.differences).result() == []
         with database.read() as reader:
             (machine,) = reading.machines(reader)
             (standing,) = alarms.standing(reader)["press-1"]
+            kept = reader.execute(
+                select(operation.c.interruptible, operation.c.needs, operation.c.links)
+            ).one()
+            counted = reader.execute(select(plans.c.decisions, plans.c.stuck)).one()
     assert (machine.id, machine.lock, machine.firmware) == ("press-1", None, "")
     assert (machine.alarms, machine.alarms_standing) == (("gas low",), 1)
     assert (standing.alarm, standing.severity, standing.acknowledged) == ("E7", 0, None)
+    assert (bool(kept.interruptible), kept.needs, kept.links) == (False, {}, {})
+    assert (counted.decisions, counted.stuck) == ([], [])
 
 
 def test_a_newer_schema_is_refused(url: str) -> None:
