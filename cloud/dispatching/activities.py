@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, evaluate
+from cloud.dispatching.problem import Kind, Level, Problem
+from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, Trip, evaluate
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Time a machine cannot give: a window, or fixed work, which also leaves a set-up behind."""
+    """Time a machine cannot give: a window, or fixed work, which also leaves a set-up behind.
+
+    Over a ``pause`` interruptible work may rest.
+    """
 
     start: int
     end: int
@@ -26,6 +29,7 @@ class Block:
     leave: int = -1
     begun: bool = False
     """In progress, so changed over already."""
+    pause: bool = False
 
     @property
     def is_work(self) -> bool:
@@ -62,13 +66,17 @@ class Station:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One machine for an activity; ``release`` is the earliest start there whatever else is decided."""
+    """One machine for an activity; ``release`` is the earliest start there whatever else is decided.
+
+    ``needs`` are (pool, amount), taken from the begin of the changeover to the end.
+    """
 
     station: int
     seconds: int
     setup_seconds: int
     release: int
     state: int
+    needs: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +88,42 @@ class Wish:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """How an activity overlaps one before it, in seconds.
+
+    ``first[i]``: from the start of the one before, on its option *i*, until its first pieces are done;
+    ``last[j]``: how long this one, on its option *j*, lasts at least after the last of them have arrived.
+    """
+
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Haul:
+    """Material that ``operation`` needs from ``predecessor``: from activity ``before``, or, where that is −1,
+    from fixed work at ``station`` that ends at ``end``. It takes a trip if the places differ.
+
+    A trip sets out ``lag`` seconds after the end at the earliest.
+    """
+
+    operation: str
+    predecessor: str
+    lag: int
+    before: int = -1
+    station: int = -1
+    end: int = 0
+
+
 @dataclass(slots=True)
 class Activity:
-    """An operation or a run; ``before`` and ``after`` hold (activity, lag in seconds)."""
+    """An operation or a run; ``before`` and ``after`` hold (activity, lag in seconds).
+
+    Of what is in ``before``, ``most`` says how long after its end the start may lie at most (by activity),
+    and ``overlaps`` which may still run at the start. ``hauls`` are there where vehicles are limited.
+    ``pins`` are (start, cost of each second after it).
+    """
 
     index: int
     id: str
@@ -93,6 +134,11 @@ class Activity:
     wishes: tuple[Wish, ...]
     before: list[tuple[int, int]] = field(default_factory=list)
     after: list[tuple[int, int]] = field(default_factory=list)
+    interruptible: bool = False
+    pins: tuple[tuple[int, int], ...] = ()
+    most: dict[int, int] = field(default_factory=dict)
+    overlaps: dict[int, Overlap] = field(default_factory=dict)
+    hauls: list[Haul] = field(default_factory=list)
     rank: int = -1
     """Position among the activities of its machine that keep their order; −1 if it may go anywhere."""
 
@@ -132,6 +178,19 @@ class Task:
     earliest: int
     finish_before: int
     omit_cost: int
+    delay_cost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A shared resource: how much there is when, and what fixed work takes of it: (start, end, amount)."""
+
+    index: int
+    id: str
+    kind: Kind
+    capacity: int
+    levels: tuple[Level, ...]
+    taken: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +222,17 @@ class Shop:
     sources: tuple[Source, ...] = ()
     closing: tuple[tuple[int, int], ...] = ()
     """In a part of a shop: the plan ends (source, seconds) later at least."""
+    pools: tuple[Pool, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether machines, routings, windows, changeovers, maintenance and wishes are all there is to it."""
+        return (
+            not self.pools
+            and self.problem.vehicles is None
+            and not any(task.delay_cost for task in self.tasks)
+            and not any(a.interruptible or a.most or a.overlaps or a.pins for a in self.activities)
+        )
 
     def wait(self, lag: int, one: int, other: int) -> int:
         """Seconds between the end at station ``one`` and the start at station ``other``."""
@@ -185,6 +255,7 @@ class Shop:
         services: Mapping[str, Service],
         status: Status,
         bound: float | None = None,
+        trips: Sequence[Trip] = (),
     ) -> Schedule:
         """The plan that ``spots`` (one for each activity) describe."""
         assignments = dict(self.fixed)
@@ -208,6 +279,7 @@ class Shop:
         return Schedule(
             assignments={operation.id: assignments[operation.id] for operation in self.problem.operations},
             services=dict(services),
+            trips=tuple(trips),
             objective=evaluate(self.problem, assignments, services),
             status=status,
             bound=bound,

@@ -60,6 +60,7 @@ def group(problem: Problem, rules: tuple[GroupRule, ...]) -> Problem:
             o
             for o in problem.operations
             if o.state is State.FREE
+            and o.pin is None
             and o.id not in covered
             and o.alternatives
             and all(a.machine in allowed for a in o.alternatives)
@@ -121,6 +122,7 @@ def _run(rule: GroupRule, batch: list[Operation], taken: set[str]) -> Run:
                 machine=offered.machine,
                 run_seconds=max(seconds) if rule.lasts is Lasts.LONGEST else sum(seconds),
                 setup_seconds=max(a.setup_seconds for a in each),
+                needs={name: max(a.needs.get(name, 0) for a in each) for a in each for name in a.needs},
             )
         )
     common = dict(batch[0].setup)

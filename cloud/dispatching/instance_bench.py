@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from cloud.dispatching.files.documents import ProblemFile
 from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Schedule, violations
+from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.solve import Progress, solve
+from cloud.dispatching.violations import violations
 
 ENDINGS = (".txt", ".fjs", ".fjsp", ".jsp", ".json")
 """Files of a folder that are taken for instances."""

@@ -8,8 +8,11 @@ How a machine's time is read, by the planner and the validator alike:
 - an operation occupies its machine from *start* to *end*: the alternative's own set-up, then the run;
 - a *changeover* lies directly before the start, while the material may still be on its way; it is as long as
   the machine's rules say for the work directly before it (or for the machine's present set-up);
-- neither work nor changeover may lie in a window in which the machine is unavailable;
-- a :class:`Run` covers several operations as one interval on one machine (a coating batch, a nested sheet).
+- neither work nor changeover may lie in a window in which the machine is unavailable, but interruptible work
+  may rest over a window that is a ``pause``: it ends later by the length of it (a changeover never rests);
+- a :class:`Run` covers several operations as one interval on one machine (a coating batch, a nested sheet);
+- work takes what its alternative ``needs`` of shared resources (:class:`Resource`) for as long as it has its
+  machine, changeover included; a crew is free while the work rests, a tool is not.
 """
 
 from __future__ import annotations
@@ -34,12 +37,60 @@ class State(StrEnum):
     """A fact or a person's decision (in progress, frozen): machine, start and end are given."""
 
 
+class Kind(StrEnum):
+    """What a shared resource is."""
+
+    CREW = "crew"
+    """People with one skill: free while the work rests over a pause."""
+    TOOL = "tool"
+    """A fixture, a tool: stays with the work until it ends."""
+
+
 class Window(Struct, frozen=True, kw_only=True):
-    """From ``start`` up to, not including, ``end`` the machine cannot work; ``reason`` is shown to people."""
+    """From ``start`` up to, not including, ``end`` the machine cannot work; ``reason`` is shown to people.
+
+    ``pause``: a break or a night, over which interruptible work may rest on the machine.
+    """
 
     start: int
     end: int
     reason: str = ""
+    pause: bool = False
+
+
+class Level(Struct, frozen=True, kw_only=True):
+    """From ``start`` up to, not including, ``end`` there are ``capacity`` of a resource."""
+
+    start: int
+    end: int
+    capacity: int
+
+
+class Resource(Struct, frozen=True, kw_only=True):
+    """Something that machines share: heads with a skill, fixtures, tools.
+
+    There are ``capacity`` of it, or what the ``levels`` say while they last (a shift with one head less);
+    levels do not overlap.
+    """
+
+    id: str
+    capacity: int
+    kind: Kind = Kind.CREW
+    label: str = ""
+    levels: tuple[Level, ...] = ()
+
+
+class Vehicles(Struct, frozen=True, kw_only=True):
+    """A limited number of AGVs: ``count``, or what the ``levels`` say while they last.
+
+    A trip takes one for ``empty`` seconds before it sets out (to get there) and until it arrives. Each free
+    or leased operation with a predecessor at another place has one trip for it, which sets out when the lag
+    after the predecessor has passed. Pieces of overlapping work are carried without a vehicle.
+    """
+
+    count: int
+    empty: int = 0
+    levels: tuple[Level, ...] = ()
 
 
 class Changeover(Struct, frozen=True, kw_only=True):
@@ -84,11 +135,12 @@ class Machine(Struct, frozen=True, kw_only=True):
 
 
 class Alternative(Struct, frozen=True, kw_only=True):
-    """A machine that can do the work, and how long it takes there."""
+    """A machine that can do the work, how long it takes there, and how many of which resources."""
 
     machine: str
     run_seconds: int
     setup_seconds: int = 0
+    needs: dict[str, int] = field(default_factory=dict)
 
     @property
     def seconds(self) -> int:
@@ -96,10 +148,29 @@ class Alternative(Struct, frozen=True, kw_only=True):
         return self.setup_seconds + self.run_seconds
 
 
+class Pin(Struct, frozen=True, kw_only=True):
+    """What a person decided about free work: its machine, the time before which it does not start, or both.
+
+    Later than ``start`` it may begin, at the cost of :attr:`Weights.pinned`. ``by`` is who said so.
+    """
+
+    machine: str | None = None
+    start: int | None = None
+    by: str = ""
+
+
 class Operation(Struct, frozen=True, kw_only=True):
     """One step of a job's routing.
 
-    ``lags`` are seconds to let pass after a predecessor beside transport (paint must dry). ``due`` and
+    ``lags`` are seconds to let pass after a predecessor beside transport (paint must dry), ``max_lags`` the
+    most that may pass between its end and this start, transport included (weld within 30 min); after a fixed
+    predecessor that is a wish like a pinned time, for nothing can be done about facts. ``overlaps``
+    are pieces of a predecessor after which this may start while that still runs: its first pieces are then
+    done and on their way, and this ends no sooner than it can have worked on the last as many. ``quantity``
+    is how many pieces a duration is spread over evenly; in a run nothing overlaps. Interruptible work may
+    rest over pauses, a run if all of its operations may.
+
+    ``due`` and
     ``weight`` belong to the job: it is late when its last operation ends after the latest ``due`` any of its
     operations names, with the largest weight any names. ``size`` is what it takes of a run's capacity.
 
@@ -115,11 +186,16 @@ class Operation(Struct, frozen=True, kw_only=True):
     alternatives: tuple[Alternative, ...] = ()
     predecessors: tuple[str, ...] = ()
     lags: dict[str, int] = field(default_factory=dict)
+    max_lags: dict[str, int] = field(default_factory=dict)
+    overlaps: dict[str, int] = field(default_factory=dict)
     due: int | None = None
     weight: int = 1
     earliest: int = 0
     setup: dict[str, str] = field(default_factory=dict)
     size: int = 1
+    quantity: int = 1
+    interruptible: bool = False
+    pin: Pin | None = None
     state: State = State.FREE
     machine: str | None = None
     start: int | None = None
@@ -146,6 +222,8 @@ class Maintenance(Struct, frozen=True, kw_only=True):
     """A service that should be finished on ``machine`` before the risk date ``finish_before``.
 
     The planner places it or leaves it out; leaving it out costs ``omit_cost`` weighted seconds of tardiness.
+    The risk rises: each second that it ends after it could have ended first (``earliest`` + ``seconds``)
+    costs ``delay_cost``, in units of the total cost.
     A service with a given time is a :class:`Window` of the machine.
     """
 
@@ -155,6 +233,7 @@ class Maintenance(Struct, frozen=True, kw_only=True):
     finish_before: int
     earliest: int = 0
     omit_cost: int = 100_000
+    delay_cost: int = 0
     label: str = ""
 
 
@@ -178,7 +257,8 @@ class Weights(Struct, frozen=True, kw_only=True):
 
     Tardiness is multiplied by the job's weight. Deviation is a second by which an operation's start leaves
     the published plan; another machine counts as ``other_machine`` seconds more, and all of it ``leased``
-    times for work an edge already holds.
+    times for work an edge already holds. A second by which work starts after the time a person pinned it to
+    counts ``pinned`` times.
     """
 
     tardiness: int = 1000
@@ -187,10 +267,15 @@ class Weights(Struct, frozen=True, kw_only=True):
     makespan: int = 1
     other_machine: int = 1800
     leased: int = 10
+    pinned: int = 100
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """Everything the planner knows. ``now`` is seconds after ``origin``; nothing free starts before it."""
+    """Everything the planner knows. ``now`` is seconds after ``origin``; nothing free starts before it.
+
+    ``known_until`` is until when the machines' windows are known, if that is not for ever: work that fits
+    nowhere before is nonsense.
+    """
 
     origin: int
     now: int
@@ -199,6 +284,9 @@ class Problem(Struct, frozen=True, kw_only=True):
     runs: tuple[Run, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
     transports: tuple[Transport, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    vehicles: Vehicles | None = None
+    known_until: int | None = None
     published: dict[str, Placement] = field(default_factory=dict)
     weights: Weights = Weights()
 

@@ -1,17 +1,13 @@
-"""A plan, what it is worth, and whether it may be published.
-
-:func:`violations` is the independent validator: it reads the problem and the assignments only, shares no code
-with the constructor or the model, and every plan passes it before anyone sees it.
-"""
+"""A plan, what it is worth, and how two plans differ. Whether one may be published says ``violations``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct, field
 
-from cloud.dispatching.problem import Alternative, Operation, Placement, Problem, State, lease_order
+from cloud.dispatching.problem import Operation, Placement, Problem, State
 
 
 class Status(StrEnum):
@@ -53,11 +49,24 @@ class Service(Struct, frozen=True, kw_only=True):
     end: int
 
 
+class Trip(Struct, frozen=True, kw_only=True):
+    """A vehicle brings ``operation`` what ``predecessor`` made, on its way from ``start`` to ``end``.
+
+    There are trips only where vehicles are limited.
+    """
+
+    operation: str
+    predecessor: str
+    start: int
+    end: int
+
+
 class Objective(Struct, frozen=True, kw_only=True):
     """What a plan costs, part by part in declared order, and the weighted ``total`` the solver minimises."""
 
     weighted_tardiness: int = 0
     omitted_maintenance: int = 0
+    maintenance_delay: int = 0
     changeover_seconds: int = 0
     deviation_seconds: int = 0
     makespan: int = 0
@@ -73,6 +82,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
 
     assignments: dict[str, Assignment]
     services: dict[str, Service] = field(default_factory=dict)
+    trips: tuple[Trip, ...] = ()
     objective: Objective = Objective()
     bound: float | None = None
     status: Status = Status.CONSTRUCTED
@@ -121,13 +131,17 @@ class Move(Struct, frozen=True, kw_only=True):
 
 
 def evaluate(
-    problem: Problem, assignments: Mapping[str, Assignment], services: Iterable[str] = ()
+    problem: Problem, assignments: Mapping[str, Assignment], services: Mapping[str, Service] | None = None
 ) -> Objective:
-    """What ``assignments`` cost; ``services`` are the ids of the maintenance that is done."""
-    weights = problem.weights
+    """What ``assignments`` cost, with the maintenance that is done."""
+    weights, done = problem.weights, services or {}
     tardiness = sum(finish.late * finish.weight for finish in jobs(problem, assignments).values())
-    done = set(services)
     omitted = sum(task.omit_cost for task in problem.maintenance if task.id not in done)
+    delay = sum(
+        task.delay_cost * (done[task.id].end - max(task.earliest, problem.now) - task.seconds)
+        for task in problem.maintenance
+        if task.id in done
+    )
     # A run's operations share one changeover.
     changeover = sum(
         {
@@ -135,11 +149,18 @@ def evaluate(
         }.values()
     )
     deviation = 0
+    fixed = {operation.id for operation in problem.operations if operation.state is State.FIXED}
     for operation in problem.operations:
-        placement = problem.published.get(operation.id)
-        if placement is None or operation.state is State.FIXED:
+        if operation.state is State.FIXED:
             continue
         assignment = assignments[operation.id]
+        wanted = [assignments[name].end + most for name, most in operation.max_lags.items() if name in fixed]
+        if operation.pin is not None and operation.pin.start is not None:
+            wanted.append(operation.pin.start)
+        deviation += sum(weights.pinned * max(0, assignment.start - start) for start in wanted)
+        placement = problem.published.get(operation.id)
+        if placement is None:
+            continue
         moved = abs(assignment.start - placement.start)
         if assignment.machine != placement.machine:
             moved += weights.other_machine
@@ -148,10 +169,12 @@ def evaluate(
     return Objective(
         weighted_tardiness=tardiness,
         omitted_maintenance=omitted,
+        maintenance_delay=delay,
         changeover_seconds=changeover,
         deviation_seconds=deviation,
         makespan=makespan,
         total=weights.tardiness * (tardiness + omitted)
+        + delay
         + weights.changeover * changeover
         + weights.deviation * deviation
         + weights.makespan * makespan,
@@ -202,189 +225,3 @@ def _moved(before: Assignment | None, after: Assignment | None) -> bool:
     if before is None or after is None:
         return before is not after
     return (before.machine, before.start) != (after.machine, after.start)
-
-
-# -- whether it may be published --------------------------------------------------------------------------
-
-
-class _Stay(Struct, frozen=True):
-    """A machine is taken by one thing: an operation, a run or a service (which has no set-up)."""
-
-    start: int
-    end: int
-    changeover: int
-    name: str
-    setup: Mapping[str, str] | None
-    fixed: bool
-
-
-def violations(problem: Problem, schedule: Schedule) -> list[str]:
-    """Every rule of the problem that ``schedule`` breaks, in words; empty when it may be published.
-
-    Fixed operations are facts: they are compared with what the problem says of them and bind others, but are
-    not held against windows, predecessors or each other.
-    """
-    assignments = schedule.assignments
-    known = {operation.id for operation in problem.operations}
-    broken = [f"{o.id} is not planned" for o in problem.operations if o.id not in assignments]
-    broken += [f"{name} is planned but not in the problem" for name in assignments if name not in known]
-    if broken:
-        return broken
-    broken += _choice(problem, assignments)
-    broken += _waiting(problem, assignments)
-    broken += _leases(problem, assignments)
-    broken += _services(problem, schedule.services)
-    broken += _machines(problem, assignments, schedule.services)
-    if not broken and schedule.objective != (real := evaluate(problem, assignments, schedule.services)):
-        broken.append(f"the objective says {schedule.objective}, the assignments cost {real}")
-    return broken
-
-
-def _choice(problem: Problem, assignments: Mapping[str, Assignment]) -> Iterator[str]:
-    """Machine, duration and time window of each operation; one interval for a run."""
-    covering = {name: run for run in problem.runs for name in run.operations}
-    for operation in problem.operations:
-        name, planned, run = operation.id, assignments[operation.id], covering.get(operation.id)
-        if planned.run != (run.id if run else None):
-            yield f"{name} is planned in run {planned.run}, the problem has it in {run.id if run else None}"
-        if operation.state is State.FIXED:
-            end = (
-                problem.end_of_fixed(operation) if run is None else _end_of_fixed_run(problem, run.operations)
-            )
-            if (planned.machine, planned.start, planned.end) != (operation.machine, operation.start, end):
-                yield (
-                    f"{name} is fixed on {operation.machine} {operation.start}..{end}, "
-                    f"planned on {planned.machine} {planned.start}..{planned.end}"
-                )
-            continue
-        offered: tuple[Alternative, ...] = run.alternatives if run else operation.alternatives
-        chosen = next((a for a in offered if a.machine == planned.machine), None)
-        if chosen is None:
-            yield f"{name} cannot run on {planned.machine}"
-        else:
-            if planned.end - planned.start != chosen.setup_seconds + chosen.run_seconds:
-                yield (
-                    f"{name} takes {chosen.setup_seconds + chosen.run_seconds} s on {planned.machine}, "
-                    f"planned {planned.end - planned.start} s"
-                )
-            if planned.setup_seconds != chosen.setup_seconds:
-                yield f"{name} is set up for {chosen.setup_seconds} s, planned {planned.setup_seconds} s"
-        if planned.start < operation.earliest:
-            yield f"{name} starts at {planned.start}, before its earliest start {operation.earliest}"
-        if planned.start - planned.changeover_seconds < problem.now:
-            yield f"{name} takes its machine before now ({problem.now})"
-    for run in problem.runs:
-        spans = {(a.machine, a.start, a.end) for a in (assignments[name] for name in run.operations)}
-        if len(spans) > 1:
-            yield f"run {run.id} is torn apart: {sorted(spans)}"
-
-
-def _end_of_fixed_run(problem: Problem, members: Iterable[str]) -> int:
-    wanted = set(members)
-    return max(problem.end_of_fixed(o) for o in problem.operations if o.id in wanted)
-
-
-def _waiting(problem: Problem, assignments: Mapping[str, Assignment]) -> Iterator[str]:
-    """No operation starts before its predecessors have ended, lags passed and material arrived."""
-    travel = problem.travel()
-    for operation in problem.operations:
-        if operation.state is State.FIXED:
-            continue
-        planned = assignments[operation.id]
-        for name in operation.predecessors:
-            before = assignments[name]
-            wait = travel.get((before.machine, planned.machine), 0) + operation.lags.get(name, 0)
-            if planned.start < before.end + wait:
-                yield (
-                    f"{operation.id} starts at {planned.start}, but its predecessor {name} "
-                    f"ends at {before.end} and {wait} s must pass"
-                )
-
-
-def _leases(problem: Problem, assignments: Mapping[str, Assignment]) -> Iterator[str]:
-    for operation in problem.operations:
-        planned = assignments[operation.id]
-        if operation.state is not State.LEASED:
-            continue
-        if planned.machine != operation.machine:
-            yield f"{operation.id} is leased on {operation.machine}, planned on {planned.machine}"
-        if operation.start is not None and planned.start < operation.start:
-            yield f"{operation.id} is leased from {operation.start}, planned earlier at {planned.start}"
-    for before, after in lease_order(problem):
-        if assignments[after].start < assignments[before].end:
-            yield f"leased {after} does not come after leased {before}"
-
-
-def _services(problem: Problem, services: Mapping[str, Service]) -> Iterator[str]:
-    tasks = {task.id: task for task in problem.maintenance}
-    for name, service in services.items():
-        task = tasks.get(name)
-        if task is None:
-            yield f"maintenance {name} is planned but not in the problem"
-            continue
-        if service.machine != task.machine or service.end - service.start != task.seconds:
-            yield f"maintenance {name} needs {task.seconds} s on {task.machine}"
-        if service.start < max(task.earliest, problem.now):
-            yield f"maintenance {name} starts at {service.start}, before {max(task.earliest, problem.now)}"
-        if service.end > task.finish_before:
-            yield f"maintenance {name} ends at {service.end}, after its risk date {task.finish_before}"
-
-
-def _machines(
-    problem: Problem, assignments: Mapping[str, Assignment], services: Mapping[str, Service]
-) -> Iterator[str]:
-    """One thing at a time, none of it while unavailable, and the changeovers the order of work demands."""
-    stays: dict[str, dict[str, _Stay]] = {machine.id: {} for machine in problem.machines}
-    run_setup = {run.id: run.setup for run in problem.runs}
-    for operation in problem.operations:
-        a = assignments[operation.id]
-        name = operation.id if a.run is None else f"run {a.run}"
-        setup = operation.setup if a.run is None else run_setup.get(a.run, {})
-        fixed = operation.state is State.FIXED
-        if a.machine in stays:
-            stays[a.machine][name] = _Stay(a.start, a.end, a.changeover_seconds, name, setup, fixed)
-    for name, s in services.items():
-        if s.machine in stays:
-            stays[s.machine][f"maintenance {name}"] = _Stay(
-                s.start, s.end, 0, f"maintenance {name}", None, False
-            )
-    for machine in problem.machines:
-        windows = sorted((w.start, w.end) for w in machine.unavailable)
-        state: Mapping[str, str] = machine.setup
-        last: _Stay | None = None  # whoever leaves the machine latest so far
-        last_work: _Stay | None = None
-        for stay in sorted(stays[machine.id].values(), key=lambda s: (s.start, s.end, s.name)):
-            both_fixed = stay.fixed and last is not None and last.fixed
-            taken = stay.start if stay.fixed else stay.start - stay.changeover
-            if last is not None and not both_fixed and taken < last.end:
-                yield f"{last.name} and {stay.name} overlap on {machine.id}"
-            if not stay.fixed:
-                for start, end in windows:
-                    if taken < end and start < stay.end:
-                        yield f"{stay.name} is on {machine.id} while it is unavailable ({start}..{end})"
-            if stay.setup is not None:
-                needed = machine.changeover(state, stay.setup)
-                if stay.fixed:
-                    needed = _before_fixed(problem, stay, last, last_work, needed)
-                    if last_work is not None and not last_work.fixed and stay.start - needed < last_work.end:
-                        yield f"no time to change over from {last_work.name} to {stay.name} on {machine.id}"
-                if stay.changeover != needed:
-                    yield (
-                        f"{stay.name} needs {needed} s of changeover on {machine.id}, "
-                        f"planned {stay.changeover} s"
-                    )
-                state, last_work = stay.setup, stay
-            if last is None or stay.end >= last.end:
-                last = stay
-
-
-def _before_fixed(
-    problem: Problem, stay: _Stay, last: _Stay | None, last_work: _Stay | None, needed: int
-) -> int:
-    """Changeover before fixed work: done if it has begun, what fits if the work before is fixed too."""
-    if stay.start <= problem.now:
-        return 0
-    if last_work is None or last_work.fixed:
-        free_from = max(problem.now, last_work.end if last_work else problem.now)
-        return max(0, min(needed, stay.start - free_from))
-    return needed

@@ -30,10 +30,11 @@ from cloud.dispatching.plans import Cause
 from cloud.dispatching.problem import Problem
 from cloud.dispatching.proposal import Proposal
 from cloud.dispatching.releases import Wanted, wanted
-from cloud.dispatching.schedule import Schedule, violations
+from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.solve import Progress, solve
 from cloud.dispatching.validation import ImpossibleProblem
+from cloud.dispatching.violations import violations
 from cloud.dispatching.wishes import WishSource, planned_cases
 from cloud.hub import (
     ActionsLedgered,

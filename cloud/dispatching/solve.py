@@ -20,8 +20,9 @@ from msgspec import Struct
 
 from cloud.dispatching.construct import construct
 from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Schedule, violations
+from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.validation import check
+from cloud.dispatching.violations import violations
 from cloud.dispatching.wire import ANSWER, ENCODER, Failed, Finished, Request
 
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "cloud.dispatching.solve_child")

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from msgspec import Struct
-
-from cloud.dispatching.problem import Operation, Problem, State, lease_order
-
-
-class ProblemError(Struct, frozen=True, kw_only=True):
-    """One piece of nonsense: which order and operation (empty where none), what is wrong, in words."""
-
-    reason: str
-    order_id: str = ""
-    operation_id: str = ""
-
-    def __str__(self) -> str:
-        where = f"order {self.order_id}, operation {self.operation_id}: " if self.operation_id else ""
-        return where + self.reason
+from cloud.dispatching.problem import Machine, Operation, Problem, State, lease_order
+from cloud.dispatching.shared_validation import ProblemError, shared_errors
 
 
 class ImpossibleProblem(ValueError):
@@ -45,7 +32,10 @@ def validate(problem: Problem) -> list[ProblemError]:
         *_machine_errors(problem),
         *_operation_errors(problem),
         *_run_errors(problem),
+        *shared_errors(problem),
         *_cycles(problem),
+        *_waits_too_long(problem),
+        *_fits_nowhere(problem),
     ]
 
 
@@ -55,6 +45,7 @@ def _duplicates(problem: Problem) -> Iterator[ProblemError]:
         "operation": (o.id for o in problem.operations),
         "run": (r.id for r in problem.runs),
         "maintenance": (m.id for m in problem.maintenance),
+        "resource": (r.id for r in problem.resources),
     }
     for kind, ids in kinds.items():
         seen: set[str] = set()
@@ -88,17 +79,21 @@ def _machine_errors(problem: Problem) -> Iterator[ProblemError]:
             yield ProblemError(reason=f"maintenance {task.id!r} is for the unknown machine {task.machine!r}")
         if task.seconds <= 0:
             yield ProblemError(reason=f"maintenance {task.id!r} takes {task.seconds} s, not more than 0")
+        if task.delay_cost < 0:
+            yield ProblemError(
+                reason=f"maintenance {task.id!r}: a delay cost of {task.delay_cost} is below 0"
+            )
 
 
 def _operation_errors(problem: Problem) -> Iterator[ProblemError]:
     machines = {m.id for m in problem.machines}
-    operations = {o.id for o in problem.operations}
+    operations = {o.id: o for o in problem.operations}
     for operation in problem.operations:
-        for reason in _reasons(operation, machines, operations):
+        for reason in (*_reasons(operation, machines, operations), *_wait_reasons(operation, operations)):
             yield ProblemError(reason=reason, order_id=operation.order_id, operation_id=operation.id)
 
 
-def _reasons(operation: Operation, machines: set[str], operations: set[str]) -> Iterator[str]:
+def _reasons(operation: Operation, machines: set[str], operations: Mapping[str, Operation]) -> Iterator[str]:
     if not operation.alternatives and operation.state is not State.FIXED:
         yield "no machine can do it: it has no alternatives"
     seen: set[str] = set()
@@ -113,15 +108,15 @@ def _reasons(operation: Operation, machines: set[str], operations: set[str]) -> 
     for predecessor in operation.predecessors:
         if predecessor not in operations:
             yield f"waits for the unknown operation {predecessor!r}; leave finished ones out"
-    for predecessor, lag in operation.lags.items():
-        if predecessor not in operation.predecessors:
-            yield f"has a lag after {predecessor!r}, which is not its predecessor"
-        if lag < 0:
-            yield f"has a lag of {lag} s after {predecessor!r}, less than 0"
     if operation.weight < 0:
         yield f"weight {operation.weight} is less than 0"
     if operation.size < 0:
         yield f"size {operation.size} is less than 0"
+    if operation.quantity < 1:
+        yield f"quantity {operation.quantity} is less than 1"
+    pin = operation.pin
+    if pin is not None and pin.machine is not None and pin.machine not in seen:
+        yield f"is pinned to machine {pin.machine!r}, which is not one of its alternatives"
     if operation.remaining is not None and operation.remaining < 0:
         yield f"remaining {operation.remaining} s is less than 0"
     if operation.state is State.FREE:
@@ -135,6 +130,30 @@ def _reasons(operation: Operation, machines: set[str], operations: set[str]) -> 
             yield "is fixed without a start"
         if operation.remaining is None and operation.machine not in seen:
             yield f"is fixed on machine {operation.machine!r} without a duration there or a remaining time"
+
+
+def _wait_reasons(operation: Operation, operations: Mapping[str, Operation]) -> Iterator[str]:
+    """What is wrong with how it waits for its predecessors."""
+    kinds: tuple[tuple[str, Mapping[str, int], int, str], ...] = (
+        ("a lag", operation.lags, 0, " s"),
+        ("a longest lag", operation.max_lags, 0, " s"),
+        ("an overlap", operation.overlaps, 1, " pieces"),
+    )
+    for words, given, least, unit in kinds:
+        for name, value in given.items():
+            if name not in operation.predecessors:
+                yield f"has {words} after {name!r}, which is not its predecessor"
+            if value < least:
+                yield f"has {words} of {value}{unit} after {name!r}, less than {least}"
+    for name, most in operation.max_lags.items():
+        if most < operation.lags.get(name, 0):
+            yield f"starts {most} s after {name!r} at most, but not before {operation.lags[name]} s after it"
+    for name, pieces in operation.overlaps.items():
+        before = operations.get(name)
+        if before is not None and pieces > before.quantity:
+            yield f"starts after {pieces} pieces of {name!r}, which has {before.quantity}"
+        if operation.interruptible or (before is not None and before.interruptible):
+            yield f"overlaps {name!r}: neither of them may be interruptible"
 
 
 def _run_errors(problem: Problem) -> Iterator[ProblemError]:
@@ -226,3 +245,74 @@ def _not_behind(stuck: set[str], waits: dict[str, set[str]], removed: set[str]) 
         changed = bool(free)
         left -= free
     return left - removed
+
+
+def _waits_too_long(problem: Problem) -> Iterator[ProblemError]:
+    """Operations that something on the way between them keeps apart for longer than they may be."""
+    operations = {o.id: o for o in problem.operations}
+    shortest = {o.id: min((a.seconds for a in o.alternatives), default=0) for o in problem.operations}
+    for operation in problem.operations:
+        for name, most in operation.max_lags.items():
+            before = operations.get(name)
+            if before is None or before.state is State.FIXED or operation.state is State.FIXED:
+                continue
+            least = _least_between(operations, shortest, name, operation.id)
+            if least > most:
+                yield ProblemError(
+                    reason=f"starts {most} s after {name!r} at most, but what lies between takes {least} s",
+                    order_id=operation.order_id,
+                    operation_id=operation.id,
+                )
+
+
+def _least_between(
+    operations: Mapping[str, Operation], shortest: Mapping[str, int], first: str, last: str
+) -> int:
+    """Seconds from the end of ``first`` to the start of ``last`` at least, by the routing between."""
+    known: dict[str, int | None] = {first: 0}
+    stack = [last]
+    while stack:
+        operation = operations[stack[-1]]
+        names = [p for p in operation.predecessors if p in operations and p not in operation.overlaps]
+        unknown = [p for p in names if p not in known]
+        if unknown:
+            known.setdefault(operation.id, None)  # on the way: a cycle does not come back here
+            stack += [p for p in unknown if p not in stack]
+            if stack[-1] == operation.id:
+                stack.pop()
+            continue
+        stack.pop()
+        ways = [
+            done + operation.lags.get(p, 0) + (shortest[p] if p != first else 0)
+            for p in names
+            if (done := known[p]) is not None
+        ]
+        known[operation.id] = max(ways, default=None)
+    return known.get(last) or 0
+
+
+def _fits_nowhere(problem: Problem) -> Iterator[ProblemError]:
+    """Operations that are longer than their machines ever work without a rest, as far as that is known."""
+    if problem.known_until is None:
+        return
+    longest = {m.id: _longest_stretch(m, problem.now, problem.known_until) for m in problem.machines}
+    grouped = {name for run in problem.runs for name in run.operations}
+    for operation in problem.operations:
+        if operation.state is State.FIXED or operation.interruptible or operation.id in grouped:
+            continue
+        known = [a for a in operation.alternatives if a.machine in longest]
+        if known and all(a.seconds > longest[a.machine] for a in known):
+            best = max(known, key=lambda a: longest[a.machine])
+            yield ProblemError(
+                reason=f"takes {best.seconds} s, but {best.machine} never works longer than "
+                f"{longest[best.machine]} s without a rest: split it, or say that it may be interrupted",
+                order_id=operation.order_id,
+                operation_id=operation.id,
+            )
+
+
+def _longest_stretch(machine: Machine, now: int, until: int) -> int:
+    longest, at = 0, now
+    for window in sorted(machine.unavailable, key=lambda w: w.start):
+        longest, at = max(longest, min(window.start, until) - at), max(at, window.end)
+    return max(longest, until - at)

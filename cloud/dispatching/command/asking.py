@@ -13,8 +13,9 @@ from cloud.dispatching.files.documents import PlanFile, ProblemFile, read_plan
 from cloud.dispatching.files.formats import Format, read_problem
 from cloud.dispatching.instance_bench import makespan_only
 from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Schedule, violations
+from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.validation import ImpossibleProblem, check
+from cloud.dispatching.violations import violations
 from protocols.documents import DocumentError
 
 UNREADABLE = 2

@@ -33,9 +33,10 @@ from cloud.dispatching.files.csv_table import plan_csv
 from cloud.dispatching.files.documents import PlanFile, plan_text
 from cloud.dispatching.gantt.chart import chart
 from cloud.dispatching.gantt.svg import svg
-from cloud.dispatching.schedule import Schedule, violations
+from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.solve import Progress, solve
 from cloud.dispatching.validation import ImpossibleProblem
+from cloud.dispatching.violations import violations
 
 
 def solve_file(

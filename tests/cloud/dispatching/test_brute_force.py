@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from cloud.dispatching.construct import construct
 from cloud.dispatching.problem import Alternative, Machine, Operation, Problem, State, Weights
-from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, evaluate, violations
+from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, evaluate
+from cloud.dispatching.violations import violations
 from cloud.dispatching.whole_shop import improve
 from tests.cloud.dispatching.random_shop import random_shop
 

@@ -15,8 +15,8 @@ from cloud.dispatching.construct import construct
 from cloud.dispatching.floor import Floor, read_floor
 from cloud.dispatching.problem import Problem, Run, State
 from cloud.dispatching.releases import wanted
-from cloud.dispatching.schedule import violations
 from cloud.dispatching.settings import DispatchSettings
+from cloud.dispatching.violations import violations
 from cloud.ledger.tables import device
 from cloud.orders import leases
 from cloud.store.database import Database

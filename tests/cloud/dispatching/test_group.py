@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from cloud.dispatching.construct import construct
 from cloud.dispatching.group import GroupRule, Lasts, group
 from cloud.dispatching.problem import Alternative, Machine, Operation, Problem, State
-from cloud.dispatching.schedule import violations
 from cloud.dispatching.validation import validate
+from cloud.dispatching.violations import violations
 from tests.cloud.dispatching.random_shop import random_shop
 
 OVEN = GroupRule(machines=("OVEN",), match=("colour",), capacity=3, due_within=100)

@@ -14,9 +14,10 @@ from cloud.dispatching.construct import construct
 from cloud.dispatching.improve import Search
 from cloud.dispatching.limits import Limits, Stop
 from cloud.dispatching.problem import Alternative, Operation, Problem, State
-from cloud.dispatching.schedule import Status, evaluate, violations
+from cloud.dispatching.schedule import Status, evaluate
 from cloud.dispatching.timeline import retime
 from cloud.dispatching.validation import validate
+from cloud.dispatching.violations import violations
 from cloud.dispatching.whole_shop import improve
 from tests.cloud.dispatching.random_shop import random_shop
 

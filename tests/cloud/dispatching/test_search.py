@@ -18,12 +18,13 @@ from cloud.dispatching.construct import construct, construct_shop
 from cloud.dispatching.improve import improve
 from cloud.dispatching.limits import Limits, Stop
 from cloud.dispatching.problem import Operation, Problem, State, Weights
-from cloud.dispatching.schedule import Schedule, Status, violations
+from cloud.dispatching.schedule import Schedule, Status
 from cloud.dispatching.search import cache
 from cloud.dispatching.search import columns as k
 from cloud.dispatching.search.arrays import Code, decode, encode, facts, lower_bound, represents
 from cloud.dispatching.search.pool import Pool
 from cloud.dispatching.search.portfolio import Board
+from cloud.dispatching.violations import violations
 from tests.cloud.dispatching.random_shop import random_shop
 from tests.cloud.dispatching.test_brute_force import Enumeration
 

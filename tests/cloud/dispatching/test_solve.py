@@ -9,8 +9,9 @@ import threading
 import pytest
 
 from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Status, violations
+from cloud.dispatching.schedule import Status
 from cloud.dispatching.solve import Progress, solve
+from cloud.dispatching.violations import violations
 from tests.cloud.dispatching.random_shop import random_shop
 
 

@@ -19,7 +19,8 @@ from cloud.dispatching.problem import (
     Transport,
     Window,
 )
-from cloud.dispatching.schedule import Assignment, Objective, Schedule, Service, evaluate, violations
+from cloud.dispatching.schedule import Assignment, Objective, Schedule, Service, evaluate
+from cloud.dispatching.violations import violations
 
 Break = Callable[[dict[str, Assignment], dict[str, Service]], None]
 

@@ -19,7 +19,7 @@ from cloud.dispatching.construct import construct
 from cloud.dispatching.files.documents import PlanFile, plan_text, read_plan, schema_text
 from cloud.dispatching.files.formats import read_problem
 from cloud.dispatching.instance_bench import BestKnown, measure
-from cloud.dispatching.schedule import violations
+from cloud.dispatching.violations import violations
 
 ROOT = Path(__file__).parents[4]
 JSP = "2 2\n0 3 1 2\n1 4 0 1\n"

@@ -26,7 +26,7 @@ from cloud.dispatching.files.documents import (
     schema_text,
 )
 from cloud.dispatching.files.places import line_and_column, position
-from cloud.dispatching.schedule import violations
+from cloud.dispatching.violations import violations
 from protocols.documents import DocumentError
 from tests.cloud.dispatching.random_shop import random_shop
 
