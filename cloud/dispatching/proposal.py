@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from cloud.dispatching.construct import repair
 from cloud.dispatching.problem import MICROSECONDS, Placement, Problem
-from cloud.dispatching.schedule import Schedule, evaluate, violations
+from cloud.dispatching.schedule import Schedule, evaluate
+from cloud.dispatching.violations import violations
 
 _log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from cloud.dispatching.construct import construct, repair
 from cloud.dispatching.problem import MICROSECONDS, Problem
 from cloud.dispatching.proposal import Proposal
-from cloud.dispatching.schedule import violations
+from cloud.dispatching.violations import violations
 from tests.cloud.dispatching.random_shop import random_shop
 
 

@@ -11,7 +11,8 @@ from cloud.dispatching.questions.comparison import Comparison, Fate, compare
 from cloud.dispatching.questions.durations import parse, words
 from cloud.dispatching.questions.scenario import Scenario, apply
 from cloud.dispatching.questions.sentences import sentences
-from cloud.dispatching.schedule import Assignment, Schedule, evaluate, violations
+from cloud.dispatching.schedule import Assignment, Schedule, evaluate
+from cloud.dispatching.violations import violations
 from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop
 
 HALF = HOUR // 2

@@ -22,7 +22,7 @@ from cloud.dispatching.questions.changes import (
 )
 from cloud.dispatching.questions.refused import ImpossibleScenario
 from cloud.dispatching.questions.scenario import EFFECTS, Scenario, apply, under
-from cloud.dispatching.schedule import violations
+from cloud.dispatching.violations import violations
 from tests.cloud.dispatching.questions.small_shop import HOUR, NIGHT, small_shop, step, with_run
 from tests.cloud.dispatching.random_shop import random_shop
 
