@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from cloud.api.accounts import Accounts
 from cloud.config import CloudConfig, HttpConfig, load_site
 from cloud.context import Context
+from cloud.dispatching.scenarios import Scenarios
 from cloud.dispatching.service import DispatchService
 from cloud.history.influx import InfluxHistory, InfluxSettings
 from cloud.history.port import History
@@ -111,6 +112,10 @@ class Service:
         self.dispatching = DispatchService(
             self.database, self.hub, self.publisher, self.site, self.clock, config.dispatch
         )
+        self.desk = OrderDesk(self.site, self.clock)
+        self.scenarios = Scenarios(
+            self.database, self.hub, self.site, self.desk, self.dispatching, self.clock, config.dispatch
+        )
         self.maintenance = MaintenanceService(
             self.database,
             self.hub,
@@ -139,6 +144,7 @@ class Service:
                     "maintenance": self.maintenance.run(),
                     "publisher": self.publisher.run(),
                     "dispatching": self.dispatching.run(),
+                    "scenarios": self.scenarios.run(),
                     "job lists of opened sessions": self._resend(),
                     "history": _in_thread(context.projection.run),
                     "pruning": self._prune(context.history),
@@ -174,9 +180,10 @@ class Service:
                     publisher=self.publisher,
                     history=history,
                     projection=Projection(HistorySource(source), history, self.clock.monotonic),
-                    desk=OrderDesk(self.site, self.clock),
+                    desk=self.desk,
                     maintenance=self.maintenance,
                     dispatching=self.dispatching,
+                    scenarios=self.scenarios,
                     started=self.started,
                 )
             finally:

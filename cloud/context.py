@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cloud.config import CloudConfig
+from cloud.dispatching.scenarios import Scenarios
 from cloud.dispatching.service import DispatchService
 from cloud.history.port import History
 from cloud.history.projection import Projection
@@ -45,4 +46,5 @@ class Context:
     desk: OrderDesk
     maintenance: MaintenanceService
     dispatching: DispatchService
+    scenarios: Scenarios
     started: int

@@ -7,7 +7,18 @@ from collections.abc import Awaitable, Callable
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
 
-from cloud.api import alarms, answers, floor, history, office, problems, schedule, sessions
+from cloud.api import (
+    alarms,
+    answers,
+    decisions,
+    floor,
+    history,
+    office,
+    problems,
+    scenarios,
+    schedule,
+    sessions,
+)
 from cloud.api.accounts import Accounts
 from cloud.api.answers import Reply
 from cloud.api.queries import no_unknown_query
@@ -33,7 +44,7 @@ def create_app(context: Context, accounts: Accounts) -> FastAPI:
     app.state.accounts = accounts
     problems.install(app)
     app.middleware("http")(_bounded(Rates(context.clock)))
-    for part in (sessions, floor, alarms, history, office, schedule):
+    for part in (sessions, floor, alarms, history, office, scenarios, decisions, schedule):
         app.include_router(part.router, prefix="/api/v1", dependencies=[Depends(no_unknown_query)])
 
     checkup = Checkup(context)

@@ -15,6 +15,10 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from cloud.api.accounts import LoginRefusedError, TooManyTriesError
+from cloud.dispatching.changes import ImpossibleChanges
+from cloud.dispatching.decisions import ImpossibleDecision, UnknownDecision
+from cloud.dispatching.scenarios import BusyError, NoLongerPossible, UnknownScenario
+from cloud.dispatching.validation import ImpossibleProblem
 from cloud.maintenance.cases import NoSuchCaseError
 from cloud.orders.requests import ImpossibleOrder, UnknownOrder
 from protocols.lifecycle import IllegalTransitionError
@@ -126,9 +130,13 @@ def _finding(item: dict[str, Any]) -> Finding:
 
 
 def _impossible(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ImpossibleOrder)  # noqa: S101 - registered for this type only
+    assert isinstance(error, _IMPOSSIBLE)  # noqa: S101 - registered for these types only
     found = [Finding(path=item.path, message=item.message) for item in error.problems]
     return answer(422, str(error), found)
+
+
+_IMPOSSIBLE = (ImpossibleOrder, ImpossibleChanges, ImpossibleDecision)
+"""What lists every reason at once, each with its path."""
 
 
 def too_many(detail: str, seconds: float) -> Response:
@@ -137,7 +145,7 @@ def too_many(detail: str, seconds: float) -> Response:
 
 
 def _too_many_tries(_: Request, error: Exception) -> Response:
-    assert isinstance(error, TooManyTriesError)  # noqa: S101 - registered for this type only
+    assert isinstance(error, (TooManyTriesError, BusyError))  # noqa: S101 - registered for these only
     return too_many(str(error), error.seconds)
 
 
@@ -160,10 +168,15 @@ def install(app: FastAPI) -> None:
     """Answer every error of this house as a problem."""
     app.add_exception_handler(HTTPException, _http(app))
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(ImpossibleOrder, _impossible)
-    app.add_exception_handler(UnknownOrder, _with(404))
+    for impossible in _IMPOSSIBLE:
+        app.add_exception_handler(impossible, _impossible)
+    app.add_exception_handler(ImpossibleProblem, _with(422))
+    for unknown in (UnknownOrder, UnknownDecision, UnknownScenario):
+        app.add_exception_handler(unknown, _with(404))
+    app.add_exception_handler(NoLongerPossible, _with(409))
     app.add_exception_handler(NoSuchCaseError, _no_case)
     app.add_exception_handler(IllegalTransitionError, _with(409))
     app.add_exception_handler(LoginRefusedError, _with(401))
     app.add_exception_handler(TooManyTriesError, _too_many_tries)
+    app.add_exception_handler(BusyError, _too_many_tries)
     app.add_exception_handler(Exception, _mistake)

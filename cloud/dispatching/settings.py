@@ -17,6 +17,10 @@ class DispatchSettings(BaseModel):
     solve_seconds: Seconds = Field(4.0, description="search per plan; 0 plans by dispatch rules alone")
     hurry_seconds: Seconds = Field(1.0, description="how long a search goes on after urgent news")
     workers: Annotated[int, Field(ge=1, le=64)] = 8
+    scenario_seconds: Annotated[float, Field(ge=0, le=600)] = Field(
+        30.0, description="how long a what-if is improved after its first answer"
+    )
+    scenario_workers: Annotated[int, Field(ge=1, le=64)] = 4
     debounce_seconds: Seconds = Field(1.0, description="how long causes are gathered before planning anew")
     look_seconds: Annotated[float, Field(gt=0, le=600)] = Field(
         2.0, description="how often plan and floor are compared when nothing is heard"

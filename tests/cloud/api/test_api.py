@@ -26,7 +26,8 @@ ORDER: dict[str, Any] = {
 LISTS = [
     *("/summary", "/equipment", "/edges", "/machines", "/stops", "/notices", "/quarantine", "/health/assets"),
     *("/cases", "/tags", "/products", "/orders", "/jobs", "/runs", "/runs/unassigned", "/andon"),
-    *("/exceptions", "/schedule", "/schedule/progress", "/schedule/history", "/alarms", "/alarms/history"),
+    *("/exceptions", "/schedule", "/schedule/progress", "/schedule/history", "/schedule/scenarios"),
+    *("/schedule/decisions", "/alarms", "/alarms/history"),
 ]
 
 
@@ -49,10 +50,15 @@ async def test_everything_can_be_read_by_a_viewer(tmp_path: Path) -> None:
 
 async def test_a_viewer_changes_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path) as door, door.client(Role.VIEWER) as viewer:
-        for path in ("/orders", "/orders/x/cancel", "/cases/x/acknowledge", "/exceptions/1/settle"):
+        for path in (
+            *("/orders", "/orders/x/cancel", "/cases/x/acknowledge", "/exceptions/1/settle"),
+            *("/schedule/scenarios", "/schedule/scenarios/x/accept", "/schedule/decisions"),
+        ):
             answer = await viewer.post(f"/api/v1{path}", json=ORDER if path == "/orders" else {})
             assert answer.status_code == 403, path
             assert "ask a supervisor" in answer.json()["detail"]
+        for path in ("/schedule/scenarios/x", "/schedule/decisions/1"):
+            assert (await viewer.delete(f"/api/v1{path}")).status_code == 403, path
 
 
 async def test_an_order_becomes_jobs_with_their_operations(tmp_path: Path) -> None:

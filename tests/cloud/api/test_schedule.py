@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ CABINET: dict[str, Any] = {
 
 @contextlib.asynccontextmanager
 async def planned(door: Door, office: httpx.AsyncClient, *orders: dict[str, Any]) -> AsyncIterator[None]:
-    """The dispatcher runs and has planned these orders."""
-    running = asyncio.create_task(door.context.dispatching.run())
+    """The dispatcher runs and has planned these orders; scenarios are searched."""
+    parts = (door.context.dispatching.run(), door.context.scenarios.run())
+    running = [asyncio.create_task(part) for part in parts]
     try:
         for order in orders:
             assert (await office.post("/api/v1/orders", json=order)).status_code == 201
@@ -32,9 +34,14 @@ async def planned(door: Door, office: httpx.AsyncClient, *orders: dict[str, Any]
         )
         yield
     finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def at(**ahead: float) -> str:
+    """A time from now, as requests have it."""
+    return (datetime.now(UTC) + timedelta(**ahead)).isoformat()
 
 
 def _job(operation: dict[str, Any]) -> str:
@@ -98,3 +105,115 @@ async def test_the_search_can_be_watched(tmp_path: Path) -> None:
     assert during["plans"] >= 1
     assert during["causes"][0]["kind"] == "order"
     assert during["gap"] is None or 0 <= during["gap"] <= 1
+
+
+async def test_a_rush_order_is_asked_for_hurts_somebody_and_comes_true(tmp_path: Path) -> None:
+    """The whole way: ask, see who is hurt, watch it get better, accept, see the order, the plan and why."""
+    orders = [CABINET | {"id": f"calm-{n}", "due": at(hours=1 + n * 0.2)} for n in range(6)]
+    lines = [{"product": "cabinet", "quantity": 6, "parameters": {"colour": "RAL 3000"}}]
+    rush = {"change": "new_order", "order": {"due": at(minutes=50), "priority": 10, "lines": lines}}
+    path = "/api/v1/schedule/scenarios"
+    async with opened(tmp_path) as door, door.client() as office, planned(door, office, *orders):
+        await eventually(office, "/schedule/progress", lambda found: not found["searching"])
+        before = (await office.get("/api/v1/orders")).json()
+        asked = await office.post(path, json={"title": "Rush for Miller", "changes": [rush]})
+        first = asked.json()
+        listed = (await office.get(path)).json()
+        unchanged = (await office.get("/api/v1/orders")).json()
+        better = await eventually(
+            office,
+            f"/schedule/scenarios/{first['id']}",
+            lambda found: found["state"] == "searching" and found,
+        )
+        accepted = [await office.post(f"{path}/{first['id']}/accept") for _ in range(2)]
+        made = accepted[0].json()["orders"]
+        history = await eventually(
+            office,
+            "/schedule/history",
+            lambda page: any(c["kind"] == "scenario" for plan in page["replans"] for c in plan["causes"]),
+        )
+        plan = await eventually(
+            office,
+            "/schedule",
+            lambda plan: any(o["operation"].startswith(f"{made[0]}-") for o in plan["operations"]),
+        )
+        after = (await office.get("/api/v1/orders")).json()
+        gone = await office.delete(f"{path}/{first['id']}")
+        unknown = await office.get(f"{path}/{first['id']}")
+
+    assert asked.status_code == 201
+    assert first["comparison"]["before"]["orders"] == len(before) == len(unchanged) == 6
+    hurt = set(first["comparison"]["hurt"])
+    assert hurt
+    assert hurt <= {order["id"] for order in before}
+    assert all(
+        order["late_after"] > order["late_before"]
+        for order in first["comparison"]["orders"]
+        if order["order"] in hurt
+    )
+    new = next(order for order in first["comparison"]["orders"] if order["order"] == first["orders"][0])
+    assert new["after"] > 1_700_000_000_000_000
+    assert better["cost"] <= first["cost"]
+    assert [head["id"] for head in listed] == [first["id"]]
+    assert [answer.status_code for answer in accepted] == [200, 200]
+    assert accepted[1].json()["orders"] == made
+    assert len(after) == 7
+    told = [c["text"] for plan in history["replans"] for c in plan["causes"] if c["kind"] == "scenario"]
+    assert told == ["what was asked came true: Rush for Miller"]
+    assert plan["version"] > 1
+    assert (gone.status_code, unknown.status_code) == (204, 404)
+    assert "ask anew" in unknown.json()["detail"]
+
+
+async def test_a_scenario_that_makes_no_sense_hears_every_reason(tmp_path: Path) -> None:
+    asked = {
+        "changes": [
+            {"change": "new_order", "order": CABINET | {"priority": 12}},
+            {"change": "machine_down", "workcell": "laser-9", "end": at(hours=1)},
+        ]
+    }
+    path = "/api/v1/schedule/scenarios"
+    async with opened(tmp_path) as door, door.client() as office:
+        impossible = await office.post(path, json=asked)
+        nothing = await office.post(path, json={"changes": []})
+        misspelt = await office.post(path, json={"changes": [{"change": "machine_dwon"}]})
+        listed = (await office.get(path)).json()
+
+    found = {item["path"]: item["message"] for item in impossible.json()["problems"]}
+    assert [a.status_code for a in (impossible, nothing, misspelt)] == [422, 422, 422]
+    assert set(found) == {"changes.0.order.priority", "changes.1.workcell"}
+    assert "did you mean laser-" in found["changes.1.workcell"]
+    assert "machine_down" in misspelt.json()["detail"]
+    assert listed == []
+
+
+async def test_what_a_supervisor_decides_is_in_force_until_revoked(tmp_path: Path) -> None:
+    path = "/api/v1/schedule/decisions"
+    closed = {
+        "kind": "closed",
+        "workcell": "laser-1",
+        "start": at(hours=1),
+        "end": at(hours=3),
+        "reason": "visit",
+    }
+    async with opened(tmp_path) as door, door.client() as office, door.client(Role.VIEWER) as viewer:
+        made = await office.post(path, json=closed)
+        (held,) = (await viewer.get(path)).json()
+        wrong = await office.post(path, json=closed | {"workcell": "lasr-1", "end": None})
+        naive = await office.post(path, json=closed | {"end": "2099-01-01T12:00:00"})
+        revoked = [await office.delete(f"{path}/{held['id']}") for _ in range(2)]
+        left = (await viewer.get(path)).json()
+        unknown = await office.delete(f"{path}/99")
+
+    assert (made.status_code, made.json()) == (201, {"id": held["id"]})
+    assert (held["kind"], held["workcell"], held["reason"], held["actor"]) == (
+        *("closed", "laser-1", "visit"),
+        "somebody",
+    )
+    assert round((held["end"] - held["start"]) / 1_000_000) == 2 * 3600
+    assert wrong.status_code == 422
+    assert {item["path"] for item in wrong.json()["problems"]} == {"workcell", "end"}
+    assert naive.status_code == 422
+    assert [answer.status_code for answer in revoked] == [204, 204]
+    assert (left, unknown.status_code) == ([], 404)
+    assert "no decision 99" in unknown.json()["detail"]
