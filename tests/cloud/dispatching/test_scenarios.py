@@ -26,8 +26,8 @@ from cloud.dispatching.scenarios import (
     ScenarioState,
     UnknownScenario,
 )
-from cloud.dispatching.schedule import violations
 from cloud.dispatching.settings import DispatchSettings
+from cloud.dispatching.violations import violations
 from cloud.hub import OrdersChanged, PlanPublished
 from cloud.store.database import Database
 from protocols.clock import Clock
