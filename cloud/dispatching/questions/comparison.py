@@ -7,7 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from cloud.dispatching.problem import Problem, State
-from cloud.dispatching.schedule import Finish, Move, Objective, Schedule, difference, orders
+from cloud.dispatching.schedule import Finish, Move, Objective, Schedule, difference, evaluate, orders
 
 
 class Fate(StrEnum):
@@ -146,7 +146,8 @@ def _fate(before: Finish | None, after: Finish | None) -> Fate:
 
 
 def _totals(problem: Problem, schedule: Schedule, finishes: dict[str, Finish]) -> Totals:
-    objective = schedule.objective
+    # Not the plan's own word: it may have been made when another plan was the published one.
+    objective = evaluate(problem, schedule.assignments, schedule.services)
     return Totals(
         objective=objective,
         cost=objective.total - problem.weights.deviation * objective.deviation_seconds,
