@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import Machine, Problem, State, Window
-from cloud.dispatching.questions.changes import MachineDown, Overtime, PinnedOperation
+from cloud.dispatching.problem import Level, Machine, Pin, Problem, Resource, State, Window
+from cloud.dispatching.questions.changes import MachineDown, OtherHeads, Overtime, PinnedOperation
 from cloud.dispatching.questions.refused import Refused, unknown
 
 
@@ -68,29 +68,84 @@ def _left(window: Window, change: Overtime) -> Iterator[Window]:
         yield replace(window, start=change.end)
 
 
+def staff(problem: Problem, change: OtherHeads) -> Problem:
+    """More or fewer of a resource for a while, on top of (or less than) what there is at each time."""
+    reasons = _span(problem, change.start, change.end)
+    names = [resource.id for resource in problem.resources]
+    resource = next((r for r in problem.resources if r.id == change.resource), None)
+    if change.more == 0:
+        reasons.append(f"nothing changes for {change.resource}: name how many more or fewer there are")
+    if resource is None:
+        reasons.append(unknown("crew or tool", change.resource, names))
+    elif not reasons:
+        least = min(capacity for _, _, capacity in _capacities(resource, change))
+        if least + change.more < 0:
+            reasons.append(f"{-change.more} of {resource.id} cannot be missing: at times there is {least}")
+    if reasons or resource is None:
+        raise Refused(*reasons)
+    levels = [
+        part for level in resource.levels for part in _outside(level.start, level.end, level.capacity, change)
+    ]
+    levels += [
+        Level(start=start, end=end, capacity=capacity + change.more)
+        for start, end, capacity in _capacities(resource, change)
+    ]
+    levels.sort(key=lambda level: level.start)
+    staffed = replace(resource, levels=tuple(levels))
+    return replace(
+        problem, resources=tuple(staffed if r.id == change.resource else r for r in problem.resources)
+    )
+
+
+def _capacities(resource: Resource, change: OtherHeads) -> Iterator[tuple[int, int, int]]:
+    """(start, end, how many there are) within the change, by its levels and between them."""
+    at = change.start
+    for level in sorted(resource.levels, key=lambda level: level.start):
+        start, end = max(level.start, at), min(level.end, change.end)
+        if start >= end:
+            continue
+        if at < start:
+            yield at, start, resource.capacity
+        yield start, end, level.capacity
+        at = end
+    if at < change.end:
+        yield at, change.end, resource.capacity
+
+
+def _outside(start: int, end: int, capacity: int, change: OtherHeads) -> Iterator[Level]:
+    for since, until in ((start, min(end, change.start)), (max(start, change.end), end)):
+        if since < until:
+            yield Level(start=since, end=until, capacity=capacity)
+
+
 def pin(problem: Problem, change: PinnedOperation) -> Problem:
-    """The operation (or the run that covers it) has no other machine any more."""
+    """The operation goes where and starts when the change says; an earlier pin stands otherwise."""
     operation = next((o for o in problem.operations if o.id == change.operation), None)
     if operation is None:
         raise Refused(unknown("operation", change.operation, (o.id for o in problem.operations)))
     if operation.state is not State.FREE:
         raise Refused(f"{operation.id} is {operation.state} on {operation.machine} and cannot be pinned")
+    if change.machine is None and change.start is None:
+        raise Refused(f"{operation.id} is pinned to nothing: name a machine or a start")
     run = next((r for r in problem.runs if operation.id in r.operations), None)
-    offered = run.alternatives if run else operation.alternatives
-    chosen = tuple(a for a in offered if a.machine == change.machine)
-    if not chosen:
+    offered = [a.machine for a in (run.alternatives if run else operation.alternatives)]
+    if change.machine is not None and change.machine not in offered:
         names = [machine.id for machine in problem.machines]
-        can = ", ".join(a.machine for a in offered)
         raise Refused(
-            f"{operation.id} cannot run on {change.machine}; it can on {can}"
+            f"{operation.id} cannot run on {change.machine}; it can on {', '.join(offered)}"
             if change.machine in names
             else unknown("machine", change.machine, names)
         )
-    if run is not None:
-        fixed = replace(run, alternatives=chosen)
-        return replace(problem, runs=tuple(fixed if r is run else r for r in problem.runs))
-    pinned = replace(operation, alternatives=chosen)
-    return replace(problem, operations=tuple(pinned if o is operation else o for o in problem.operations))
+    before = operation.pin or Pin()
+    pinned = Pin(
+        machine=before.machine if change.machine is None else change.machine,
+        start=before.start if change.start is None else change.start,
+        by="scenario",
+    )
+    return replace(
+        problem,
+        operations=tuple(replace(o, pin=pinned) if o.id == operation.id else o for o in problem.operations),
+    )
 
 
 def _span(problem: Problem, start: int, end: int) -> list[str]:

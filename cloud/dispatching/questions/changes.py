@@ -87,13 +87,31 @@ class SplitLot(_Change, frozen=True, kw_only=True, tag="split_lot"):
     into: int = 2
 
 
+class OtherHeads(_Change, frozen=True, kw_only=True, tag="other_heads"):
+    """From ``start`` up to ``end`` there are ``more`` of a crew or tool (negative: fewer) than otherwise."""
+
+    resource: str
+    more: int
+    start: int
+    end: int
+
+
 class PinnedOperation(_Change, frozen=True, kw_only=True, tag="pinned_operation"):
-    """A free operation goes to ``machine``."""
+    """A free operation goes to ``machine``, starts not before ``start``, or both."""
 
     operation: str
-    machine: str
+    machine: str | None = None
+    start: int | None = None
 
 
 Change = (
-    NewOrder | LikeOrder | OrderTerms | CancelledOrder | MachineDown | Overtime | SplitLot | PinnedOperation
+    NewOrder
+    | LikeOrder
+    | OrderTerms
+    | CancelledOrder
+    | MachineDown
+    | Overtime
+    | OtherHeads
+    | SplitLot
+    | PinnedOperation
 )

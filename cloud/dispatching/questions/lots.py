@@ -37,9 +37,9 @@ def split(problem: Problem, change: SplitLot) -> Problem:
     if not chosen:
         raise Refused(f"job {change.job} cannot be split: all its work is frozen, leased or part of a run")
     reasons = [
-        f"{o.id} has {_pieces(o)} pieces and cannot be split into {change.into}"
+        f"{o.id} has {o.quantity} pieces and cannot be split into {change.into}"
         for o in chosen.values()
-        if 1 < _pieces(o) < change.into
+        if 1 < o.quantity < change.into  # 1 is what nobody said: then only the time is shared
     ]
     taken = {operation.id for operation in problem.operations}
     parts = {name: tuple(f"{name}/{n + 1}" for n in range(change.into)) for name in chosen}
@@ -73,14 +73,8 @@ def shares(quantity: int, into: int) -> list[int]:
     return [least + (n < more) for n in range(into)]
 
 
-def _pieces(operation: Operation) -> int:
-    """Pieces of a lot; 1 where nobody says, which can be shared all the same: only the time counts then."""
-    return int(getattr(operation, "quantity", 1))
-
-
 def _shared(operation: Operation, into: int) -> list[int]:
-    quantity = _pieces(operation)
-    return shares(quantity, into) if quantity > 1 else [1] * into
+    return shares(operation.quantity, into) if operation.quantity > 1 else [1] * into
 
 
 def _sublots(
@@ -94,7 +88,7 @@ def _sublots(
             return (parts[before][n],) if before in parts else (before,)
 
         fields = waiting_for(operation, same_sublot, pieces=pieces)
-        if _pieces(operation) > 1:
+        if operation.quantity > 1:
             fields["quantity"] = pieces[name]
         yield replace(
             operation,

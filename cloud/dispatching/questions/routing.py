@@ -9,9 +9,7 @@ from msgspec.structs import replace
 
 from cloud.dispatching.problem import Operation, State
 
-BY_PREDECESSOR = tuple(
-    name for name in ("lags", "max_lags", "overlaps") if name in Operation.__struct_fields__
-)
+BY_PREDECESSOR = ("lags", "max_lags", "overlaps")
 """What an operation says about each of its predecessors."""
 
 
@@ -40,6 +38,4 @@ def waiting_for(
 
 def undecided(operation: Operation, **fields: Any) -> Operation:
     """``operation`` as if nobody had begun or decided anything of it."""
-    if "pin" in Operation.__struct_fields__:
-        fields["pin"] = None
-    return replace(operation, state=State.FREE, machine=None, start=None, remaining=None, **fields)
+    return replace(operation, state=State.FREE, machine=None, start=None, remaining=None, pin=None, **fields)

@@ -17,6 +17,7 @@ from cloud.dispatching.questions.changes import (
     MachineDown,
     NewOrder,
     OrderTerms,
+    OtherHeads,
     Overtime,
     PinnedOperation,
     SplitLot,
@@ -40,6 +41,7 @@ EFFECTS: dict[type, Callable[[Problem, Any], Problem]] = {
     CancelledOrder: orders.cancel,
     MachineDown: capacity.take_down,
     Overtime: capacity.open_up,
+    OtherHeads: capacity.staff,
     SplitLot: lots.split,
     PinnedOperation: capacity.pin,
 }

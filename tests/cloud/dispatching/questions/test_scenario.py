@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from cloud.dispatching.construct import construct
-from cloud.dispatching.problem import Operation, Problem, State, Window
+from cloud.dispatching.problem import Level, Operation, Problem, Resource, State, Window
 from cloud.dispatching.questions.changes import (
     CancelledOrder,
     Change,
@@ -16,6 +16,7 @@ from cloud.dispatching.questions.changes import (
     MachineDown,
     NewOrder,
     OrderTerms,
+    OtherHeads,
     Overtime,
     PinnedOperation,
     SplitLot,
@@ -129,9 +130,44 @@ def test_a_machine_that_fails_is_down_whatever_the_order_of_the_changes() -> Non
     assert windows(changed(down, overtime), "SAW") == windows(changed(overtime, down), "SAW") == expected
 
 
-def test_a_pinned_operation_has_no_other_machine() -> None:
-    pinned = operation(changed(PinnedOperation(operation="A.turn", machine="LATHE2")), "A.turn")
-    assert [a.machine for a in pinned.alternatives] == ["LATHE2"]
+def test_more_and_fewer_heads_stand_on_top_of_the_levels() -> None:
+    welders = Resource(id="welder", capacity=2, levels=(Level(start=10, end=20, capacity=1),))
+    shop = msgspec.structs.replace(small_shop(), resources=(welders,))
+    more = changed(OtherHeads(resource="welder", more=1, start=5, end=15), problem=shop)
+    assert more.resources[0].capacity == 2
+    assert [(x.start, x.end, x.capacity) for x in more.resources[0].levels] == [
+        (5, 10, 3),
+        (10, 15, 2),
+        (15, 20, 1),
+    ]
+    fewer = changed(OtherHeads(resource="welder", more=-1, start=18, end=30), problem=shop)
+    assert [(x.start, x.end, x.capacity) for x in fewer.resources[0].levels] == [
+        (10, 18, 1),
+        (18, 20, 0),
+        (20, 30, 1),
+    ]
+    assert refusal(
+        OtherHeads(resource="welder", more=-2, start=0, end=30),
+        OtherHeads(resource="wleder", more=1, start=0, end=30),
+        problem=shop,
+    ) == [
+        "change 1: 2 of welder cannot be missing: at times there is 1",
+        'change 2: there is no crew or tool "wleder" — did you mean welder?',
+    ]
+
+
+def test_a_pinned_operation_goes_where_and_when_it_is_said() -> None:
+    both = (
+        PinnedOperation(operation="A.turn", machine="LATHE2"),
+        PinnedOperation(operation="A.turn", start=6 * HOUR),
+    )
+    shop = changed(*both)
+    pinned = operation(shop, "A.turn").pin
+    assert pinned is not None
+    assert (pinned.machine, pinned.start) == ("LATHE2", 6 * HOUR)
+    planned = construct(shop).assignments["A.turn"]
+    assert (planned.machine, planned.start) == ("LATHE2", 6 * HOUR)
+    assert "pinned to nothing" in refusal(PinnedOperation(operation="A.turn"))[0]
     assert refusal(
         PinnedOperation(operation="A.turn", machine="SAW"),
         PinnedOperation(operation="C.saw", machine="SAW"),
