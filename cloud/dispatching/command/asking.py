@@ -11,6 +11,9 @@ import typer
 
 from cloud.dispatching.files.documents import PlanFile, ProblemFile, read_plan
 from cloud.dispatching.files.formats import Format, read_problem
+from cloud.dispatching.gantt.chart import Chart
+from cloud.dispatching.gantt.picture import CannotDraw, picture
+from cloud.dispatching.gantt.svg import WIDTH
 from cloud.dispatching.instance_bench import makespan_only
 from cloud.dispatching.problem import Problem
 from cloud.dispatching.schedule import Schedule
@@ -56,12 +59,20 @@ def check_ending(option: str, path: Path | None, *endings: str) -> None:
         raise fail(f'{option} {path}: "{path.suffix}" is not one of {", ".join(endings)}')
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write a text file; raises typer.Exit when that fails."""
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file, text as UTF-8; raises typer.Exit when that fails."""
     try:
-        path.write_text(text, encoding="utf-8", newline="")
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise fail(f"{path}: {error.strerror or error}") from None
+
+
+def write_picture(path: Path, chart: Chart, width: int = WIDTH) -> None:
+    """Draw a chart into a file as its ending says; raises typer.Exit when that fails."""
+    try:
+        write_file(path, picture(chart, path.suffix, width))
+    except CannotDraw as error:
+        raise fail(f"{path}: {error}") from None
 
 
 def checked_plan(problem_file: Path, problem: Problem, plan_file: Path) -> tuple[PlanFile, list[str]]:

@@ -26,13 +26,14 @@ from cloud.dispatching.command.asking import (
     print_json,
     problem_at,
     write_file,
+    write_picture,
 )
 from cloud.dispatching.command.interrupting import ctrl_c_sets
 from cloud.dispatching.command.live_line import LiveLine
 from cloud.dispatching.files.csv_table import plan_csv
 from cloud.dispatching.files.documents import PlanFile, plan_text
 from cloud.dispatching.gantt.chart import chart
-from cloud.dispatching.gantt.svg import svg
+from cloud.dispatching.gantt.picture import ENDINGS
 from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.solve import Progress, solve
 from cloud.dispatching.validation import ImpossibleProblem
@@ -51,7 +52,7 @@ def solve_file(
     seed: Seed = 0,
     format_: FormatOption = None,
     out: Annotated[Path | None, typer.Option(help="Write the plan: .json, or .csv for spreadsheets.")] = None,
-    gantt: Annotated[Path | None, typer.Option(help="Draw the plan as a Gantt chart: .svg.")] = None,
+    gantt: Annotated[Path | None, typer.Option(help="Draw the plan as a Gantt chart: .svg or .png.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Plan a problem file as well as the time allows.
@@ -63,7 +64,7 @@ def solve_file(
     read = problem_at(file, format_)
     problem = read.problem
     check_ending("--out", out, ".json", ".csv")
-    check_ending("--gantt", gantt, ".svg")
+    check_ending("--gantt", gantt, *ENDINGS)
     cancel = threading.Event()
     first: list[float] = []
 
@@ -96,7 +97,7 @@ def solve_file(
         text = plan_csv(problem, plan) if csv else plan_text(PlanFile(name=read.name, schedule=plan))
         write_file(out, text)
     if gantt is not None:
-        write_file(gantt, svg(chart(problem, plan, read.name)))
+        write_picture(gantt, chart(problem, plan, read.name))
     if as_json:
         print_json(_summary(read.name, plan, took, first[0] if first else None))
     else:

@@ -2,7 +2,7 @@
 
 Rows shrink as machines become many, so that ten and a hundred of them are readable; what is too narrow for
 its name still has it as a tooltip. Orders are told apart by hue, everything else by pattern or grey, so
-that changeovers, closed times and maintenance stay visible in print. PNG: decision 0025.
+that changeovers, closed times and maintenance stay visible in print.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from cloud.dispatching.command.main import app
 from cloud.dispatching.construct import construct
 from cloud.dispatching.gantt.chart import Kind, chart, ticks
+from cloud.dispatching.gantt.picture import ENDINGS, CannotDraw, picture
 from cloud.dispatching.gantt.svg import MARGIN, svg
 from cloud.dispatching.schedule import jobs
 from tests.cloud.dispatching.random_shop import random_shop
@@ -111,5 +112,21 @@ def test_the_command_draws_valid_plans_only(tmp_path: Path) -> None:
     plan.write_text(plan.read_text().replace('"machine": "M0"', '"machine": "M1"', 1))
     refused = CliRunner().invoke(app, words)
     assert (refused.exit_code, "cannot run on M1" in refused.stderr) == (1, True)
-    png = CliRunner().invoke(app, [*words[:-1], "plan.png"])
-    assert (png.exit_code, '".png" is not one of .svg' in png.stderr) == (2, True)
+    other = CliRunner().invoke(app, [*words[:-1], "plan.jpg"])
+    assert (other.exit_code, '".jpg" is not one of .svg, .png' in other.stderr) == (2, True)
+
+
+def test_a_png_is_the_svg_in_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = random_shop(random.Random(1), operations=20, machines=4)
+    shown = chart(problem, construct(problem), "床 and table")
+    assert set(ENDINGS) == {".svg", ".png"}
+    assert picture(shown, ".svg").decode() == svg(shown)
+    try:
+        png = picture(shown, ".png", 800)
+    except CannotDraw as error:
+        pytest.skip(str(error))
+    assert png.startswith(b"\x89PNG")
+    assert int.from_bytes(png[16:20], "big") == 1600
+    monkeypatch.setattr("cloud.dispatching.gantt.picture.FAMILIES", ("No Such Font",))
+    with pytest.raises(CannotDraw, match="no font on this computer"):
+        picture(shown, ".png")
