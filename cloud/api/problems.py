@@ -17,7 +17,8 @@ from starlette.routing import compile_path
 from cloud.api.accounts import LoginRefusedError, TooManyTriesError
 from cloud.dispatching.changes import ImpossibleChanges
 from cloud.dispatching.decisions import ImpossibleDecision, UnknownDecision
-from cloud.dispatching.scenarios import BusyError, NoLongerPossible, UnknownScenario
+from cloud.dispatching.scenarios import NoLongerPossible, UnknownScenario
+from cloud.dispatching.turns import BusyError
 from cloud.dispatching.validation import ImpossibleProblem
 from cloud.maintenance.cases import NoSuchCaseError
 from cloud.orders.requests import ImpossibleOrder, UnknownOrder

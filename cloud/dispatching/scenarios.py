@@ -16,16 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from typing import NamedTuple
 
 import msgspec
 import structlog
-from sqlalchemy import Connection
 
 from cloud.dispatching.changes import Doors, ImpossibleChanges, ScenarioRequest, make, words
 from cloud.dispatching.construct import construct, repair
 from cloud.dispatching.floor import current_version
-from cloud.dispatching.making import Situation
 from cloud.dispatching.plans import Cause
 from cloud.dispatching.problem import Problem
 from cloud.dispatching.proposal import Proposal
@@ -35,7 +32,8 @@ from cloud.dispatching.service import DispatchService
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.solve import Progress, solve
 from cloud.dispatching.told import Compared, told
-from cloud.dispatching.trial import tried
+from cloud.dispatching.trial import Imagined, imagine
+from cloud.dispatching.turns import BusyError, Turns
 from cloud.hub import Hub, OrdersChanged
 from cloud.orders.create import OrderDesk
 from cloud.store.database import Database
@@ -48,16 +46,12 @@ _log = structlog.get_logger(__name__)
 
 MAX_KEPT = 10
 """Scenarios in memory: the one unasked for longest makes room, if its search is over."""
-MAX_WAITING = 4
-"""Questions whose first answer is being made or waits to be."""
 KEPT_SECONDS = 900.0
 """How long a scenario is kept after somebody has last looked at it."""
 NICE = 15
 """How far its solver stands back: that of live dispatching has 5, and gets ten times the processor."""
-TRIES = 3
-"""How often to read the floor with and without the changes until both are from one plan."""
-BUSY_SECONDS = 2.0
-"""When to try again while too many are asking."""
+ANSWER_SECONDS = 2.0
+"""What a first answer takes at most, in a shop of 2,000 operations."""
 
 
 class ScenarioState(StrEnum):
@@ -122,24 +116,6 @@ class NoLongerPossible(ValueError):
     """The floor has changed since a scenario was asked for, so that it cannot be accepted."""
 
 
-class BusyError(RuntimeError):
-    """Too many questions at once; ``seconds`` until it is worth trying again."""
-
-    def __init__(self, seconds: float = BUSY_SECONDS) -> None:
-        self.seconds = seconds
-        super().__init__(
-            f"{MAX_WAITING} questions are being answered, or {MAX_KEPT} scenarios searched: "
-            "discard one that is not needed, or wait"
-        )
-
-
-class _Trial(NamedTuple):
-    """What a trial found: the floor with the changes, and the orders that came in with them."""
-
-    situation: Situation
-    orders: tuple[str, ...]
-
-
 @dataclass(slots=True)
 class _Asked:
     """One scenario. Times are monotonic seconds but for ``asked`` (µs UTC)."""
@@ -196,9 +172,8 @@ class Scenarios:
         self._zone = zone(site.calendar)
         self._kept: dict[str, _Asked] = {}
         self._queue: asyncio.Queue[_Asked] = asyncio.Queue()
-        self._answering = asyncio.Semaphore(1)
+        self._turns = Turns(ANSWER_SECONDS)
         self._accepting = asyncio.Lock()
-        self._waiting = 0
 
     async def run(self) -> None:
         """Improve answers, the one asked for first first, until cancelled."""
@@ -219,14 +194,8 @@ class Scenarios:
             BusyError: too many are asking.
         """
         self._make_room()
-        if self._waiting >= MAX_WAITING:
-            raise BusyError
-        self._waiting += 1
-        try:
-            async with self._answering:
-                asked = await self._first(request, actor)
-        finally:
-            self._waiting -= 1
+        async with self._turns.take():
+            asked = await self._first(request, actor)
         self._kept[asked.id] = asked
         self._queue.put_nowait(asked)
         return await self._answer(asked)
@@ -235,26 +204,15 @@ class Scenarios:
         now = self._clock.now()
         doors = Doors(self._desk, self._site, actor, now)
 
-        def changed(tx: Connection) -> _Trial:
-            orders = make(tx, request.changes, doors)
-            return _Trial(self._dispatching.situation(tx, now), orders)
-
-        def unchanged(tx: Connection) -> Situation:
-            return self._dispatching.situation(tx, now)
-
-        for _ in range(TRIES):
-            trial = await tried(self._database, changed)
-            situation = await self._database.query(unchanged)
-            if situation.floor.version == trial.situation.floor.version:
-                break  # else a plan was published in between: not what the other one stands on
-        base, kept, problem, best = await asyncio.to_thread(self._plan, situation, trial.situation)
+        imagined = await imagine(self._database, self._dispatching, request.changes, doors)
+        base, kept, problem, best = await asyncio.to_thread(self._plan, imagined)
         return _Asked(
             id=self._new_id(),
             request=request,
             actor=actor,
             asked=now,
-            version=situation.floor.version,
-            orders=trial.orders,
+            version=imagined.before.floor.version,
+            orders=imagined.orders,
             base=base,
             kept=kept,
             problem=problem,
@@ -262,9 +220,9 @@ class Scenarios:
             looked_at=self._clock.monotonic(),
         )
 
-    def _plan(self, before: Situation, after: Situation) -> tuple[Problem, Schedule, Problem, Schedule]:
-        base = self._dispatching.problem(before)
-        problem = self._dispatching.problem(after, base.origin)
+    def _plan(self, imagined: Imagined) -> tuple[Problem, Schedule, Problem, Schedule]:
+        base = self._dispatching.problem(imagined.before)
+        problem = self._dispatching.problem(imagined.after, base.origin)
         return base, repair(base), problem, construct(problem)
 
     # --- searching ----------------------------------------------------------------------------------
@@ -383,7 +341,10 @@ class Scenarios:
             return
         over = [asked for asked in self._kept.values() if asked.state not in OPEN]
         if not over:
-            raise BusyError
+            raise BusyError(
+                f"{MAX_KEPT} scenarios are searched or wait to be: discard one that is not needed, or wait",
+                self._settings.scenario_seconds,
+            )
         del self._kept[min(over, key=lambda asked: asked.looked_at).id]
 
     def _end(self, asked: _Asked) -> None:

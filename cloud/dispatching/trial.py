@@ -6,13 +6,19 @@ Nothing reaches the disk, no edge and no page hears of it, and ids that were giv
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from sqlalchemy import Connection
 
+from cloud.dispatching.changes import Change, Doors, make
+from cloud.dispatching.making import Situation
+from cloud.dispatching.service import DispatchService
 from cloud.store.database import Database
 
 T = TypeVar("T")
+
+TRIES = 3
+"""How often to read the floor with and without the changes until both are from one plan."""
 
 
 class _RolledBack(Exception):
@@ -33,3 +39,35 @@ async def tried(database: Database, work: Callable[[Connection], T]) -> T:
     except _RolledBack as back:
         return cast("T", back.answer)
     raise AssertionError("a trial was committed")
+
+
+class Imagined(NamedTuple):
+    """The floor as it is and as it would be, and the ids of the orders that would come in."""
+
+    before: Situation
+    after: Situation
+    orders: tuple[str, ...]
+
+
+async def imagine(
+    database: Database, dispatching: DispatchService, changes: tuple[Change, ...], doors: Doors
+) -> Imagined:
+    """The floor with ``changes`` beside the floor without, both read for ``doors.now``.
+
+    Raises:
+        ImpossibleChanges: nobody could make these changes now; with every reason at once.
+    """
+
+    def changed(tx: Connection) -> tuple[tuple[str, ...], Situation]:
+        orders = make(tx, changes, doors)
+        return orders, dispatching.situation(tx, doors.now)
+
+    def unchanged(tx: Connection) -> Situation:
+        return dispatching.situation(tx, doors.now)
+
+    for _ in range(TRIES):
+        orders, after = await tried(database, changed)
+        before = await database.query(unchanged)
+        if before.floor.version == after.floor.version:
+            break  # else a plan was published in between: not what the other one stands on
+    return Imagined(before, after, orders)

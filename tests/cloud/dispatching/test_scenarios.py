@@ -19,7 +19,6 @@ from cloud.dispatching.decisions import Kind
 from cloud.dispatching.scenarios import (
     KEPT_SECONDS,
     MAX_KEPT,
-    BusyError,
     NoLongerPossible,
     ScenarioAnswer,
     Scenarios,
@@ -27,6 +26,7 @@ from cloud.dispatching.scenarios import (
     UnknownScenario,
 )
 from cloud.dispatching.settings import DispatchSettings
+from cloud.dispatching.turns import BusyError, Turns
 from cloud.dispatching.violations import violations
 from cloud.hub import OrdersChanged, PlanPublished
 from cloud.store.database import Database
@@ -332,3 +332,24 @@ async def test_the_plan_of_a_scenario_keeps_every_rule(database: Database) -> No
         with database.read() as tx:
             states = set(tx.execute(text("SELECT state FROM orders")).scalars())
     assert states <= {OrderState.RELEASED, OrderState.STARTED}
+
+
+async def test_questions_have_their_turns_and_too_many_hear_when_to_come_back() -> None:
+    turns, order, go_on = Turns(2.0, most=2), [], asyncio.Event()
+
+    async def question(name: str) -> None:
+        async with turns.take():
+            order.append(name)
+            await go_on.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(question("first"))
+        tasks.create_task(question("second"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError) as busy:
+            await question("third")
+        assert order == ["first"]
+        go_on.set()
+    assert (order, busy.value.seconds) == (["first", "second"], 4.0)
+    await question("fourth")
