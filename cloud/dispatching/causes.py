@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 from cloud.dispatching.building import Wish, plannable
+from cloud.dispatching.decisions import Decision, Kind
 from cloud.dispatching.floor import Floor, OpenOperation, Planned, effective_lease, just_returned
 from cloud.dispatching.plans import Cause
 from cloud.dispatching.settings import DispatchSettings
@@ -17,7 +18,9 @@ from protocols.lifecycles import OperationState
 from protocols.site import Site
 from protocols.values import MICROSECONDS
 
-URGENT = frozenset({"order", "promise", "remake", "down", "released", "scenario"})
+DECIDED = frozenset({"overtime", "closed", "absent", "extra", "pin"})
+"""Causes that are decisions of people, or their being taken back."""
+URGENT = DECIDED | {"order", "promise", "remake", "down", "released", "scenario"}
 """Causes for which a search under way is ended early with its best plan so far."""
 LATENESS = frozenset({"late", "early", "waits"})
 """Causes that alone do not make more than a plan every ``late_seconds``."""
@@ -31,14 +34,19 @@ def causes(
     planned_down: Collection[str],
     wishes: Sequence[Wish],
     planned_wishes: Collection[str],
+    planned_decisions: Collection[int] = (),
+    planned_stuck: Collection[str] = (),
 ) -> list[Cause]:
     """Everything that the plan in force does not know; empty when it still holds.
 
-    ``planned_down`` and ``planned_wishes`` are what that plan counted as down, and as maintenance to do.
+    ``planned_down`` and ``planned_wishes`` are what that plan counted as down, and as maintenance to do,
+    ``planned_decisions`` and ``planned_stuck`` the decisions it heeds and the vehicles it does not count on.
     """
     found = [
         *_work(floor, site),
         *_machines(floor, planned_down),
+        *_vehicles(floor, planned_stuck),
+        *_decisions(floor, planned_decisions),
         *_maintenance(wishes, planned_wishes),
         *_times(floor, settings),
     ]
@@ -59,6 +67,9 @@ def _work(floor: Floor, site: Site) -> Iterator[Cause]:
             continue
         if operation.weight != planned.weight or not 0 <= operation.due - planned.due < MICROSECONDS:
             yield Cause("promise", operation.order, f"order {operation.order} is promised anew")
+        if (operation.material_at or 0) != planned.material:
+            text = f"material of order {operation.order} comes at another time"
+            yield Cause("material", operation.order, text)
         run = run_of.get(operation.id)
         if run is not None and run.workcell != planned.workcell and run.workcell in cells:
             text = f"{operation.id} runs on {run.workcell}, planned on {planned.workcell}"
@@ -91,6 +102,43 @@ def _machines(floor: Floor, planned_down: Collection[str]) -> Iterator[Cause]:
             yield Cause("down", cell, f"{cell} is down: {down.reason}")
     for cell in sorted(set(planned_down) - floor.down.keys()):
         yield Cause("up", cell, f"{cell} is back")
+
+
+def _vehicles(floor: Floor, planned_stuck: Collection[str]) -> Iterator[Cause]:
+    for vehicle, stuck in sorted(floor.stuck.items()):
+        if vehicle not in planned_stuck:
+            yield Cause("stuck", vehicle, f"{vehicle} is stuck: {stuck.reason}")
+    for vehicle in sorted(set(planned_stuck) - floor.stuck.keys()):
+        yield Cause("freed", vehicle, f"{vehicle} drives again")
+
+
+def _decisions(floor: Floor, planned_decisions: Collection[int]) -> Iterator[Cause]:
+    """Decisions that are new or were taken back; those that are over have had their effect."""
+    for decision in floor.decisions:
+        if decision.id not in planned_decisions:
+            text = f"{_decided(decision)}: {decision.reason}" if decision.reason else _decided(decision)
+            yield Cause(_kind(decision), decision.about, text)
+    for decision in floor.withdrawn:
+        yield Cause(_kind(decision), decision.about, f"{_decided(decision)}: taken back")
+
+
+def _kind(decision: Decision) -> str:
+    if decision.kind is Kind.HEADS:
+        return "absent" if decision.heads < 0 else "extra"
+    return str(decision.kind)
+
+
+def _decided(decision: Decision) -> str:
+    """A decision in a few words, without its times."""
+    if decision.kind is Kind.HEADS:
+        heads = abs(decision.heads)
+        number = f"{heads} {'head' if heads == 1 else 'heads'} {'fewer' if decision.heads < 0 else 'more'}"
+        return f"{number} for {decision.skill}"
+    if decision.kind is Kind.PIN:
+        where = f" to {decision.workcell}" if decision.workcell else ""
+        return f"{decision.operation} is pinned{where}{' to a time' if decision.start is not None else ''}"
+    words = "overtime at" if decision.kind is Kind.OVERTIME else "planned stop of"
+    return f"{words} {decision.workcell or 'the whole site'}"
 
 
 def _maintenance(wishes: Sequence[Wish], planned: Collection[str]) -> Iterator[Cause]:

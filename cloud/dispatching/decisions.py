@@ -64,6 +64,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     actor: str = ""
     made: int = 0
 
+    @property
+    def about(self) -> str:
+        """The one thing it concerns: an operation, a skill or a workcell; empty for the whole site."""
+        return self.operation or self.skill or self.workcell
+
     def holds_at(self, workcell: str) -> bool:
         """Whether it concerns a workcell: no name means all of them."""
         return self.workcell in ("", workcell)
@@ -268,6 +273,9 @@ def _name_problems(decision: Decision, site: Site) -> Iterator[Objection]:
     cells = site.workcells()
     if decision.workcell and decision.workcell not in cells:
         yield Objection("workcell", f"there is no such workcell: {not_one_of(decision.workcell, cells)}")
+    if decision.skill and decision.skill not in site.crew:
+        known = not_one_of(decision.skill, site.crew) if site.crew else "the site file has no crew"
+        yield Objection("skill", f"there is no such skill: {known}")
 
 
 def _pin_problems(tx: Connection, decision: Decision, now: int, site: Site | None) -> Iterator[Objection]:

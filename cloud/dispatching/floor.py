@@ -8,21 +8,21 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
+from cloud.dispatching import decisions, outages
+from cloud.dispatching.decisions import Decision
+from cloud.dispatching.outages import Down
 from cloud.dispatching.tables import plan, plan_operation
-from cloud.ledger.tables import device, machine_lock, stop
 from cloud.orders import tables as t
 from cloud.orders.leases import Lease, all_leases, asked
-from protocols.lifecycles import LockState, OperationState, RunState
+from cloud.orders.routing import Link
+from protocols.lifecycles import OperationState, RunState
 from protocols.site import Site
-from protocols.states import ItemState, OperationMode
-from protocols.values import MICROSECONDS
 
 URGENT_WEIGHT = 5
 """How much more a remake's tardiness weighs than its order's."""
 OPEN_STATES = (OperationState.PLANNED, OperationState.RUNNING, OperationState.PAUSED)
 OPEN_RUNS = tuple(state for state in RunState if state not in (RunState.COMPLETED, RunState.ABORTED))
 """Asked for by name: an index finds what is open, but not what is *not* finished."""
-REMEMBERED_STOPS = 20
 
 
 class OpenOperation(msgspec.Struct, frozen=True):
@@ -46,6 +46,11 @@ class OpenOperation(msgspec.Struct, frozen=True):
     priority: int
     urgent: bool
     rework_of: str = ""
+    interruptible: bool = False
+    needs: dict[str, int] = {}
+    links: dict[str, Link] = {}
+    """How it follows a predecessor, where that is more than *after its end*."""
+    material_at: int | None = None
 
     @property
     def weight(self) -> int:
@@ -100,15 +105,8 @@ class Planned(msgspec.Struct, frozen=True):
     fixed: bool = False
     due: int = 0
     weight: int = 0
-
-
-class Down(msgspec.Struct, frozen=True):
-    """A workcell that cannot work. ``expected`` is until when, as far as its past says; µs UTC."""
-
-    workcell: str
-    since: int
-    expected: int
-    reason: str
+    material: int = 0
+    """When its material was expected; 0 where it was there."""
 
 
 class Floor(msgspec.Struct, frozen=True):
@@ -127,6 +125,12 @@ class Floor(msgspec.Struct, frozen=True):
     planned: dict[str, Planned]
     ended: dict[str, int]
     """Operations of the plan in force that are finished, and when."""
+    stuck: dict[str, Down] = {}
+    """Vehicles of the site that nobody can count on."""
+    decisions: tuple[Decision, ...] = ()
+    """What people decided about planning, as far as it is not over."""
+    withdrawn: tuple[Decision, ...] = ()
+    """Decisions that the plan in force heeds, and that were revoked since."""
 
     def run_of(self) -> dict[str, ActiveRun]:
         """The run in hand of every operation that has one."""
@@ -138,6 +142,7 @@ def read_floor(tx: Connection, site: Site, now: int, repair_seconds: int) -> Flo
     operations = _operations(tx)
     version = current_version(tx)
     planned = read_plan(tx, version)
+    troubles = outages.troubles(tx)
     return Floor(
         now=now,
         operations=operations,
@@ -146,16 +151,26 @@ def read_floor(tx: Connection, site: Site, now: int, repair_seconds: int) -> Flo
         asked=frozenset(asked(tx)),
         finished=_finished(tx, operations),
         setups=_setups(tx, site),
-        down=_down(tx, site, now, repair_seconds),
+        down=outages.down(tx, site, troubles, now, repair_seconds),
         version=version,
         planned=planned,
         ended=_ended(tx, version),
+        stuck=outages.stuck(site, troubles, now, repair_seconds),
+        decisions=tuple(decisions.current(tx, now)),
+        withdrawn=tuple(decisions.withdrawn(tx, _heeded(tx, version))),
     )
 
 
 def _operations(tx: Connection) -> tuple[OpenOperation, ...]:
     rows = tx.execute(
-        select(t.operation, t.job.c.order_id, t.job.c.urgent, t.orders.c.due, t.orders.c.priority)
+        select(
+            t.operation,
+            t.job.c.order_id,
+            t.job.c.urgent,
+            t.job.c.material_at,
+            t.orders.c.due,
+            t.orders.c.priority,
+        )
         .join(t.job, t.job.c.id == t.operation.c.job_id)
         .join(t.orders, t.orders.c.id == t.job.c.order_id)
         .where(t.operation.c.state.in_(OPEN_STATES))
@@ -181,6 +196,10 @@ def _operations(tx: Connection) -> tuple[OpenOperation, ...]:
             priority=row.priority,
             urgent=bool(row.urgent),
             rework_of=row.rework_of or "",
+            interruptible=bool(row.interruptible),
+            needs=row.needs,
+            links=msgspec.convert(row.links, dict[str, Link]),
+            material_at=row.material_at if not row.predecessors else None,
         )
         for row in rows
     )
@@ -263,44 +282,6 @@ def _newest_runs(tx: Connection, site: Site) -> list[str]:
     return newest
 
 
-def _down(tx: Connection, site: Site, now: int, repair_seconds: int) -> dict[str, Down]:
-    """Workcells with a machine that is locked, or says it is out of service, in maintenance, switched off."""
-    down: dict[str, Down] = {}
-    cells = {name: d.workcells for name, d in site.devices().items()}
-    for row in tx.execute(select(device)):
-        out = row.item_state == ItemState.OUT_OF_SERVICE or row.mode == OperationMode.MAINTENANCE
-        off = row.item_state == ItemState.NOT_AVAILABLE and row.connected and row.state_since
-        if not out and not off:
-            continue
-        for cell in cells.get(row.id, ()):
-            usual = _usual_stop(tx, cell) or repair_seconds * MICROSECONDS
-            # A repair that takes longer than usual is expected to take as long again.
-            expected = max(row.state_since + usual, now + max(usual // 4, (now - row.state_since) // 2))
-            reason = row.state_detail or row.item_state.replace("_", " ")
-            known = down.get(cell)
-            if known is None or known.expected < expected:
-                down[cell] = Down(cell, row.state_since, expected, reason)
-    for lock in tx.execute(select(machine_lock).where(machine_lock.c.state != LockState.FREE)):
-        waits = lock.state == LockState.RELEASED
-        reason = "waits to be accepted" if waits else f"locked by {lock.owner}: {lock.reason}"
-        for cell in cells.get(lock.device, ()):
-            usual = _usual_stop(tx, cell) or repair_seconds * MICROSECONDS
-            expected = max(lock.since + usual, now + max(usual // 4, (now - lock.since) // 2))
-            down[cell] = Down(cell, lock.since, expected, reason)
-    return down
-
-
-def _usual_stop(tx: Connection, cell: str) -> int:
-    """Mean µs of the workcell's last stops; 0 where there were none."""
-    rows = tx.execute(
-        select(stop.c.opened, stop.c.closed)
-        .where(stop.c.workcell == cell, stop.c.closed.is_not(None))
-        .order_by(stop.c.opened.desc())
-        .limit(REMEMBERED_STOPS)
-    ).all()
-    return sum(max(0, row.closed - row.opened) for row in rows) // len(rows) if rows else 0
-
-
 def current_version(tx: Connection) -> int:
     """Version of the plan in force; 0 where there is none."""
     newest = select(plan.c.version).order_by(plan.c.version.desc()).limit(1)
@@ -321,9 +302,15 @@ def read_plan(tx: Connection, version: int) -> dict[str, Planned]:
             fixed=bool(row.fixed),
             due=row.due,
             weight=row.weight,
+            material=row.material,
         )
         for row in rows
     }
+
+
+def _heeded(tx: Connection, version: int) -> list[int]:
+    """Ids of the decisions that a plan heeds."""
+    return tx.execute(select(plan.c.decisions).where(plan.c.version == version)).scalar_one_or_none() or []
 
 
 def effective_lease(floor: Floor, operation: str) -> Lease | None:

@@ -74,6 +74,10 @@ class StoredPlan(msgspec.Struct, frozen=True):
     down: tuple[str, ...]
     wishes: tuple[str, ...]
     note: str
+    decisions: tuple[int, ...] = ()
+    """Ids of the decisions it heeds."""
+    stuck: tuple[str, ...] = ()
+    """Vehicles it does not count on."""
 
 
 class PlannedService(msgspec.Struct, frozen=True):
@@ -155,8 +159,14 @@ def store(
     seconds: float,
     now: int,
     keep: int,
+    decisions: Sequence[int] = (),
+    stuck: Sequence[str] = (),
+    material: Mapping[str, int] | None = None,
 ) -> int:
-    """Put a plan in force and return its version; what is too old to look at is deleted."""
+    """Put a plan in force and return its version; what is too old to look at is deleted.
+
+    ``material`` is when the material of operations was expected (µs UTC), where it was not there.
+    """
     before = read_plan(tx, current_version(tx))
     after = planned(problem, schedule)
     order_of = {o.id: o.order_id for o in problem.operations}
@@ -170,13 +180,19 @@ def store(
         "down": sorted(down),
         "wishes": [task.id for task in problem.maintenance],
         "note": schedule.note,
+        "decisions": sorted(decisions),
+        "stuck": sorted(stuck),
         "problem": msgspec.msgpack.encode(problem),
         "schedule": msgspec.msgpack.encode(schedule),
     }
     key = tx.execute(insert(plan).values(row)).inserted_primary_key
     version = int(key[0]) if key is not None else current_version(tx)
+    expected = material or {}
     if after:
-        tx.execute(insert(plan_operation), [_row(version, name, a) for name, a in after.items()])
+        tx.execute(
+            insert(plan_operation),
+            [_row(version, name, a, expected.get(name, 0)) for name, a in after.items()],
+        )
     if schedule.services:
         tx.execute(
             insert(plan_service),
@@ -211,7 +227,7 @@ def _forget_moves(tx: Connection, version: int) -> None:
         )
 
 
-def _row(version: int, name: str, a: Planned) -> dict[str, Any]:
+def _row(version: int, name: str, a: Planned, material: int) -> dict[str, Any]:
     return {
         "version": version,
         "operation_id": name,
@@ -224,6 +240,7 @@ def _row(version: int, name: str, a: Planned) -> dict[str, Any]:
         "fixed": int(a.fixed),
         "due": a.due,
         "weight": a.weight,
+        "material": material,
     }
 
 
@@ -258,6 +275,8 @@ def _stored(row: Any) -> StoredPlan:
         down=tuple(row.down),
         wishes=tuple(row.wishes),
         note=row.note,
+        decisions=tuple(row.decisions),
+        stuck=tuple(row.stuck),
     )
 
 

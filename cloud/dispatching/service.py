@@ -241,6 +241,8 @@ class DispatchService:
             planned_down=before.down if before is not None else (),
             wishes=wishes,
             planned_wishes=before.wishes if before is not None else (),
+            planned_decisions=before.decisions if before is not None else (),
+            planned_stuck=before.stuck if before is not None else (),
         )
         news = joblists.drafts(tx, floor, self._site, self._settings.ahead) or self._wanted(tx, floor)
         return Look(floor, wishes, tuple(found), bool(news))
@@ -367,6 +369,9 @@ class DispatchService:
                 seconds=seconds,
                 now=now,
                 keep=self._settings.keep_plans,
+                decisions=[decision.id for decision in floor.decisions],
+                stuck=[*floor.stuck],
+                material={o.id: o.material_at for o in floor.operations if o.material_at is not None},
             )
             for concerns in ("problem", "schedule", "service"):
                 exceptions.settle(tx, ts=now, kind="plan", concerns=concerns)
