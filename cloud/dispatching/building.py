@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
+from cloud.dispatching.availability import Availability, longest_work
+from cloud.dispatching.decisions import Kind as DecisionKind
 from cloud.dispatching.floor import ActiveRun, Floor, OpenOperation, effective_lease, just_returned
 from cloud.dispatching.group import GroupRule, Lasts, group
 from cloud.dispatching.problem import (
@@ -14,16 +17,17 @@ from cloud.dispatching.problem import (
     Machine,
     Maintenance,
     Operation,
+    Pin,
     Placement,
     Problem,
     Run,
     State,
     Transport,
     Weights,
-    Window,
 )
 from cloud.dispatching.settings import DispatchSettings
-from protocols.calendar import longest_stretch, resting
+from cloud.orders.routing import Link
+from protocols.calendar import longest_stretch
 from protocols.site import Site, Workcell
 from protocols.values import MICROSECONDS
 
@@ -61,16 +65,29 @@ def build(
     return _Builder(floor, site, settings, keep_order, origin).problem(wishes)
 
 
-def unplannable(floor: Floor, site: Site) -> list[OpenOperation]:
-    """Open operations that no workcell of the site can do, because its file was changed meanwhile."""
-    kinds = {cell.kind for cell in site.workcells().values()}
-    return [operation for operation in floor.operations if operation.kind not in kinds]
+def unplannable(floor: Floor, site: Site) -> dict[str, str]:
+    """Open operations that nobody can do here, because the site's file was changed meanwhile, and why."""
+    kinds, shared, longest = site.kinds(), site.shared(), longest_work(floor, site)
+    found: dict[str, str] = {}
+    for operation in floor.operations:
+        seconds = round(operation.setup_seconds) + operation.run_seconds
+        lacking = [name for name, number in operation.needs.items() if number > shared.get(name, 0)]
+        if operation.kind not in kinds:
+            found[operation.id] = f'needs a workcell of kind "{operation.kind}", which the site has no more'
+        elif lacking:
+            number, there = operation.needs[lacking[0]], shared.get(lacking[0], 0)
+            found[operation.id] = f'needs {number} of "{lacking[0]}", of which the site has {there}'
+        elif longest is not None and seconds > longest and not operation.interruptible:
+            found[operation.id] = (
+                f"takes {seconds // 60} min, and nobody works longer than {longest // 60} without a rest"
+            )
+    return found
 
 
 def plannable(floor: Floor, site: Site) -> list[OpenOperation]:
     """Open operations without those that nobody here can do and what waits for them; work in hand stays."""
     in_hand = {name for run in floor.runs if run.workcell in site.workcells() for name in run.operations}
-    out = {operation.id for operation in unplannable(floor, site)} - in_hand
+    out = unplannable(floor, site).keys() - in_hand
     grown = bool(out)
     while grown:
         behind = {o.id for o in floor.operations if out & set(o.predecessors)} - out - in_hand
@@ -105,6 +122,8 @@ class _Builder:
         origin = min([floor.now, *starts]) if origin is None else origin
         self.origin = origin - origin % MICROSECONDS
         self.now = -((self.origin - floor.now) // MICROSECONDS)
+        self.available = Availability(floor, site, settings.calendar_days, self.origin)
+        self.pins = {d.operation: d for d in floor.decisions if d.kind is DecisionKind.PIN}
 
     def problem(self, wishes: Sequence[Wish]) -> Problem:
         operations = tuple(self._operation(work) for work in self.work.values())
@@ -116,6 +135,8 @@ class _Builder:
             runs=tuple(self._runs({operation.id: operation for operation in operations})),
             maintenance=tuple(self._maintenance(wish) for wish in wishes if wish.workcell in self.cells),
             transports=tuple(self._transports()),
+            resources=tuple(self.available.resources()),
+            vehicles=self.available.vehicles(),
             published={
                 name: Placement(machine=planned.workcell, start=self._seconds(planned.start))
                 for name, planned in self.floor.planned.items()
@@ -149,33 +170,15 @@ class _Builder:
             changeovers=tuple(
                 Changeover(attribute=name, seconds=seconds) for name, seconds in cell.changeover.items()
             ),
-            unavailable=tuple(self._windows(cell)),
+            unavailable=tuple(self.available.windows(cell)),
         )
-
-    def _windows(self, cell: Workcell) -> Iterable[Window]:
-        now = self.floor.now
-        end = now + self.settings.calendar_days * 86_400 * MICROSECONDS
-        for span in resting(self.site.calendar, now, end):
-            first, last = self._seconds(span.start), self._seconds(span.end)
-            if last > first:
-                yield Window(start=first, end=last, reason="no shift")
-        down = self.floor.down.get(cell.id)
-        if down is not None:
-            until = max(self._seconds(down.expected), self.now + 1)
-            yield Window(start=min(self._seconds(down.since), self.now), end=until, reason=down.reason)
 
     def _transports(self) -> Iterable[Transport]:
         for origin in self.cells:
             for destination in self.cells:
-                seconds = self._travel(origin, destination)
+                seconds = self.site.transport.between(origin, destination)
                 if seconds:
                     yield Transport(origin=origin, destination=destination, seconds=seconds)
-
-    def _travel(self, origin: str, destination: str) -> int:
-        if origin == destination:
-            return 0
-        transport = self.site.transport
-        return transport.seconds.get(f"{origin}>{destination}", transport.default)
 
     def _maintenance(self, wish: Wish) -> Maintenance:
         return Maintenance(
@@ -198,7 +201,7 @@ class _Builder:
             remaining = self._remaining(run)
         elif lease is not None and any(a.machine == lease.workcell for a in alternatives):
             if self.keep_order:
-                state, machine, start = State.LEASED, lease.workcell, self.now
+                state, machine, start = State.LEASED, lease.workcell, self._not_before(work)
             else:
                 alternatives = tuple(a for a in alternatives if a.machine == lease.workcell)
         return Operation(
@@ -210,8 +213,14 @@ class _Builder:
             predecessors=tuple(name for name in work.predecessors if name in self.work),
             due=self._seconds(work.due),
             weight=work.weight,
+            lags=self._lags(work),
+            max_lags=self._max_lags(work),
+            overlaps=self._overlaps(work),
             earliest=self._earliest(work, alternatives),
             setup=work.setup,
+            quantity=self._pieces(work),
+            interruptible=work.interruptible,
+            pin=self._pin(work, alternatives) if state is State.FREE else None,
             state=state,
             machine=machine,
             start=start,
@@ -225,17 +234,26 @@ class _Builder:
             # Asked back from a machine that is down, it does not go there again while another is up.
             cells = [cell for cell in cells if cell.id not in self.floor.down] or cells
         return tuple(
-            Alternative(machine=cell.id, run_seconds=work.run_seconds, setup_seconds=setup) for cell in cells
+            Alternative(
+                machine=cell.id,
+                run_seconds=work.run_seconds,
+                setup_seconds=setup,
+                needs={**cell.needs, **work.needs},
+            )
+            for cell in cells
         )
 
     def _earliest(self, work: OpenOperation, alternatives: tuple[Alternative, ...]) -> int:
-        """When the material of finished predecessors is there, on the way to the nearest workcell."""
+        """When material is there: what was ordered, and of finished predecessors at the nearest workcell."""
         earliest = self.now
+        if work.material_at is not None:
+            earliest = max(earliest, self._seconds(work.material_at))
         for name in work.predecessors:
             before = self.floor.finished.get(name)
             if before is not None:
-                ways = [self._travel(before.workcell, a.machine) for a in alternatives]
-                earliest = max(earliest, self._seconds(before.at) + min(ways, default=0))
+                ways = [self.site.transport.between(before.workcell, a.machine) for a in alternatives]
+                lag = work.links.get(name, Link()).at_least
+                earliest = max(earliest, self._seconds(before.at) + lag + min(ways, default=0))
         return earliest
 
     def _remaining(self, run: ActiveRun) -> int:
@@ -249,7 +267,83 @@ class _Builder:
         left = round(total * (1 - run.done)) if run.done else setup + total - worked
         down = self.floor.down.get(run.workcell)
         repair = max(0, self._seconds(down.expected) - self.now) if down is not None else 0
-        return max(left, total // OVERRUN, 1) + repair
+        left = max(left, total // OVERRUN, 1)
+        if parts and all(o.interruptible for o in parts):
+            left += self.available.resting_seconds(cell, left)
+        return left + repair
+
+    # --- how operations follow each other -----------------------------------------------------------
+
+    def _linked(self, work: OpenOperation) -> Iterator[tuple[str, Link]]:
+        """Predecessors that are still to be done, and how it follows them."""
+        yield from ((n, work.links[n]) for n in work.predecessors if n in self.work and n in work.links)
+
+    def _lags(self, work: OpenOperation) -> dict[str, int]:
+        return {name: link.at_least for name, link in self._linked(work) if link.at_least}
+
+    def _max_lags(self, work: OpenOperation) -> dict[str, int]:
+        """Longest waits; what the way alone takes longer than is not asked for, it would be impossible."""
+        found: dict[str, int] = {}
+        for name, link in self._linked(work):
+            if link.at_most is not None:
+                ways = [
+                    self.site.transport.between(origin, destination)
+                    for origin in self._places(self.work[name])
+                    for destination in self._places(work)
+                ]
+                found[name] = max(link.at_most, link.at_least + max(ways, default=0))
+        return found
+
+    def _places(self, work: OpenOperation) -> list[str]:
+        """Workcells at which it may be done."""
+        run, lease = self.run_of.get(work.id), effective_lease(self.floor, work.id)
+        if run is not None:
+            return [run.workcell]
+        cells = [cell.id for cell in self.by_kind.get(work.kind, [])]
+        return [lease.workcell] if lease is not None and lease.workcell in cells else cells
+
+    def _overlaps(self, work: OpenOperation) -> dict[str, int]:
+        """Pieces of predecessors after which it may start. Of those that rest nobody can count pieces."""
+        found: dict[str, int] = {}
+        for name, link in self._linked(work):
+            before = self.work[name]
+            if link.pieces and not (work.interruptible or before.interruptible):
+                made = 0 if name in self.run_of else int(before.made)
+                found[name] = min(max(1, link.pieces - made), self._pieces(before))
+        return found
+
+    def _pieces(self, work: OpenOperation) -> int:
+        """Pieces that its time is spread over: a run in hand has all of them, others what is left."""
+        return max(1, math.ceil(work.quantity if work.id in self.run_of else work.left))
+
+    # --- what people decided ------------------------------------------------------------------------
+
+    def _not_before(self, work: OpenOperation) -> int:
+        """When somebody wants it to begin; now where nobody has said so, or the time has passed."""
+        decision = self.pins.get(work.id)
+        start = decision.start if decision is not None else None
+        return self.now if start is None else max(self.now, self._seconds(start))
+
+    def _pin(self, work: OpenOperation, alternatives: tuple[Alternative, ...]) -> Pin | None:
+        decision = self.pins.get(work.id)
+        if decision is None:
+            return self._hurry(work, alternatives)
+        offered = any(a.machine == decision.workcell for a in alternatives)
+        machine = decision.workcell if offered else None
+        start = self._not_before(work)
+        if machine is None and start <= self.now:
+            return None
+        return Pin(machine=machine, start=start if start > self.now else None, by=decision.actor)
+
+    def _hurry(self, work: OpenOperation, alternatives: tuple[Alternative, ...]) -> Pin | None:
+        """What must follow a finished step within a time is wanted as soon as it can be.
+
+        Not at machines that gather work to runs: a pinned operation joins none.
+        """
+        waits = [n for n, link in work.links.items() if link.at_most is not None and n in self.floor.finished]
+        if not waits or any(cell.run != "single" for cell in self.by_kind.get(work.kind, [])):
+            return None
+        return Pin(start=self._earliest(work, alternatives))
 
     # --- runs ---------------------------------------------------------------------------------------
 
@@ -277,6 +371,7 @@ class _Builder:
             machine=workcell,
             run_seconds=lasts(seconds),
             setup_seconds=max(a.setup_seconds for a in offered),
+            needs={name: max(a.needs.get(name, 0) for a in offered) for a in offered for name in a.needs},
         )
         common = {
             key: value

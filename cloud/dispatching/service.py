@@ -258,11 +258,8 @@ class DispatchService:
         making = Making(look, tuple(found), self._clock.monotonic(), self._clock.now())
         self._making = making
         try:
-            for operation in unplannable(look.floor, self._site):
-                text = (
-                    f'{operation.id} needs a workcell of kind "{operation.kind}", which the site has no more'
-                )
-                await self._complain("plan", operation.id, text)
+            for operation, reason in unplannable(look.floor, self._site).items():
+                await self._complain("plan", operation, f"{operation} {reason}")
             problem = await asyncio.to_thread(self.problem, Situation(look.floor, look.wishes))
             if look.floor.version == 0 and problem.operations:
                 await self._put_in_force(problem, await asyncio.to_thread(construct, problem), making)

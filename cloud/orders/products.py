@@ -135,7 +135,7 @@ class RoutingStep(_Part):
     needs: dict[Name, Needed] = Field(
         default_factory=dict,
         max_length=20,
-        description="tools and heads it takes beside what its workcell needs, as in site.yaml",
+        description="tools and heads of site.yaml; of one that its workcell needs, too, this number",
     )
     setup: dict[str, Line] = Field(
         default_factory=dict, description="setup attributes that decide about changeovers"

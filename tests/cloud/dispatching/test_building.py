@@ -217,7 +217,9 @@ def test_work_no_workcell_can_do_is_left_out_with_what_follows(database: Databas
     place(database, "RAL 5010")
     site = loads(site_text().replace("kind: weld}", "kind: glue}"), Site, "site.yaml")
     floor = floor_of(database, site=site)
-    assert [o.kind for o in unplannable(floor, site)] == ["weld"]
+    assert unplannable(floor, site) == {
+        "26-0001-1-30": 'needs a workcell of kind "weld", which the site has no more'
+    }
     problem = build(floor, site, SETTINGS)
     assert [o.id for o in problem.operations] == ["26-0001-1-10", "26-0001-1-20"]
     plan(database, site=site)
