@@ -64,6 +64,7 @@ BENCHES = (
     Bench("latency", "source to page"),
     Bench("recovery", "back after an outage"),
     Bench("terminal", "the operator's terminal"),
+    Bench("dispatch_sim", "dispatching a shop where little goes as planned"),
 )
 
 

@@ -9,6 +9,7 @@ import typer
 from cloud.dispatching.command.benching import bench
 from cloud.dispatching.command.converting import convert, write_schema
 from cloud.dispatching.command.drawing import draw
+from cloud.dispatching.command.simulating import simulate
 from cloud.dispatching.command.solving import solve_file
 from cloud.dispatching.command.validating import validate_plan
 
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "gantt": draw,
     "convert": convert,
     "schema": write_schema,
+    "simulate": simulate,
 }
 
 for _name, _command in COMMANDS.items():

@@ -1,0 +1,107 @@
+"""From the board to the planner's problem, and the one place where the planner is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from msgspec.structs import replace
+
+from cloud.dispatching.construct import construct
+from cloud.dispatching.problem import (
+    Machine,
+    Operation,
+    Placement,
+    Problem,
+    State,
+    Transport,
+    Weights,
+    Window,
+)
+from cloud.dispatching.schedule import Schedule
+from cloud.dispatching.simulation.board import Board
+
+Planner = Callable[[Problem], Schedule]
+"""Makes a valid plan. It must be deterministic, or the simulation is not repeatable."""
+
+CALENDAR = 14 * 86_400
+"""Seconds ahead for which a plan knows when the shop is closed."""
+
+OVERRUN = 10
+"""Work that takes longer than planned is expected to need a tenth of its duration more."""
+
+OVERDUE = 4
+"""A repair that takes longer than usual is expected to need a quarter of the usual time more."""
+
+
+def plan(problem: Problem) -> Schedule:
+    """The dispatcher's own planner, within limits that do not depend on the clock."""
+    return construct(problem)
+
+
+def make_problem(
+    board: Board, published: Schedule | None, frozen: Collection[str], now: int, weights: Weights
+) -> Problem:
+    """What is to be planned at ``now``; ``frozen`` operations keep their machines and their order there."""
+    placements = published.placements() if published is not None else {}
+    return Problem(
+        origin=0,
+        now=now,
+        machines=tuple(_machine(board, machine, now) for machine in board.machines.values()),
+        operations=tuple(
+            _operation(board, operation, placements.get(operation.id), frozen, now)
+            for operation in board.open.values()
+        ),
+        transports=tuple(_transports(board)),
+        published={name: placement for name, placement in placements.items() if name in board.open},
+        weights=weights,
+    )
+
+
+def _machine(board: Board, machine: Machine, now: int) -> Machine:
+    windows = [Window(start=s, end=e, reason="no shift") for s, e in board.shifts.closed(now, now + CALENDAR)]
+    if (ready := board.changing.get(machine.id, now)) > now:
+        windows.append(Window(start=now, end=ready, reason="changing over"))
+    if machine.id in board.down:
+        windows.append(Window(start=now, end=now + repair_left(board, machine.id, now), reason="down"))
+    return replace(machine, setup=dict(board.setups[machine.id]), unavailable=tuple(windows))
+
+
+def repair_left(board: Board, machine: str, now: int) -> int:
+    """Seconds until a machine that is down is expected to be up; 0 for one that is up."""
+    down = board.down.get(machine)
+    if down is None:
+        return 0
+    least = board.shifts.after(now, board.repairs[machine] // OVERDUE)
+    return max(down.expected, least) - now
+
+
+def _operation(
+    board: Board, operation: Operation, placement: Placement | None, frozen: Collection[str], now: int
+) -> Operation:
+    waits_for = tuple(name for name in operation.predecessors if name in board.open)
+    begun = board.begun.get(operation.id)
+    if begun is not None:
+        alternative = operation.alternative(begun.machine)
+        least = alternative.seconds // OVERRUN if alternative is not None else 0
+        left = max(begun.ends - now, least, 1) + repair_left(board, begun.machine, now)
+        return replace(
+            operation,
+            predecessors=waits_for,
+            state=State.FIXED,
+            machine=begun.machine,
+            start=begun.at,
+            remaining=left,
+        )
+    there = min(board.there(operation, a.machine) for a in operation.alternatives)
+    operation = replace(operation, predecessors=waits_for, earliest=max(now, there))
+    if placement is not None and operation.id in frozen:
+        return replace(operation, state=State.LEASED, machine=placement.machine, start=now)
+    return operation
+
+
+def _transports(board: Board) -> Iterator[Transport]:
+    if board.transport:
+        for one in board.machines:
+            for other in board.machines:
+                if one != other:
+                    yield Transport(origin=one, destination=other, seconds=board.transport)
