@@ -1,6 +1,7 @@
 """Waits, overlaps, rests, tools, crews and pins: from files and decisions into the problem."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from cloud.dispatching import decisions
 from cloud.dispatching.building import build, plannable, unplannable
 from cloud.dispatching.decisions import Decision, Kind
 from cloud.dispatching.floor import read_floor
+from cloud.dispatching.joblists import Rendering
 from cloud.dispatching.problem import Operation, Pin, Problem, State
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.validation import check
@@ -25,6 +27,7 @@ from protocols.documents import loads
 from protocols.site import Site
 from tests.cloud.orders.shop import NOW_US, SECOND, Floor, open_database, order, order_desk, site_text
 
+D = Decimal
 SETTINGS = DispatchSettings()
 HOUR = 3600 * SECOND
 FRAME = """
@@ -108,8 +111,7 @@ def test_a_way_that_takes_longer_than_the_wait_may_is_no_reason_to_plan_nothing(
 
 def test_pieces_that_are_made_count(database: Database) -> None:
     floor = Floor(database)
-    four: Any = 4
-    two: Any = 2
+    four, two = D(4), D(2)
     opened = act.RunOpened("r1", (RunPart(CUT, four),))
     floor.says("laser-1", opened, act.Booked("r1", CUT, good=two))
     in_hand = work(problem_of(database, now=NOW_US + HOUR))
@@ -119,9 +121,28 @@ def test_pieces_that_are_made_count(database: Database) -> None:
     assert (put_down[CUT].state, put_down[CUT].quantity, put_down[BEND].overlaps) == (State.FREE, 2, {CUT: 1})
 
 
+def test_stations_hear_when_enough_pieces_are_done(database: Database) -> None:
+    """Bending may begin with three of four pieces cut, welding waits for all of them."""
+
+    def open_for(name: str) -> list[bool]:
+        with database.read() as tx:
+            floor = read_floor(tx, SITE, NOW_US + HOUR, SETTINGS.repair_seconds)
+            shown = Rendering(tx, floor, SITE, {name}).operation(name, "brake-1", 1)
+        return [before.finished for before in shown.predecessors]
+
+    four, two, one = D(4), D(2), D(1)
+    floor = Floor(database)
+    floor.says("laser-1", act.RunOpened("r1", (RunPart(CUT, four),)), act.Booked("r1", CUT, good=two))
+    assert open_for(BEND) == [False]
+    floor.says("laser-1", act.Booked("r1", CUT, good=one))
+    assert open_for(BEND) == [True]
+    floor.says("brake-1", act.RunOpened("r2", (RunPart(BEND, four),)), act.Booked("r2", BEND, good=two))
+    assert open_for(WELD) == [False]
+
+
 def finish(floor: Floor, *steps: tuple[str, str]) -> int:
     """These are done; returns when the last one ended."""
-    four: Any = 4
+    four = D(4)
     ts = 0
     for cell, name in steps:
         run = f"run-{name}"
@@ -153,7 +174,7 @@ def test_work_in_hand_rests_over_the_break(database: Database) -> None:
     """Begun at 08:00, two hours of work end at 10:30: it rests from 09:00 to 09:30."""
     floor = Floor(database, start=NOW_US - 13 * SECOND, step=SECOND)
     finish(floor, ("laser-1", CUT), ("brake-1", BEND), ("weld-1", WELD), ("coat-1", COAT))
-    four: Any = 4
+    four = D(4)
     floor.says("asm-1", act.RunOpened("fit", (RunPart(FIT, four),)))
     assert work(problem_of(database, now=NOW_US))[FIT].remaining == 7200
     site = shop_site(SHIFTS)
