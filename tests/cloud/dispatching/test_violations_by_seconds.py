@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cloud.dispatching.problem import Kind, Level, Machine, Operation, Problem, Run, State
+from cloud.dispatching.problem import Alternative, Kind, Level, Machine, Operation, Problem, Run, State
 from cloud.dispatching.schedule import Assignment, Schedule, Service, Trip
 from cloud.dispatching.violations import violations
 from tests.cloud.dispatching.random_features import ALL
@@ -140,7 +140,8 @@ class Seconds:
                         taken.setdefault(second, []).append((amount, fixed))
             yield from too_few(resource.id, resource.capacity, resource.levels, taken)
         if self.problem.vehicles is not None:
-            vehicles, trips = self.problem.vehicles, {}
+            vehicles = self.problem.vehicles
+            trips: dict[int, list[tuple[int, bool]]] = {}
             for trip in self.plan.trips:
                 for second in range(trip.start - vehicles.empty, trip.end):
                     trips.setdefault(second, []).append((1, False))
@@ -243,7 +244,9 @@ def chance(rng: random.Random, problem: Problem, span: int) -> Schedule:
     """A plan with right durations mostly, at random times; so every rule is sometimes kept, sometimes not."""
     machines = {m.id: m for m in problem.machines}
     assignments: dict[str, Assignment] = {}
-    units = [(run.operations, run.alternatives, run.id) for run in problem.runs]
+    units: list[tuple[tuple[str, ...], tuple[Alternative, ...], str | None]] = [
+        (run.operations, run.alternatives, run.id) for run in problem.runs
+    ]
     grouped = {name for run in problem.runs for name in run.operations}
     units += [((o.id,), o.alternatives, None) for o in problem.operations if o.id not in grouped]
     by_id = {o.id: o for o in problem.operations}
