@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from cloud.dispatching import decisions
-from cloud.dispatching.building import build, plannable, unplannable
+from cloud.dispatching.building import build
 from cloud.dispatching.decisions import Decision, Kind
 from cloud.dispatching.floor import read_floor
 from cloud.dispatching.joblists import Rendering
+from cloud.dispatching.plannable import plannable, unplannable
 from cloud.dispatching.problem import Operation, Pin, Problem, State
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.validation import check
@@ -242,3 +243,63 @@ def test_what_nobody_can_do_any_more_is_left_out_and_told(database: Database) ->
             floor = read_floor(tx, site, NOW_US, SETTINGS.repair_seconds)
         assert unplannable(floor, site) == told
         assert {o.id for o in plannable(floor, site)} == {CUT, BEND} - told.keys()
+
+
+def test_what_is_mended_first_lies_between(database: Database) -> None:
+    """A piece is to be bent anew: welding follows that, not within half an hour of the first bending."""
+    floor = Floor(database)
+    finish(floor, ("laser-1", CUT))
+    mended, good = D(1), D(3)
+    floor.says(
+        "brake-1",
+        act.RunOpened("r2", (RunPart(BEND, D(4)),)),
+        act.Booked("r2", BEND, good=good, rework=mended),
+        act.RunCompleted("r2", (BEND,)),
+    )
+    rework = f"{BEND}w1"
+    welding = work(problem_of(database, now=NOW_US + HOUR))[WELD]
+    assert (welding.predecessors, welding.max_lags) == ((rework,), {rework: 1800})
+    floor.says("brake-1", act.RunReopened("r2"), act.RunCompleted("r2", ()))
+    both = work(problem_of(database, now=NOW_US + HOUR))
+    assert BEND in both, "taken up again"
+    for name in both[WELD].predecessors:
+        between = any(name in both[other].predecessors for other in both[WELD].predecessors)
+        assert (name in both[WELD].max_lags) is not between
+
+
+PRIMES, TOPS = {"26-0002-1-10", "26-0002-2-10"}, {"26-0002-1-30", "26-0002-2-20"}
+
+
+@pytest.mark.parametrize(("most", "runs"), [(900, [PRIMES, TOPS]), (300, [])])
+def test_runs_are_not_made_where_a_wait_would_be_too_long(
+    database: Database, most: int, runs: list[set[str]]
+) -> None:
+    """Two coats. Where the second must follow at once, it shares no oven with what is rubbed down between."""
+    paint = loads(
+        """
+id: paint
+title: Paint
+operations:
+  - {id: prime, title: Prime, kind: coat, seconds_per_run: 600}
+  - {id: rub, title: Rub, kind: assembly, seconds_per_piece: 400, after: [prime]}
+  - {id: top, title: Top, kind: coat, seconds_per_run: 600, after: [rub]}
+""",
+        Product,
+        "paint.yaml",
+    )
+    quick = f"""
+id: quick
+title: Quick
+operations:
+  - {{id: prime, title: Prime, kind: coat, seconds_per_run: 600}}
+  - {{id: top, title: Top, kind: coat, seconds_per_run: 600, after: [prime], wait: {{at_most: {most}}}}}
+"""
+    database.write(
+        lambda tx: import_products(tx, [paint, loads(quick, Product, "quick.yaml")], NOW_US)
+    ).result()
+    database.write(partial(order_desk("cancel", site=SITE).cancel, order_id="26-0001")).result()
+    request = order(("paint", 1, {}), ("quick", 1, {}))
+    database.write(partial(order_desk("paint", site=SITE).create, request=request)).result()
+    problem = problem_of(database)
+    assert work(problem)["26-0002-2-20"].max_lags == {"26-0002-2-10": most}
+    assert [set(run.operations) for run in problem.runs] == runs
