@@ -32,10 +32,10 @@ def convert(
 
 
 def write_schema(
-    kind: Annotated[str, typer.Argument(help="problem or plan")] = "problem",
+    kind: Annotated[str, typer.Argument(help="problem, plan, order or scenario")] = "problem",
     out: Out = None,
 ) -> None:
-    """Write the JSON Schema of problem or plan files, by which an editor completes and checks them."""
+    """Write the JSON Schema of a kind of file, by which an editor completes and checks them."""
     if kind not in KINDS:
         raise fail(not_one_of(kind, KINDS))
     _give(schema_text(kind), out)

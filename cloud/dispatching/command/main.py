@@ -7,8 +7,11 @@ from collections.abc import Callable
 import typer
 
 from cloud.dispatching.command.benching import bench
+from cloud.dispatching.command.comparing import what_if
 from cloud.dispatching.command.converting import convert, write_schema
 from cloud.dispatching.command.drawing import draw
+from cloud.dispatching.command.foreseeing import foresee
+from cloud.dispatching.command.promising import promise_order
 from cloud.dispatching.command.simulating import simulate
 from cloud.dispatching.command.solving import solve_file
 from cloud.dispatching.command.validating import validate_plan
@@ -23,6 +26,9 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "solve": solve_file,
     "validate": validate_plan,
+    "whatif": what_if,
+    "promise": promise_order,
+    "risk": foresee,
     "bench": bench,
     "gantt": draw,
     "convert": convert,

@@ -18,8 +18,10 @@ from msgspec import Struct
 from cloud.dispatching.files.lines import read_text
 from cloud.dispatching.files.places import line_and_column, position
 from cloud.dispatching.problem import Problem
+from cloud.dispatching.questions.changes import NewOrder
+from cloud.dispatching.questions.scenario import Scenario
 from cloud.dispatching.schedule import Schedule
-from protocols.documents import DocumentError, nearest, quoted
+from protocols.documents import DocumentError, nearest, not_one_of, quoted
 from protocols.documents import Problem as Mistake
 
 
@@ -37,10 +39,29 @@ class PlanFile(Struct, frozen=True, kw_only=True, tag_field="format", tag="onelo
     schedule: Schedule
 
 
-KINDS: dict[str, type[ProblemFile] | type[PlanFile]] = {"problem": ProblemFile, "plan": PlanFile}
+class OrderFile(Struct, frozen=True, kw_only=True, tag_field="format", tag="onelot-order-1"):
+    """A new order and its work, as it would come into a problem."""
+
+    order: NewOrder
+
+
+class ScenarioFile(Struct, frozen=True, kw_only=True, tag_field="format", tag="onelot-scenario-1"):
+    """Changes to ask about, all of them together."""
+
+    scenario: Scenario
+
+
+Document = ProblemFile | PlanFile | OrderFile | ScenarioFile
+
+KINDS: dict[str, type[Document]] = {
+    "problem": ProblemFile,
+    "plan": PlanFile,
+    "order": OrderFile,
+    "scenario": ScenarioFile,
+}
 """What has a schema, by the name people give it."""
 
-T = TypeVar("T", ProblemFile, PlanFile)
+T = TypeVar("T", ProblemFile, PlanFile, OrderFile, ScenarioFile)
 
 
 def is_json(text: str) -> bool:
@@ -67,6 +88,16 @@ def read_plan_text(text: str, file: str) -> PlanFile:
     return _read(text, file, PlanFile)
 
 
+def read_order(path: Path) -> NewOrder:
+    """The new order in a file; raises as :func:`read_problem_text`."""
+    return _read(read_text(path), str(path), OrderFile).order
+
+
+def read_scenario(path: Path) -> Scenario:
+    """The scenario in a file; raises as :func:`read_problem_text`."""
+    return _read(read_text(path), str(path), ScenarioFile).scenario
+
+
 def problem_text(file: ProblemFile) -> str:
     """The JSON of a problem file."""
     return _written(file)
@@ -78,7 +109,7 @@ def plan_text(file: PlanFile) -> str:
 
 
 def schema_text(kind: str) -> str:
-    """The JSON Schema of ``problem`` or ``plan`` files; raises KeyError for another kind."""
+    """The JSON Schema of the files of a kind; raises KeyError for one that is not in ``KINDS``."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(KINDS[kind])}
     for part in schema.get("$defs", {}).values():
         if part.get("type") == "object" and "properties" in part:
@@ -86,7 +117,7 @@ def schema_text(kind: str) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _written(file: ProblemFile | PlanFile) -> str:
+def _written(file: Document) -> str:
     return msgspec.json.format(msgspec.json.encode(file), indent=1).decode() + "\n"
 
 
@@ -106,7 +137,7 @@ def _read(text: str, file: str, kind: type[T]) -> T:
     try:
         made = msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
-        mistakes.append(_invalid(text, file, plain, str(error)))
+        mistakes.append(_invalid(text, file, plain, str(error), kind))
     if mistakes:
         raise DocumentError(sorted(mistakes, key=lambda m: (m.line, m.col)))
     return made
@@ -124,7 +155,7 @@ def _malformed(text: str, file: str, message: str) -> Mistake:
     return Mistake(file, line, col, "", f"not JSON: {words}")
 
 
-def _invalid(text: str, file: str, plain: Any, message: str) -> Mistake:
+def _invalid(text: str, file: str, plain: Any, message: str, kind: type[T]) -> Mistake:
     """What msgspec says, at its place: ``Expected `int`, got `str` - at `$.problem.now```."""
     words, _, where = message.partition(" - at `")
     path: list[str | int] = []
@@ -139,9 +170,33 @@ def _invalid(text: str, file: str, plain: Any, message: str) -> Mistake:
         except (LookupError, TypeError):
             break
     else:
-        if isinstance(value, str | int | float | bool) or value is None:
+        if (tags := _tags(kind, path)) and isinstance(value, str) and value not in tags:
+            words = not_one_of(value, tags)
+        elif isinstance(value, str | int | float | bool) or value is None:
             words = f"{quoted(value)}: {words}"
     return _at(text, file, tuple(path), words.replace("`", ""), False)
+
+
+def _tags(kind: type[T], path: list[str | int]) -> list[str]:
+    """What may stand at ``path``, if it is what tells the members of a union apart."""
+    kinds = [msgspec.inspect.type_info(kind)]
+    for part in path:
+        kinds = [
+            k for one in kinds for k in (one.types if isinstance(one, msgspec.inspect.UnionType) else (one,))
+        ]
+        structs = [one for one in kinds if isinstance(one, msgspec.inspect.StructType)]
+        if structs and all(one.tag_field == part for one in structs):
+            return [str(one.tag) for one in structs]
+        inner: list[msgspec.inspect.Type] = [
+            field.type for one in structs for field in one.fields if field.encode_name == part
+        ]
+        for one in kinds:
+            if isinstance(one, msgspec.inspect.VarTupleType | msgspec.inspect.ListType):
+                inner.append(one.item_type)
+            elif isinstance(one, msgspec.inspect.DictType):
+                inner.append(one.value_type)
+        kinds = inner
+    return []
 
 
 def _at(text: str, file: str, path: tuple[str | int, ...], message: str, at_key: bool) -> Mistake:
@@ -155,12 +210,20 @@ def _allowed(key: str, allowed: list[str]) -> str:
     return f" — did you mean {hint}?" if hint else f" — allowed: {', '.join(allowed)}"
 
 
+def _meant(value: Any, members: tuple[msgspec.inspect.Type, ...]) -> Iterator[msgspec.inspect.Type]:
+    """Of a union, what the value's tag says; all of it where there are no tags."""
+    for member in members:
+        field = member.tag_field if isinstance(member, msgspec.inspect.StructType) else None
+        if field is None or (isinstance(value, dict) and value.get(field) == getattr(member, "tag", None)):
+            yield member
+
+
 def _unknown(
     value: Any, kind: msgspec.inspect.Type, path: tuple[str | int, ...]
 ) -> Iterator[tuple[tuple[str | int, ...], list[str]]]:
     """Keys that no field has, with what is allowed there."""
     if isinstance(kind, msgspec.inspect.UnionType):
-        for member in kind.types:
+        for member in _meant(value, kind.types):
             yield from _unknown(value, member, path)
     elif isinstance(kind, msgspec.inspect.StructType) and isinstance(value, dict):
         fields = {field.encode_name: field.type for field in kind.fields}

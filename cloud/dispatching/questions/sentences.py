@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from cloud.dispatching.questions.comparison import Comparison, Fate, OrderDifference
 from cloud.dispatching.questions.durations import words
@@ -19,30 +20,49 @@ def sentences(comparison: Comparison, when: When) -> tuple[str, ...]:
     return tuple(_told(comparison, when))
 
 
+class _Saying(NamedTuple):
+    """How the orders of one fate are told: one with its extent, several with one each, and what that is."""
+
+    one: str
+    many: str
+    extent: Callable[[OrderDifference], int]
+
+
+def _later_late(order: OrderDifference) -> int:
+    return order.later_late
+
+
+def _less_late(order: OrderDifference) -> int:
+    return -order.later_late
+
+
+def _later(order: OrderDifference) -> int:
+    return order.later
+
+
+_HURT = {
+    Fate.BECOMES_LATE: _Saying("becomes late by {}", "become late", _later_late),
+    Fate.LATER_STILL: _Saying("is late and becomes later by {}", "are late and become later", _later_late),
+}
+_OTHERS = {
+    Fate.IN_TIME_AGAIN: _Saying("is in time, and no longer {} late", "are in time again", _less_late),
+    Fate.LESS_LATE: _Saying("is less late by {}", "are less late", _less_late),
+    Fate.CANCELLED: _Saying("falls away", "fall away", lambda _: 0),
+    Fate.ENDS_LATER: _Saying("ends {} later, but not late", "end later, but not late", _later),
+}
+
+
 def _told(comparison: Comparison, when: When) -> Iterator[str]:
     by_fate: dict[Fate, list[OrderDifference]] = {}
     for order in comparison.orders:
         by_fate.setdefault(order.fate, []).append(order)
     for order in (*by_fate.get(Fate.ADDED_LATE, ()), *by_fate.get(Fate.ADDED, ())):
         yield _added(order, when)
-    for fate, one, many in (
-        (Fate.BECOMES_LATE, "becomes late", "become late"),
-        (Fate.LATER_STILL, "is later still", "are later still"),
-    ):
-        if found := by_fate.get(fate):
-            yield _counted(found, one, many, lambda o: f"by {words(o.later_late)}")
     if not comparison.hurt:
         yield "No order becomes late, and none later than it is."
-    for fate, one, many in (
-        (Fate.IN_TIME_AGAIN, "is in time again", "are in time again"),
-        (Fate.LESS_LATE, "is less late", "are less late"),
-    ):
+    for fate, saying in (_HURT | _OTHERS).items():
         if found := by_fate.get(fate):
-            yield _counted(found, one, many, lambda o: f"by {words(-o.later_late)}")
-    if found := by_fate.get(Fate.CANCELLED):
-        yield _counted(found, "falls away", "fall away", lambda _: "")
-    if found := by_fate.get(Fate.ENDS_LATER):
-        yield _counted(found, "ends later, not late", "end later, not late", lambda o: f"by {words(o.later)}")
+            yield _counted(found, saying)
     yield _moves(comparison)
     yield from _sums(comparison)
 
@@ -55,17 +75,19 @@ def _added(order: OrderDifference, when: When) -> str:
         return f"{end}; it has no due date."
     if order.after.late:
         return f"{end}, {words(order.after.late)} late."
-    return f"{end}, {words(order.after.due - order.after.end)} before its due date."
+    early = order.after.due - order.after.end
+    return f"{end}, {words(early)} before its due date." if early else f"{end}, just in time."
 
 
-def _counted(
-    orders: Sequence[OrderDifference], one: str, many: str, extent: Callable[[OrderDifference], str]
-) -> str:
-    named = [f"{order.order} {extent(order)}".strip() for order in orders[:NAMED]]
+def _counted(orders: Sequence[OrderDifference], saying: _Saying) -> str:
     if len(orders) == 1:
-        return f"Order {orders[0].order} {one} {extent(orders[0])}".strip() + "."
+        return f"Order {orders[0].order} {saying.one.format(words(saying.extent(orders[0])))}."
+    named = [
+        f"{order.order} by {words(extent)}" if (extent := saying.extent(order)) else order.order
+        for order in orders[:NAMED]
+    ]
     more = f" and {len(orders) - NAMED} more" if len(orders) > NAMED else ""
-    return f"{len(orders)} orders {many}: {', '.join(named)}{more}."
+    return f"{len(orders)} orders {saying.many}: {', '.join(named)}{more}."
 
 
 def _moves(comparison: Comparison) -> str:

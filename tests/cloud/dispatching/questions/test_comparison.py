@@ -71,9 +71,18 @@ def test_an_order_that_falls_away_helps_the_other() -> None:
     assert (found.removed, found.hurt) == (3, ())
     assert told(found)[:3] == [
         "No order becomes late, and none later than it is.",
-        "Order B is in time again by 1 h.",
+        "Order B is in time, and no longer 1 h late.",
         "Order A falls away.",
     ]
+
+
+def test_several_orders_are_counted_and_the_first_ones_named() -> None:
+    shop = small_shop()
+    base = plan(shop, **BASE)
+    other = apply(shop, Scenario(changes=(OrderTerms(order="A", due=0), OrderTerms(order="B", due=HOUR))))
+    assert "2 orders become late: B by 4 h, A by 3 h 30 min." in told(compare(shop, base, other, base))
+    found = compare(other, base, shop, base)
+    assert "2 orders are in time again: B by 4 h, A by 3 h 30 min." in told(found)
 
 
 def test_nothing_changes_between_a_plan_and_itself() -> None:
