@@ -41,7 +41,10 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Predecessor(msgspec.Struct, frozen=True):
-    """An operation that must finish first, where it runs, and whether the cloud knows it finished."""
+    """An operation that must finish first, where it runs, and whether the cloud knows it finished.
+
+    For work that may overlap it, it counts as finished once enough of its pieces are booked.
+    """
 
     operation: str
     workcell: str

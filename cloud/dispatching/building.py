@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from cloud.dispatching.availability import Availability, longest_work
+from cloud.dispatching.availability import Availability
 from cloud.dispatching.decisions import Kind as DecisionKind
 from cloud.dispatching.floor import ActiveRun, Floor, OpenOperation, effective_lease, just_returned
 from cloud.dispatching.group import GroupRule, Lasts, group
+from cloud.dispatching.plannable import plannable
 from cloud.dispatching.problem import (
     Alternative,
     Changeover,
@@ -26,6 +27,7 @@ from cloud.dispatching.problem import (
     Weights,
 )
 from cloud.dispatching.settings import DispatchSettings
+from cloud.dispatching.validation import validate
 from cloud.orders.routing import Link
 from protocols.calendar import longest_stretch
 from protocols.site import Site, Workcell
@@ -65,37 +67,6 @@ def build(
     return _Builder(floor, site, settings, keep_order, origin).problem(wishes)
 
 
-def unplannable(floor: Floor, site: Site) -> dict[str, str]:
-    """Open operations that nobody can do here, because the site's file was changed meanwhile, and why."""
-    kinds, shared, longest = site.kinds(), site.shared(), longest_work(floor, site)
-    found: dict[str, str] = {}
-    for operation in floor.operations:
-        seconds = round(operation.setup_seconds) + operation.run_seconds
-        lacking = [name for name, number in operation.needs.items() if number > shared.get(name, 0)]
-        if operation.kind not in kinds:
-            found[operation.id] = f'needs a workcell of kind "{operation.kind}", which the site has no more'
-        elif lacking:
-            number, there = operation.needs[lacking[0]], shared.get(lacking[0], 0)
-            found[operation.id] = f'needs {number} of "{lacking[0]}", of which the site has {there}'
-        elif longest is not None and seconds > longest and not operation.interruptible:
-            found[operation.id] = (
-                f"takes {seconds // 60} min, and nobody works longer than {longest // 60} without a rest"
-            )
-    return found
-
-
-def plannable(floor: Floor, site: Site) -> list[OpenOperation]:
-    """Open operations without those that nobody here can do and what waits for them; work in hand stays."""
-    in_hand = {name for run in floor.runs if run.workcell in site.workcells() for name in run.operations}
-    out = unplannable(floor, site).keys() - in_hand
-    grown = bool(out)
-    while grown:
-        behind = {o.id for o in floor.operations if out & set(o.predecessors)} - out - in_hand
-        out |= behind
-        grown = bool(behind)
-    return [operation for operation in floor.operations if operation.id not in out]
-
-
 class _Builder:
     def __init__(
         self,
@@ -123,6 +94,7 @@ class _Builder:
         self.origin = origin - origin % MICROSECONDS
         self.now = -((self.origin - floor.now) // MICROSECONDS)
         self.available = Availability(floor, site, settings.calendar_days, self.origin)
+        self.shared = site.shared()
         self.pins = {d.operation: d for d in floor.decisions if d.kind is DecisionKind.PIN}
 
     def problem(self, wishes: Sequence[Wish]) -> Problem:
@@ -144,7 +116,17 @@ class _Builder:
             },
             weights=Weights(other_machine=self._usual_seconds()),
         )
-        return group(problem, tuple(self._group_rules()))
+        return self._grouped(problem)
+
+    def _grouped(self, problem: Problem) -> Problem:
+        """Runs are made without regard to longest waits: where one cannot be kept in them, it stays alone."""
+        rules = tuple(self._group_rules())
+        grouped = group(problem, rules)
+        hurried = [operation for operation in problem.operations if operation.max_lags]
+        if hurried and validate(grouped):
+            apart = {operation.id for operation in hurried}.union(*(o.max_lags for o in hurried))
+            grouped = group(problem, rules, apart)
+        return grouped
 
     def _binds(self, name: str, workcell: str) -> bool:
         """Whether it costs to leave the published plan: not where that plan cannot be kept anyway."""
@@ -210,7 +192,7 @@ class _Builder:
             job_id=work.job,
             label=work.title,
             alternatives=alternatives,
-            predecessors=tuple(name for name in work.predecessors if name in self.work),
+            predecessors=tuple(dict.fromkeys(name for name in work.predecessors if name in self.work)),
             due=self._seconds(work.due),
             weight=work.weight,
             lags=self._lags(work),
@@ -238,7 +220,7 @@ class _Builder:
                 machine=cell.id,
                 run_seconds=work.run_seconds,
                 setup_seconds=setup,
-                needs={**cell.needs, **work.needs},
+                needs={name: n for name, n in {**cell.needs, **work.needs}.items() if name in self.shared},
             )
             for cell in cells
         )
@@ -282,10 +264,11 @@ class _Builder:
         return {name: link.at_least for name, link in self._linked(work) if link.at_least}
 
     def _max_lags(self, work: OpenOperation) -> dict[str, int]:
-        """Longest waits; what the way alone takes longer than is not asked for, it would be impossible."""
+        """Longest waits. What cannot be is not asked for: less than the way takes, or what lies between."""
         found: dict[str, int] = {}
         for name, link in self._linked(work):
-            if link.at_most is not None:
+            others = [other for other in work.predecessors if other != name and other in self.work]
+            if link.at_most is not None and not any(self._leads(name, other) for other in others):
                 ways = [
                     self.site.transport.between(origin, destination)
                     for origin in self._places(self.work[name])
@@ -293,6 +276,17 @@ class _Builder:
                 ]
                 found[name] = max(link.at_most, link.at_least + max(ways, default=0))
         return found
+
+    def _leads(self, name: str, to: str) -> bool:
+        """Whether work ``to`` waits for ``name``, be it by way of others."""
+        seen, todo = {to}, [to]
+        while todo:
+            before = [p for p in self.work[todo.pop()].predecessors if p in self.work and p not in seen]
+            seen.update(before)
+            todo += before
+            if name in before:
+                return True
+        return False
 
     def _places(self, work: OpenOperation) -> list[str]:
         """Workcells at which it may be done."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
-from cloud.dispatching.building import Wish, plannable
+from cloud.dispatching.building import Wish
 from cloud.dispatching.decisions import Decision, Kind
 from cloud.dispatching.floor import Floor, OpenOperation, Planned, effective_lease, just_returned
+from cloud.dispatching.plannable import plannable
 from cloud.dispatching.plans import Cause
 from cloud.dispatching.settings import DispatchSettings
 from protocols.lifecycles import OperationState

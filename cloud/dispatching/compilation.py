@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
+from msgspec.structs import replace
+
 from cloud.dispatching.activities import (
     Activity,
     Block,
@@ -364,8 +366,9 @@ def _share(seconds: int, pieces: int, operation: Operation) -> int:
 def _between_pauses(machine: Machine, fact: Assignment) -> Iterator[tuple[int, int]]:
     """The time from a fact's start to its end without the machine's pauses within it."""
     at = fact.start
-    for start, end, pause in _windows(machine, fact.start):
-        if pause and at < start and end < fact.end:
+    pauses = replace(machine, unavailable=tuple(w for w in machine.unavailable if w.pause))
+    for start, end, _ in _windows(pauses, fact.start):
+        if at < start and end < fact.end:
             yield at, start
             at = end
     yield at, fact.end

@@ -6,6 +6,7 @@ run until it is full. What is fixed, leased or already in a run stays as it is.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from msgspec import Struct
@@ -42,8 +43,8 @@ class GroupRule(Struct, frozen=True, kw_only=True):
 _NO_DUE = 1 << 50
 
 
-def group(problem: Problem, rules: tuple[GroupRule, ...]) -> Problem:
-    """``problem`` with the runs that ``rules`` suggest; a run has two operations at least.
+def group(problem: Problem, rules: tuple[GroupRule, ...], apart: Collection[str] = ()) -> Problem:
+    """``problem`` with the runs that ``rules`` suggest; a run has two operations at least, none of ``apart``.
 
     No run is made that would have to wait for itself (two steps of one job, or crosswise). Raises
     :class:`~cloud.dispatching.validation.ImpossibleProblem` when the problem makes no sense.
@@ -61,6 +62,7 @@ def group(problem: Problem, rules: tuple[GroupRule, ...]) -> Problem:
             for o in problem.operations
             if o.state is State.FREE
             and o.pin is None
+            and o.id not in apart
             and o.id not in covered
             and o.alternatives
             and all(a.machine in allowed for a in o.alternatives)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 from cloud.dispatching.floor import Floor, Planned, effective_lease, just_returned
 from cloud.orders import leases
 from cloud.orders import tables as t
+from cloud.orders.routing import Link, link
 from protocols.jobs import JobList, JobOperation, Predecessor, Step, Text
 from protocols.lifecycles import OperationState
 from protocols.site import Site
@@ -103,7 +104,9 @@ class Rendering:
             due=work.due,
             setup=row.setup,
             steps=msgspec.json.decode(steps.steps, type=tuple[Step, ...]) if steps is not None else (),
-            predecessors=tuple(self._predecessor(before) for before in row.predecessors),
+            predecessors=tuple(
+                self._predecessor(before, link(row.links, before)) for before in row.predecessors
+            ),
             group=self._group(planned, lease),
             program=row.program,
             setup_seconds=round(row.setup_seconds),
@@ -116,7 +119,7 @@ class Rendering:
             return lease.group
         return planned.group if planned is not None and not planned.fixed else ""
 
-    def _predecessor(self, name: str) -> Predecessor:
+    def _predecessor(self, name: str, how: Link) -> Predecessor:
         row = self.operations[name]
         planned, lease = self.floor.planned.get(name), effective_lease(self.floor, name)
         workcell = row.workcell or (lease.workcell if lease else planned.workcell if planned else "")
@@ -124,7 +127,7 @@ class Rendering:
             operation=name,
             workcell=workcell,
             edge=self.edge_of.get(workcell, ""),
-            finished=row.state in (OperationState.FINISHED, OperationState.CANCELLED),
+            finished=row.state in (OperationState.FINISHED, OperationState.CANCELLED) or how.enough(row.good),
             title=Text(row.title, row.title_zh),
         )
 

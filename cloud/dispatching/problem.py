@@ -12,7 +12,8 @@ How a machine's time is read, by the planner and the validator alike:
   may rest over a window that is a ``pause``: it ends later by the length of it (a changeover never rests);
 - a :class:`Run` covers several operations as one interval on one machine (a coating batch, a nested sheet);
 - work takes what its alternative ``needs`` of shared resources (:class:`Resource`) for as long as it has its
-  machine, changeover included; a crew is free while the work rests, a tool is not.
+  machine, changeover included (fixed work: from its start on); a crew is free while the work rests, a tool
+  is not.
 """
 
 from __future__ import annotations

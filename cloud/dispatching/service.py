@@ -21,11 +21,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from cloud.dispatching import joblists, plans
-from cloud.dispatching.building import build, unplannable
+from cloud.dispatching.building import build
 from cloud.dispatching.causes import LATENESS, causes
 from cloud.dispatching.construct import construct
 from cloud.dispatching.floor import Floor, read_floor
 from cloud.dispatching.making import Look, Making, SearchProgress, Situation
+from cloud.dispatching.plannable import unplannable
 from cloud.dispatching.plans import Cause
 from cloud.dispatching.problem import Problem
 from cloud.dispatching.proposal import Proposal

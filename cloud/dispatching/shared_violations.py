@@ -66,7 +66,10 @@ def shared_violations(problem: Problem, schedule: Schedule) -> Iterator[str]:
 
 
 def _takings(problem: Problem, assignments: Mapping[str, Assignment]) -> Iterator[tuple[_Taking, str]]:
-    """What each operation or run takes, and of which resource; crews are free over pauses."""
+    """What each operation or run takes, and of which resource; crews are free over pauses.
+
+    Fixed work takes it from its start on: how long its changeover is follows from what is planned before it.
+    """
     covering = {name: run for run in problem.runs for name in run.operations}
     kinds = {resource.id: resource.kind for resource in problem.resources}
     pauses = {machine.id: pauses_of(machine) for machine in problem.machines}
@@ -82,7 +85,7 @@ def _takings(problem: Problem, assignments: Mapping[str, Assignment]) -> Iterato
         chosen = next((a for a in offered if a.machine == planned.machine), None)
         fixed = operation.state is State.FIXED
         rests = pauses.get(planned.machine, []) if operation.id in may_rest else []
-        since = planned.start - planned.changeover_seconds
+        since = planned.start if fixed else planned.start - planned.changeover_seconds
         for resource, amount in (chosen.needs if chosen is not None else {}).items():
             at = since
             for start, end in rests if kinds.get(resource) is Kind.CREW else ():
@@ -96,7 +99,7 @@ def _overdrawn(
     name: str, capacity: int, levels: Iterable[Level], takings: Iterable[_Taking]
 ) -> Iterator[str]:
     """Where more is taken than there is, and not by facts alone."""
-    work = [taking for taking in takings if taking.start < taking.end]
+    work = [taking for taking in takings if taking.start < taking.end and taking.amount]
     steps: dict[int, int] = {}
     for taking in work:
         steps[taking.start] = steps.get(taking.start, 0) + taking.amount

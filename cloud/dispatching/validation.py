@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from cloud.dispatching.problem import Machine, Operation, Problem, State, lease_order
+from cloud.dispatching.problem import Operation, Problem, State, lease_order
 from cloud.dispatching.shared_validation import ProblemError, shared_errors
+from cloud.dispatching.time_validation import fits_nowhere, waits_too_long
 
 
 class ImpossibleProblem(ValueError):
@@ -32,10 +33,11 @@ def validate(problem: Problem) -> list[ProblemError]:
         *_machine_errors(problem),
         *_operation_errors(problem),
         *_run_errors(problem),
+        *_pin_errors(problem),
         *shared_errors(problem),
         *_cycles(problem),
-        *_waits_too_long(problem),
-        *_fits_nowhere(problem),
+        *waits_too_long(problem),
+        *fits_nowhere(problem),
     ]
 
 
@@ -108,15 +110,14 @@ def _reasons(operation: Operation, machines: set[str], operations: Mapping[str, 
     for predecessor in operation.predecessors:
         if predecessor not in operations:
             yield f"waits for the unknown operation {predecessor!r}; leave finished ones out"
+    if len(set(operation.predecessors)) < len(operation.predecessors):
+        yield "names a predecessor twice"
     if operation.weight < 0:
         yield f"weight {operation.weight} is less than 0"
     if operation.size < 0:
         yield f"size {operation.size} is less than 0"
     if operation.quantity < 1:
         yield f"quantity {operation.quantity} is less than 1"
-    pin = operation.pin
-    if pin is not None and pin.machine is not None and pin.machine not in seen:
-        yield f"is pinned to machine {pin.machine!r}, which is not one of its alternatives"
     if operation.remaining is not None and operation.remaining < 0:
         yield f"remaining {operation.remaining} s is less than 0"
     if operation.state is State.FREE:
@@ -146,7 +147,7 @@ def _wait_reasons(operation: Operation, operations: Mapping[str, Operation]) -> 
             if value < least:
                 yield f"has {words} of {value}{unit} after {name!r}, less than {least}"
     for name, most in operation.max_lags.items():
-        if most < operation.lags.get(name, 0):
+        if 0 <= most < operation.lags.get(name, 0):
             yield f"starts {most} s after {name!r} at most, but not before {operation.lags[name]} s after it"
     for name, pieces in operation.overlaps.items():
         before = operations.get(name)
@@ -194,6 +195,29 @@ def _run_errors(problem: Problem) -> Iterator[ProblemError]:
             yield ProblemError(
                 reason=f"run {run.id!r} is leased on machine {first.machine!r}, not one of its alternatives"
             )
+
+
+def _pin_errors(problem: Problem) -> Iterator[ProblemError]:
+    """Pins to machines that are not offered; what is leased or fixed has its machine anyhow."""
+    covering = {name: run for run in problem.runs for name in run.operations}
+    of_run: dict[str, Operation] = {}
+    for operation in problem.operations:
+        pin, run = operation.pin, covering.get(operation.id)
+        if operation.state is not State.FREE or pin is None or pin.machine is None:
+            continue
+        reason = ""
+        if pin.machine not in {a.machine for a in (run or operation).alternatives}:
+            of_what = f"of run {run.id!r}" if run else "one of its alternatives"
+            reason = f"is pinned to machine {pin.machine!r}, which is not {of_what}"
+        elif run is not None:
+            other = of_run.setdefault(run.id, operation).pin
+            if other is not None and other.machine != pin.machine:
+                reason = (
+                    f"is pinned to machine {pin.machine!r}, but {of_run[run.id].id} of the same run "
+                    f"to {other.machine!r}"
+                )
+        if reason:
+            yield ProblemError(reason=reason, order_id=operation.order_id, operation_id=operation.id)
 
 
 def _cycles(problem: Problem) -> Iterator[ProblemError]:
@@ -245,74 +269,3 @@ def _not_behind(stuck: set[str], waits: dict[str, set[str]], removed: set[str]) 
         changed = bool(free)
         left -= free
     return left - removed
-
-
-def _waits_too_long(problem: Problem) -> Iterator[ProblemError]:
-    """Operations that something on the way between them keeps apart for longer than they may be."""
-    operations = {o.id: o for o in problem.operations}
-    shortest = {o.id: min((a.seconds for a in o.alternatives), default=0) for o in problem.operations}
-    for operation in problem.operations:
-        for name, most in operation.max_lags.items():
-            before = operations.get(name)
-            if before is None or before.state is State.FIXED or operation.state is State.FIXED:
-                continue
-            least = _least_between(operations, shortest, name, operation.id)
-            if least > most:
-                yield ProblemError(
-                    reason=f"starts {most} s after {name!r} at most, but what lies between takes {least} s",
-                    order_id=operation.order_id,
-                    operation_id=operation.id,
-                )
-
-
-def _least_between(
-    operations: Mapping[str, Operation], shortest: Mapping[str, int], first: str, last: str
-) -> int:
-    """Seconds from the end of ``first`` to the start of ``last`` at least, by the routing between."""
-    known: dict[str, int | None] = {first: 0}
-    stack = [last]
-    while stack:
-        operation = operations[stack[-1]]
-        names = [p for p in operation.predecessors if p in operations and p not in operation.overlaps]
-        unknown = [p for p in names if p not in known]
-        if unknown:
-            known.setdefault(operation.id, None)  # on the way: a cycle does not come back here
-            stack += [p for p in unknown if p not in stack]
-            if stack[-1] == operation.id:
-                stack.pop()
-            continue
-        stack.pop()
-        ways = [
-            done + operation.lags.get(p, 0) + (shortest[p] if p != first else 0)
-            for p in names
-            if (done := known[p]) is not None
-        ]
-        known[operation.id] = max(ways, default=None)
-    return known.get(last) or 0
-
-
-def _fits_nowhere(problem: Problem) -> Iterator[ProblemError]:
-    """Operations that are longer than their machines ever work without a rest, as far as that is known."""
-    if problem.known_until is None:
-        return
-    longest = {m.id: _longest_stretch(m, problem.now, problem.known_until) for m in problem.machines}
-    grouped = {name for run in problem.runs for name in run.operations}
-    for operation in problem.operations:
-        if operation.state is State.FIXED or operation.interruptible or operation.id in grouped:
-            continue
-        known = [a for a in operation.alternatives if a.machine in longest]
-        if known and all(a.seconds > longest[a.machine] for a in known):
-            best = max(known, key=lambda a: longest[a.machine])
-            yield ProblemError(
-                reason=f"takes {best.seconds} s, but {best.machine} never works longer than "
-                f"{longest[best.machine]} s without a rest: split it, or say that it may be interrupted",
-                order_id=operation.order_id,
-                operation_id=operation.id,
-            )
-
-
-def _longest_stretch(machine: Machine, now: int, until: int) -> int:
-    longest, at = 0, now
-    for window in sorted(machine.unavailable, key=lambda w: w.start):
-        longest, at = max(longest, min(window.start, until) - at), max(at, window.end)
-    return max(longest, until - at)

@@ -59,6 +59,8 @@ def _choice(problem: Problem, assignments: Mapping[str, Assignment]) -> Iterator
         name, planned, run = operation.id, assignments[operation.id], covering.get(operation.id)
         if planned.run != (run.id if run else None):
             yield f"{name} is planned in run {planned.run}, the problem has it in {run.id if run else None}"
+        offered: tuple[Alternative, ...] = run.alternatives if run else operation.alternatives
+        chosen = next((a for a in offered if a.machine == planned.machine), None)
         if operation.state is State.FIXED:
             end = (
                 problem.end_of_fixed(operation) if run is None else _end_of_fixed_run(problem, run.operations)
@@ -68,9 +70,10 @@ def _choice(problem: Problem, assignments: Mapping[str, Assignment]) -> Iterator
                     f"{name} is fixed on {operation.machine} {operation.start}..{end}, "
                     f"planned on {planned.machine} {planned.start}..{planned.end}"
                 )
+            set_up = min(chosen.setup_seconds, max(0, end - planned.start)) if chosen else 0
+            if planned.setup_seconds != set_up:
+                yield f"{name} was set up for {set_up} s, planned {planned.setup_seconds} s"
             continue
-        offered: tuple[Alternative, ...] = run.alternatives if run else operation.alternatives
-        chosen = next((a for a in offered if a.machine == planned.machine), None)
         if chosen is None:
             yield f"{name} cannot run on {planned.machine}"
         else:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from cloud.orders import balance, exceptions, genealogy, journal, leases
 from cloud.orders.facts import Fact
 from cloud.orders.progress import find_operation, follow_operations, follow_runs, is_cancelled
+from cloud.orders.routing import link
 from cloud.orders.tables import (
     andon,
     booking,
@@ -145,6 +146,8 @@ def _note_open_predecessors(fact: Fact, row: Row[Any], unconfirmed: tuple[str, .
     for name in row.predecessors:
         before = find_operation(fact.tx, name)
         if before is None or before.state in (OperationState.FINISHED, OperationState.CANCELLED):
+            continue
+        if link(row.links, name).enough(before.good):
             continue
         how = "by a person's decision" if name in unconfirmed else "as the edge knew it to be finished"
         text = f"{row.id} began {how}, and the finish of {name} is not reported yet (it is {before.state})"

@@ -219,6 +219,8 @@ def _routing_findings(product: Product) -> Iterator[Finding]:
         if step.id in earlier:
             yield Finding((*at, "id"), f'"{step.id}" is the id of two operations')
         for number, name in enumerate(step.after):
+            if name in step.after[:number]:
+                yield Finding((*at, "after", number), f'"{name}" is named twice')
             if name not in ids:
                 yield Finding((*at, "after", number), not_one_of(name, ids))
             elif name not in earlier:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -40,6 +41,15 @@ class Link(msgspec.Struct, frozen=True, omit_defaults=True):
     at_least: int = 0
     at_most: int | None = None
     pieces: int = 0
+
+    def enough(self, good: Decimal) -> bool:
+        """Whether so many good pieces of the predecessor let it start while that one still runs."""
+        return 0 < self.pieces <= good
+
+
+def link(links: Mapping[str, Any], name: str) -> Link:
+    """How an operation follows predecessor ``name``, by its ``links`` as they are stored."""
+    return msgspec.convert(links.get(name, {}), Link)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 
 from cloud.dispatching.problem import (
     Alternative,
@@ -17,6 +18,7 @@ from cloud.dispatching.problem import (
     Transport,
     Window,
 )
+from tests.cloud.dispatching.random_features import with_features
 
 COLOURS = ("RAL5010", "RAL7035", "RAL9005", "RAL3020")
 
@@ -34,12 +36,15 @@ def random_shop(
     maintenance: int = 1,
     load: float = 1.0,
     second: int = 60,
+    features: Collection[str] = (),
 ) -> Problem:
     """``operations`` operations in jobs of up to ``steps``, on ``machines`` of which a third change colours.
 
     ``flexible`` is the share of operations with a choice, ``windows`` the most a machine has, ``decided`` the
     share of first operations that are fixed or leased. ``load`` scales the due dates: above 1 the shop cannot
     keep them. All times are multiples of ``second``, so small shops stay small for a brute force.
+    ``features`` are names of :data:`~tests.cloud.dispatching.random_features.ALL`; they are added to the same
+    shop that there would be without them.
     """
     colours = COLOURS[: rng.randint(2, len(COLOURS))]
     shop = tuple(_machine(rng, index, machines, colours, windows, second) for index in range(machines))
@@ -52,7 +57,7 @@ def random_shop(
         job += 1
     if decided:
         planned = _decide(rng, planned, shop, decided, second)
-    return Problem(
+    plain = Problem(
         origin=1_767_225_600_000_000,
         now=0,
         machines=shop,
@@ -81,6 +86,7 @@ def random_shop(
             if rng.random() < decided
         },
     )
+    return with_features(rng, plain, features, second)
 
 
 def _machine(

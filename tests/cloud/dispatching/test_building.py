@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import insert
 
 from cloud.dispatching import plans
-from cloud.dispatching.building import Wish, build, unplannable
+from cloud.dispatching.building import Wish, build
 from cloud.dispatching.causes import causes
 from cloud.dispatching.construct import construct
 from cloud.dispatching.floor import Floor, read_floor
+from cloud.dispatching.plannable import unplannable
 from cloud.dispatching.problem import Problem, Run, State
 from cloud.dispatching.releases import wanted
 from cloud.dispatching.settings import DispatchSettings

@@ -1,6 +1,7 @@
 """Waits, overlaps, rests, tools, crews and pins: from files and decisions into the problem."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 
 from cloud.dispatching import decisions
-from cloud.dispatching.building import build, plannable, unplannable
+from cloud.dispatching.building import build
 from cloud.dispatching.decisions import Decision, Kind
 from cloud.dispatching.floor import read_floor
+from cloud.dispatching.joblists import Rendering
+from cloud.dispatching.plannable import plannable, unplannable
 from cloud.dispatching.problem import Operation, Pin, Problem, State
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.validation import check
@@ -25,6 +28,7 @@ from protocols.documents import loads
 from protocols.site import Site
 from tests.cloud.orders.shop import NOW_US, SECOND, Floor, open_database, order, order_desk, site_text
 
+D = Decimal
 SETTINGS = DispatchSettings()
 HOUR = 3600 * SECOND
 FRAME = """
@@ -108,8 +112,7 @@ def test_a_way_that_takes_longer_than_the_wait_may_is_no_reason_to_plan_nothing(
 
 def test_pieces_that_are_made_count(database: Database) -> None:
     floor = Floor(database)
-    four: Any = 4
-    two: Any = 2
+    four, two = D(4), D(2)
     opened = act.RunOpened("r1", (RunPart(CUT, four),))
     floor.says("laser-1", opened, act.Booked("r1", CUT, good=two))
     in_hand = work(problem_of(database, now=NOW_US + HOUR))
@@ -119,9 +122,28 @@ def test_pieces_that_are_made_count(database: Database) -> None:
     assert (put_down[CUT].state, put_down[CUT].quantity, put_down[BEND].overlaps) == (State.FREE, 2, {CUT: 1})
 
 
+def test_stations_hear_when_enough_pieces_are_done(database: Database) -> None:
+    """Bending may begin with three of four pieces cut, welding waits for all of them."""
+
+    def open_for(name: str) -> list[bool]:
+        with database.read() as tx:
+            floor = read_floor(tx, SITE, NOW_US + HOUR, SETTINGS.repair_seconds)
+            shown = Rendering(tx, floor, SITE, {name}).operation(name, "brake-1", 1)
+        return [before.finished for before in shown.predecessors]
+
+    four, two, one = D(4), D(2), D(1)
+    floor = Floor(database)
+    floor.says("laser-1", act.RunOpened("r1", (RunPart(CUT, four),)), act.Booked("r1", CUT, good=two))
+    assert open_for(BEND) == [False]
+    floor.says("laser-1", act.Booked("r1", CUT, good=one))
+    assert open_for(BEND) == [True]
+    floor.says("brake-1", act.RunOpened("r2", (RunPart(BEND, four),)), act.Booked("r2", BEND, good=two))
+    assert open_for(WELD) == [False]
+
+
 def finish(floor: Floor, *steps: tuple[str, str]) -> int:
     """These are done; returns when the last one ended."""
-    four: Any = 4
+    four = D(4)
     ts = 0
     for cell, name in steps:
         run = f"run-{name}"
@@ -153,7 +175,7 @@ def test_work_in_hand_rests_over_the_break(database: Database) -> None:
     """Begun at 08:00, two hours of work end at 10:30: it rests from 09:00 to 09:30."""
     floor = Floor(database, start=NOW_US - 13 * SECOND, step=SECOND)
     finish(floor, ("laser-1", CUT), ("brake-1", BEND), ("weld-1", WELD), ("coat-1", COAT))
-    four: Any = 4
+    four = D(4)
     floor.says("asm-1", act.RunOpened("fit", (RunPart(FIT, four),)))
     assert work(problem_of(database, now=NOW_US))[FIT].remaining == 7200
     site = shop_site(SHIFTS)
@@ -221,3 +243,63 @@ def test_what_nobody_can_do_any_more_is_left_out_and_told(database: Database) ->
             floor = read_floor(tx, site, NOW_US, SETTINGS.repair_seconds)
         assert unplannable(floor, site) == told
         assert {o.id for o in plannable(floor, site)} == {CUT, BEND} - told.keys()
+
+
+def test_what_is_mended_first_lies_between(database: Database) -> None:
+    """A piece is to be bent anew: welding follows that, not within half an hour of the first bending."""
+    floor = Floor(database)
+    finish(floor, ("laser-1", CUT))
+    mended, good = D(1), D(3)
+    floor.says(
+        "brake-1",
+        act.RunOpened("r2", (RunPart(BEND, D(4)),)),
+        act.Booked("r2", BEND, good=good, rework=mended),
+        act.RunCompleted("r2", (BEND,)),
+    )
+    rework = f"{BEND}w1"
+    welding = work(problem_of(database, now=NOW_US + HOUR))[WELD]
+    assert (welding.predecessors, welding.max_lags) == ((rework,), {rework: 1800})
+    floor.says("brake-1", act.RunReopened("r2"), act.RunCompleted("r2", ()))
+    both = work(problem_of(database, now=NOW_US + HOUR))
+    assert BEND in both, "taken up again"
+    for name in both[WELD].predecessors:
+        between = any(name in both[other].predecessors for other in both[WELD].predecessors)
+        assert (name in both[WELD].max_lags) is not between
+
+
+PRIMES, TOPS = {"26-0002-1-10", "26-0002-2-10"}, {"26-0002-1-30", "26-0002-2-20"}
+
+
+@pytest.mark.parametrize(("most", "runs"), [(900, [PRIMES, TOPS]), (300, [])])
+def test_runs_are_not_made_where_a_wait_would_be_too_long(
+    database: Database, most: int, runs: list[set[str]]
+) -> None:
+    """Two coats. Where the second must follow at once, it shares no oven with what is rubbed down between."""
+    paint = loads(
+        """
+id: paint
+title: Paint
+operations:
+  - {id: prime, title: Prime, kind: coat, seconds_per_run: 600}
+  - {id: rub, title: Rub, kind: assembly, seconds_per_piece: 400, after: [prime]}
+  - {id: top, title: Top, kind: coat, seconds_per_run: 600, after: [rub]}
+""",
+        Product,
+        "paint.yaml",
+    )
+    quick = f"""
+id: quick
+title: Quick
+operations:
+  - {{id: prime, title: Prime, kind: coat, seconds_per_run: 600}}
+  - {{id: top, title: Top, kind: coat, seconds_per_run: 600, after: [prime], wait: {{at_most: {most}}}}}
+"""
+    database.write(
+        lambda tx: import_products(tx, [paint, loads(quick, Product, "quick.yaml")], NOW_US)
+    ).result()
+    database.write(partial(order_desk("cancel", site=SITE).cancel, order_id="26-0001")).result()
+    request = order(("paint", 1, {}), ("quick", 1, {}))
+    database.write(partial(order_desk("paint", site=SITE).create, request=request)).result()
+    problem = problem_of(database)
+    assert work(problem)["26-0002-2-20"].max_lags == {"26-0002-2-10": most}
+    assert [set(run.operations) for run in problem.runs] == runs

@@ -1,6 +1,7 @@
 """Every event that the plan must be made anew for is a cause once, and none when the plan knows it."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -247,13 +248,12 @@ def test_operations_early_late_waiting_and_scrapped(shop: Shop) -> None:
     shop.now = planned[CUT].end - 1
     assert shop.kinds() == ["waits"]
     shop.now = NOW_US + SECOND
-    two: Any = 2
-    opened = act.RunOpened("r1", (RunPart(CUT, two),))
+    opened = act.RunOpened("r1", (RunPart(CUT, Decimal(2)),))
     shop.said.says(cell, opened)
     shop.now = planned[CUT].end + HOUR
     assert shop.kinds() == ["late", "waits"]
     shop.now = NOW_US + 60 * SECOND
-    one: Any = 1
+    one = Decimal(1)
     shop.said.says(cell, act.Booked("r1", CUT, good=one, scrap=one), act.RunCompleted("r1", (CUT,)))
     assert shop.kinds() == ["early", "remake"]
 

@@ -1,6 +1,7 @@
 """What supervisors decide about planning: kept, journalled, refused with every reason, revoked, over."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def test_it_ends_by_itself_and_by_being_revoked_by_whomever_says_so(database: Da
 
 def test_a_pin_holds_until_its_operation_begins(database: Database) -> None:
     add(database, PIN)
-    Floor(database).says("laser-2", act.RunOpened("r1", (RunPart(CUT, 1),)))  # type: ignore[arg-type]
+    Floor(database).says("laser-2", act.RunOpened("r1", (RunPart(CUT, Decimal(1)),)))
     assert current(database) == []
 
 
@@ -133,7 +134,7 @@ def test_a_pin_that_cannot_be(database: Database) -> None:
 
 
 def test_begun_work_is_not_pinned(database: Database) -> None:
-    Floor(database).says("laser-2", act.RunOpened("r1", (RunPart(CUT, 1),)))  # type: ignore[arg-type]
+    Floor(database).says("laser-2", act.RunOpened("r1", (RunPart(CUT, Decimal(1)),)))
     assert refused(database, PIN) == [
         f"operation: {CUT} is running: only work that has not begun can be pinned"
     ]

@@ -176,6 +176,27 @@ def test_what_is_done_again_follows_in_the_same_way(database: Database) -> None:
     assert links(database, "26-0001-1-r1-50") == {"26-0001-1-r1-40": {"at_least": 7200}}
 
 
+def test_overlapping_work_begins_once_enough_pieces_are_done(database: Database) -> None:
+    """Two of three are too few: that it began all the same is for a person to look at. Three are enough."""
+
+    def inbox() -> list[tuple[str, str, str]]:
+        at = tables.exception_inbox.c
+        with database.read() as tx:
+            return [tuple(row) for row in tx.execute(select(at.kind, at.concerns, at.state))]
+
+    place(database, frames())
+    place(database, frames(4, material_at="2026-11-23T08:00:00Z"))
+    floor = Floor(database)
+    for first, second, good, told in (
+        ("26-0001-1-10", "26-0001-1-20", 3, []),
+        ("26-0002-1-10", "26-0002-1-20", 2, [("predecessor", "26-0002-1-10", "open")]),
+    ):
+        floor.says("laser-1", act.RunOpened(f"run-{first}", (RunPart(first, D(4)),)))
+        floor.says("laser-1", act.Booked(f"run-{first}", first, good=D(good)))
+        floor.says("brake-1", act.RunOpened(f"run-{second}", (RunPart(second, D(4)),)))
+        assert inbox() == told
+
+
 def test_material_comes_with_the_line_and_may_come_later(database: Database, tmp_path: Path) -> None:
     def material(of: Database) -> list[tuple[str, int | None]]:
         with of.read() as tx:
