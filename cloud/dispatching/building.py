@@ -121,11 +121,12 @@ class _Builder:
     def _grouped(self, problem: Problem) -> Problem:
         """Runs are made without regard to longest waits: where one cannot be kept in them, it stays alone."""
         rules = tuple(self._group_rules())
-        grouped = group(problem, rules)
+        together = {name: planned.group for name, planned in self.floor.planned.items() if planned.group}
+        grouped = group(problem, rules, together=together)
         hurried = [operation for operation in problem.operations if operation.max_lags]
         if hurried and validate(grouped):
             apart = {operation.id for operation in hurried}.union(*(o.max_lags for o in hurried))
-            grouped = group(problem, rules, apart)
+            grouped = group(problem, rules, apart, together)
         return grouped
 
     def _binds(self, name: str, workcell: str) -> bool:

@@ -84,10 +84,10 @@ class Overtime(_Change):
     reason: Short = ""
 
 
-class Heads(_Change):
+class OtherHeads(_Change):
     """So many heads of a skill more, or fewer as a negative number, from ``start`` until ``end``."""
 
-    change: Literal["heads"]
+    change: Literal["other_heads"]
     skill: Name
     heads: Annotated[int, Field(ge=-decisions.MAX_HEADS, le=decisions.MAX_HEADS)]
     start: AwareDatetime | None = None
@@ -106,7 +106,7 @@ class PinnedOperation(_Change):
 
 
 Change = Annotated[
-    NewOrder | OrderTerms | CancelledOrder | MachineDown | Overtime | Heads | PinnedOperation,
+    NewOrder | OrderTerms | CancelledOrder | MachineDown | Overtime | OtherHeads | PinnedOperation,
     Field(discriminator="change"),
 ]
 
@@ -206,7 +206,7 @@ def _overtime(change: Overtime, now: int) -> Decision:
     )
 
 
-def _heads(change: Heads, now: int) -> Decision:
+def _heads(change: OtherHeads, now: int) -> Decision:
     return Decision(
         kind=Kind.HEADS,
         skill=change.skill,
@@ -237,7 +237,7 @@ _MADE: dict[type, Callable[[Connection, Any, Doors], tuple[str, ...]]] = {
     CancelledOrder: _cancelled_order,
     MachineDown: _decided(_closed),
     Overtime: _decided(_overtime),
-    Heads: _decided(_heads),
+    OtherHeads: _decided(_heads),
     PinnedOperation: _decided(_pinned),
 }
 
@@ -247,7 +247,7 @@ def words(change: Change) -> str:
     return _WORDS[type(change)](change)
 
 
-def _span(change: MachineDown | Overtime | Heads) -> str:
+def _span(change: MachineDown | Overtime | OtherHeads) -> str:
     start = f"from {change.start:%Y-%m-%d %H:%M%z} " if change.start is not None else ""
     return f"{start}until {change.end:%Y-%m-%d %H:%M%z}"
 
@@ -265,7 +265,7 @@ def _terms_words(change: OrderTerms) -> str:
     return f"order {change.order}:{due}{priority}"
 
 
-def _heads_words(change: Heads) -> str:
+def _heads_words(change: OtherHeads) -> str:
     return f"{abs(change.heads)} {'more' if change.heads > 0 else 'fewer'} for {change.skill} {_span(change)}"
 
 
@@ -281,6 +281,6 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     CancelledOrder: lambda change: f"order {change.order} is cancelled",
     MachineDown: lambda change: f"{change.workcell} is down {_span(change)}",
     Overtime: lambda change: f"overtime{f' of {change.workcell}' if change.workcell else ''} {_span(change)}",
-    Heads: _heads_words,
+    OtherHeads: _heads_words,
     PinnedOperation: _pin_words,
 }

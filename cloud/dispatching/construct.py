@@ -74,7 +74,9 @@ def repair(problem: Problem) -> Schedule:
 
 def construct_shop(shop: Shop, seed: int = 0) -> Schedule:
     """As :func:`construct`, for a compiled problem."""
-    tries = max(1, min(40, EFFORT // max(1, len(shop.activities))))
+    # Whatever is decided already costs time as well: every plan is valued as a whole.
+    size = max(1, len(shop.activities), len(shop.problem.operations) // 3)
+    tries = max(1, min(40, EFFORT // size))
     plans = [Dispatcher(shop, rule).run() for rule in _rules(shop, tries, random.Random(seed))]
     if 2 * sum(bool(activity.wishes) for activity in shop.activities) >= len(shop.activities):
         plans.append(_repaired(shop))

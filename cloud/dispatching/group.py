@@ -1,12 +1,13 @@
 """Which operations are executed together: coating batches of one colour, nests of one sheet.
 
 A pure greedy decision before planning: operations of the same kind whose due dates lie close together fill a
-run until it is full. What is fixed, leased or already in a run stays as it is.
+run until it is full. What is fixed, leased or already in a run stays as it is. What the published plan has
+together stays together where it still fits: one more order must not shuffle all runs behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -43,9 +44,15 @@ class GroupRule(Struct, frozen=True, kw_only=True):
 _NO_DUE = 1 << 50
 
 
-def group(problem: Problem, rules: tuple[GroupRule, ...], apart: Collection[str] = ()) -> Problem:
+def group(
+    problem: Problem,
+    rules: tuple[GroupRule, ...],
+    apart: Collection[str] = (),
+    together: Mapping[str, str] | None = None,
+) -> Problem:
     """``problem`` with the runs that ``rules`` suggest; a run has two operations at least, none of ``apart``.
 
+    ``together`` names the published run of operations that are in one; others join these where they fit.
     No run is made that would have to wait for itself (two steps of one job, or crosswise). Raises
     :class:`~cloud.dispatching.validation.ImpossibleProblem` when the problem makes no sense.
     """
@@ -68,7 +75,7 @@ def group(problem: Problem, rules: tuple[GroupRule, ...], apart: Collection[str]
             and all(a.machine in allowed for a in o.alternatives)
         ]
         waiting.sort(key=lambda o: (_NO_DUE if o.due is None else o.due, ready[o.id], o.id))
-        for batch in _batches(rule, waiting, graph, ready):
+        for batch in _batches(rule, waiting, graph, ready, together or {}):
             if len(batch) > 1:
                 run = _run(rule, batch, taken)
                 runs.append(run)
@@ -77,17 +84,24 @@ def group(problem: Problem, rules: tuple[GroupRule, ...], apart: Collection[str]
 
 
 def _batches(
-    rule: GroupRule, waiting: list[Operation], graph: _Graph, ready: dict[str, int]
+    rule: GroupRule,
+    waiting: list[Operation],
+    graph: _Graph,
+    ready: dict[str, int],
+    together: Mapping[str, str],
 ) -> list[list[Operation]]:
     closed: list[list[Operation]] = []
     filling: dict[tuple[tuple[str, ...], frozenset[str]], list[list[Operation]]] = {}
-    for operation in waiting:
+    for operation in sorted(waiting, key=lambda o: o.id not in together):  # what is published, first
         key = (
             tuple(operation.setup.get(name, "") for name in rule.match),
             frozenset(a.machine for a in operation.alternatives),
         )
         batches = filling.setdefault(key, [])
+        published = together.get(operation.id)
         for batch in batches:
+            if published is not None and together.get(batch[0].id) != published:
+                continue
             if _fits(rule, batch, operation, ready) and graph.merge(batch[0].id, operation.id):
                 batch.append(operation)
                 break
@@ -98,14 +112,13 @@ def _batches(
 
 
 def _fits(rule: GroupRule, batch: list[Operation], operation: Operation, ready: dict[str, int]) -> bool:
-    first = batch[0]
-    if sum(o.size for o in batch) + operation.size > rule.capacity:
+    members = [*batch, operation]
+    if sum(o.size for o in members) > rule.capacity:
         return False
-    if (first.due is None) != (operation.due is None):
+    dues = [o.due for o in members if o.due is not None]
+    if dues and (len(dues) < len(members) or max(dues) - min(dues) > rule.due_within):
         return False
-    if first.due is not None and operation.due is not None and operation.due - first.due > rule.due_within:
-        return False
-    times = [ready[o.id] for o in (*batch, operation)]
+    times = [ready[o.id] for o in members]
     return rule.ready_within is None or max(times) - min(times) <= rule.ready_within
 
 

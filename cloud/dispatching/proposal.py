@@ -1,4 +1,4 @@
-"""A plan that somebody has accepted, as a start for the next search: the floor has moved on since."""
+"""Plans of an earlier moment, carried on to now: the plan in force, and one that somebody has accepted."""
 
 from __future__ import annotations
 
@@ -9,15 +9,25 @@ from msgspec.structs import replace
 
 from cloud.dispatching.construct import repair
 from cloud.dispatching.problem import MICROSECONDS, Placement, Problem
+from cloud.dispatching.questions.scenario import under
 from cloud.dispatching.schedule import Schedule, evaluate
 from cloud.dispatching.violations import violations
 
 _log = structlog.get_logger(__name__)
 
 
+def carried_on(problem: Problem) -> tuple[Problem, Schedule]:
+    """The plan in force as it goes on from now if nothing is planned anew: moved only where it must, and the
+    problem with it as the published plan, so that staying with it costs nothing.
+    """
+    kept = repair(problem)
+    based = under(problem, kept)
+    return based, replace(kept, objective=evaluate(based, kept.assignments, kept.services))
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A plan with the origin of its times (µs UTC)."""
+    """A plan that somebody has accepted, with the origin of its times (µs UTC)."""
 
     origin: int
     schedule: Schedule

@@ -1,9 +1,9 @@
 """What if: scenarios of one site, from the question to the answer that gets better, and to *accept*.
 
 A scenario is the present floor with changes that are made and rolled back (:mod:`cloud.dispatching.trial`).
-The first answer is there at once: the published plan repaired, or a plan of the dispatch rules where that is
-better. Then a search of its own improves it, one scenario at a time, in a process that stands back behind the
-one of live dispatching. Scenarios are kept in memory, few of them and not for long.
+The first answer is there at once: the plan in force with what changed put into its gaps, or a plan of the
+dispatch rules where that is better. Then a search of its own improves it, one scenario at a time, in a
+process that stands back behind that of live dispatching. Scenarios are kept in memory, few and not for long.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ import msgspec
 import structlog
 
 from cloud.dispatching.changes import Doors, ImpossibleChanges, ScenarioRequest, make, words
-from cloud.dispatching.construct import construct, repair
+from cloud.dispatching.construct import construct
 from cloud.dispatching.floor import current_version
 from cloud.dispatching.plans import Cause
 from cloud.dispatching.problem import Problem
-from cloud.dispatching.proposal import Proposal
+from cloud.dispatching.proposal import Proposal, carried_on
 from cloud.dispatching.questions.comparison import compare
+from cloud.dispatching.questions.keeping import keep
+from cloud.dispatching.questions.scenario import under
 from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.service import DispatchService
 from cloud.dispatching.settings import DispatchSettings
@@ -221,9 +223,12 @@ class Scenarios:
         )
 
     def _plan(self, imagined: Imagined) -> tuple[Problem, Schedule, Problem, Schedule]:
-        base = self._dispatching.problem(imagined.before)
-        problem = self._dispatching.problem(imagined.after, base.origin)
-        return base, repair(base), problem, construct(problem)
+        base, kept = carried_on(self._dispatching.problem(imagined.before))
+        problem = under(self._dispatching.problem(imagined.after, base.origin), kept)
+        answers = [construct(problem)]
+        if (quiet := keep(problem, kept)) is not None:
+            answers.append(quiet)
+        return base, kept, problem, min(answers, key=lambda plan: plan.objective.total)
 
     # --- searching ----------------------------------------------------------------------------------
 

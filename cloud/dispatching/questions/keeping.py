@@ -78,6 +78,10 @@ def staying(problem: Problem, plan: Schedule, services: Mapping[str, Service]) -
             assignment = _as_published(problem, operation, run_of.get(operation.id), plan)
             if assignment is not None:
                 found[operation.id] = assignment
+    for run in problem.runs:
+        if len({found.get(name) for name in run.operations}) > 1:  # published apart, or not all of it
+            for name in run.operations:
+                found.pop(name, None)
     followers: dict[str, list[str]] = {}
     for operation in problem.operations:
         for name in operation.predecessors:

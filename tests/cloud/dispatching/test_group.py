@@ -30,11 +30,13 @@ def piece(name: str, colour: str = "red", due: int | None = 1000, **fields: obje
     return Operation(**(values | fields))  # type: ignore[arg-type]
 
 
-def grouped(*operations: Operation, rule: GroupRule = OVEN) -> list[tuple[str, ...]]:
+def grouped(
+    *operations: Operation, rule: GroupRule = OVEN, together: dict[str, str] | None = None
+) -> list[tuple[str, ...]]:
     problem = Problem(
         origin=0, now=0, machines=(Machine(id="OVEN"), Machine(id="SAW")), operations=operations
     )
-    return [run.operations for run in group(problem, (rule,)).runs]
+    return [run.operations for run in group(problem, (rule,), together=together).runs]
 
 
 def test_one_colour_fills_a_batch() -> None:
@@ -42,6 +44,30 @@ def test_one_colour_fills_a_batch() -> None:
         ("a", "c", "d"),
         ("e", "f"),
     ]
+
+
+def test_a_rush_order_does_not_shuffle_the_published_runs() -> None:
+    published = {name: name for name in "aceg"} | {"b": "a", "d": "c", "f": "e"}
+    others = [piece(name, due=1000 + n) for n, name in enumerate("abcdef")]
+    rush = piece("rush", due=990)
+    assert grouped(rush, *others, rule=replace(OVEN, capacity=2)) == [
+        ("rush", "a"),
+        ("b", "c"),
+        ("d", "e"),
+    ]
+    assert grouped(rush, *others, rule=replace(OVEN, capacity=2), together=published) == [
+        ("a", "b"),
+        ("c", "d"),
+        ("e", "f"),
+    ]
+    assert grouped(rush, *others, together=published) == [("a", "b", "rush"), ("c", "d"), ("e", "f")]
+
+
+def test_a_published_run_that_no_longer_fits_comes_apart() -> None:
+    published = dict.fromkeys("abc", "a")
+    work = [piece("a"), piece("b", due=1200), piece("c", "blue")]
+    assert grouped(*work, together=published) == []
+    assert grouped(*work, piece("d", due=1090), together=published) == [("a", "d")]
 
 
 def test_large_pieces_take_more_of_the_capacity() -> None:
