@@ -5,6 +5,7 @@ Instructions arrive rendered for the variant and in both languages; an edge need
 
 from __future__ import annotations
 
+from collections.abc import Container
 from decimal import Decimal
 from enum import StrEnum
 
@@ -40,10 +41,12 @@ class Step(msgspec.Struct, frozen=True):
     expected: str = ""
 
 
-class Predecessor(msgspec.Struct, frozen=True):
+class Predecessor(msgspec.Struct, frozen=True, omit_defaults=True):
     """An operation that must finish first, where it runs, and whether the cloud knows it finished.
 
-    For work that may overlap it, it counts as finished once enough of its pieces are booked.
+    For work that may overlap it, it counts as finished once enough of its pieces are booked. Where ``lag``
+    seconds must pass after its end (paint must dry), it counts when they have; ``fit_at`` is when (µs UTC),
+    as soon as that is known.
     """
 
     operation: str
@@ -51,6 +54,12 @@ class Predecessor(msgspec.Struct, frozen=True):
     edge: str
     finished: bool
     title: Text
+    lag: int = 0
+    fit_at: int = 0
+
+    def confirmed(self, heard: Container[str]) -> bool:
+        """Whether work may follow it, given the operations ``heard`` to be finished from neighbours."""
+        return self.finished or (not self.lag and self.operation in heard)
 
 
 class JobOperation(msgspec.Struct, frozen=True):

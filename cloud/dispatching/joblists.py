@@ -123,12 +123,17 @@ class Rendering:
         row = self.operations[name]
         planned, lease = self.floor.planned.get(name), effective_lease(self.floor, name)
         workcell = row.workcell or (lease.workcell if lease else planned.workcell if planned else "")
+        done = row.state in (OperationState.FINISHED, OperationState.CANCELLED)
+        lag = how.at_least if row.state != OperationState.CANCELLED else 0
+        fit_at = row.finished + lag * MICROSECONDS if lag and done and row.finished is not None else 0
         return Predecessor(
             operation=name,
             workcell=workcell,
             edge=self.edge_of.get(workcell, ""),
-            finished=row.state in (OperationState.FINISHED, OperationState.CANCELLED) or how.enough(row.good),
+            finished=(done and self.floor.now >= fit_at) or how.enough(row.good),
             title=Text(row.title, row.title_zh),
+            lag=lag,
+            fit_at=fit_at,
         )
 
 

@@ -43,6 +43,11 @@ REFUSALS: dict[str, Text] = {
         "{title} waits for {predecessor} at {workcell}: choose another operation, or call for help (F8).",
         "{title} 须等待 {workcell} 的 {predecessor}：请选择其他工序，或呼叫帮助（F8）。",
     ),
+    "predecessor-waits": Text(
+        "{title} must wait for some time after {predecessor} at {workcell}: choose another operation, "
+        "or call for help (F8).",
+        "{title} 在 {workcell} 的 {predecessor} 之后须等待一段时间：请选择其他工序，或呼叫帮助（F8）。",
+    ),
     "predecessor-unconfirmed": Text(
         "Offline: nobody has confirmed {predecessor} at {workcell} for {title}. "
         "Check the pieces and confirm to start all the same.",

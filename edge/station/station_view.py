@@ -319,8 +319,8 @@ def shape(cell: Workcell, machine: Machine) -> Shape:
 
 
 def waits_for(operation: JobOperation, finished: Mapping[str, str]) -> tuple[Predecessor, ...]:
-    """Predecessors whose finish neither the job list nor any neighbour has told."""
-    return tuple(p for p in operation.predecessors if not p.finished and p.operation not in finished)
+    """Predecessors that neither the job list nor any neighbour has told may be followed."""
+    return tuple(p for p in operation.predecessors if not p.confirmed(finished))
 
 
 def _operation(cell: Workcell, operation: JobOperation, around: Surroundings) -> OperationView:
@@ -335,7 +335,9 @@ def _operation(cell: Workcell, operation: JobOperation, around: Surroundings) ->
         rework=progress.rework,
         left=cell.left(operation.id),
         waits_for=waiting,
-        vouchable=bool(waiting) and not carries and all(p.edge != cell.place.edge for p in waiting),
+        vouchable=bool(waiting)
+        and not carries
+        and all(p.edge != cell.place.edge or p.operation in around.finished for p in waiting),
     )
 
 

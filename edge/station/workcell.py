@@ -199,16 +199,18 @@ def _unconfirmed(
     found: list[str] = []
     for operation in chosen:
         for before in operation.predecessors:
-            if before.finished or before.operation in around.finished:
+            if before.confirmed(around.finished):
                 continue
-            heard = before.edge == edge or (around.online and around.cloud)
+            # Whether paint is dry only the service says: without it, a person may look.
+            ended = before.operation in around.finished
+            heard = (before.edge == edge and not ended) or (around.online and around.cloud)
             names: dict[str, str | Text] = {
                 "title": operation.title,
                 "predecessor": before.title,
                 "workcell": before.workcell,
             }
             if heard:
-                raise Refusal("predecessor-open", **names)
+                raise Refusal("predecessor-waits" if before.fit_at or ended else "predecessor-open", **names)
             if not command.unconfirmed_ok:
                 raise Refusal("predecessor-unconfirmed", **names)
             found.append(before.operation)

@@ -124,6 +124,10 @@ WORDS: dict[str, Text] = {
     "now.next": Text("Next: set up with F4, or start at once with F5", "下一项：F4 调机，或 F5 直接开始"),
     "now.next-run": Text("{count} operations in one run", "{count} 道工序一次运行"),
     "now.waits": Text("Waits for {predecessor} at {workcell}", "等待 {workcell} 的 {predecessor}"),
+    "now.fit": Text(
+        "Must wait after {predecessor} at {workcell}, until {time}",
+        "{workcell} 的 {predecessor} 之后须等待至 {time}",
+    ),
     "now.unknown": Text(
         "Offline: {predecessor} at {workcell} not confirmed. Look, then F5",
         "离线：{workcell} 的 {predecessor} 未确认。请查看工件后按 F5",

@@ -141,6 +141,27 @@ def test_with_the_broker_gone_a_person_may_vouch_for_it() -> None:
     assert events[0].unconfirmed == ("op-0",)
 
 
+@pytest.mark.parametrize("edge", ["other", "machining"])
+def test_what_must_dry_waits_for_the_word_of_the_service(edge: str) -> None:
+    """That it is finished is not enough; without the service, a person looks and vouches for it."""
+    cell = station(operation(predecessors=[predecessor(edge=edge, lag=7200)]))
+    heard = {"op-0": "run-9"}
+    refused = refusal(cell, asked.OpenRun, around(finished=heard), operations=["op-1"], unconfirmed_ok=True)
+    assert refused.code == "predecessor-waits"
+    assert "must wait for some time after Cut panels at laser-1" in str(refused)
+    offline = around(online=False, cloud=False, finished=heard)
+    assert refusal(cell, asked.OpenRun, offline, operations=["op-1"]).code == "predecessor-unconfirmed"
+    _, events = do(cell, asked.OpenRun, offline, operations=["op-1"], unconfirmed_ok=True)
+    assert isinstance(events[0], did.RunOpened)
+    assert events[0].unconfirmed == ("op-0",)
+
+
+def test_what_has_dried_may_be_begun() -> None:
+    cell = station(operation(predecessors=[predecessor(finished=True, lag=7200, fit_at=1)]))
+    _, events = do(cell, asked.OpenRun, operations=["op-1"])
+    assert isinstance(events[0], did.RunOpened)
+
+
 def test_a_predecessor_on_the_same_edge_needs_no_network_to_be_known_open() -> None:
     cell = station(operation(predecessors=[predecessor(edge="machining")]))
     offline = around(online=False, cloud=False)

@@ -73,9 +73,15 @@ def operation(
 
 
 def predecessor(
-    key: str = "op-0", *, edge: str = "other", finished: bool = False, workcell: str = "laser-1"
+    key: str = "op-0",
+    *,
+    edge: str = "other",
+    finished: bool = False,
+    workcell: str = "laser-1",
+    lag: int = 0,
+    fit_at: int = 0,
 ) -> Predecessor:
-    return Predecessor(key, workcell, edge, finished, Text("Cut panels", "切割板材"))
+    return Predecessor(key, workcell, edge, finished, Text("Cut panels", "切割板材"), lag, fit_at)
 
 
 def job_list(*operations: JobOperation, version: int = 1, edge: str = "machining") -> JobList:

@@ -12,7 +12,7 @@ from edge.station.station_view import OperationView, RunView
 from edge.terminal import scanning
 from edge.terminal.painting import NARROW, Ink, Line, Span, fit, sides, wrap
 from edge.terminal.screens.confirm import start
-from edge.terminal.screens.work_wide import variant
+from edge.terminal.screens.work_wide import variant, what_it_waits_for
 from edge.terminal.session import Key, Session
 from edge.terminal.words import moment
 from protocols.jobs import JobOperation
@@ -149,9 +149,7 @@ class QueuePage:
         row = self._row(session)
         why = ""
         if isinstance(row, OperationView) and row.waits_for:
-            first = row.waits_for[0]
-            key = "now.unknown" if row.vouchable else "now.waits"
-            why = session.say(key, predecessor=first.title, workcell=first.workcell)
+            why = what_it_waits_for(session, row)
         keys = session.say("queue.hint-short" if narrow else "queue.hint")
         hint = Span(f"{self.typed}_", Ink.FIELD) if self.typed else Span(keys, Ink.DIM)
         if narrow and why and not self.typed:

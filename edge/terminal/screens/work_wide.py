@@ -10,7 +10,7 @@ from edge.terminal.screens.machine import abnormal
 from edge.terminal.session import Session
 from edge.terminal.steps import progress_bar, rows
 from edge.terminal.words import age, moment, unit_word
-from protocols.jobs import JobOperation, StepKind
+from protocols.jobs import JobOperation, StepKind, Text
 from protocols.lifecycles import RunState
 from protocols.values import MICROSECONDS
 
@@ -91,15 +91,22 @@ def _next(session: Session, typed: str, width: int, height: int) -> list[Line]:
     return [*lines, field]
 
 
+def what_it_waits_for(session: Session, view: OperationView) -> str:
+    """The first predecessor that an operation waits for, and until when where that is known."""
+    first = view.waits_for[0]
+    names: dict[str, str | Text] = {"predecessor": first.title, "workcell": first.workcell}
+    if first.fit_at and not view.vouchable:
+        return session.say("now.fit", time=moment(session.language, first.fit_at, session.time), **names)
+    return session.say("now.unknown" if view.vouchable else "now.waits", **names)
+
+
 def what_now(session: Session) -> str:
     """The one thing to do."""
     run, part = session.run, session.current
     if run is None or part is None:
         upcoming = session.upcoming()
-        waiting = upcoming[0].waits_for if upcoming else ()
-        if waiting:
-            key = "now.unknown" if upcoming[0].vouchable else "now.waits"
-            return session.say(key, predecessor=waiting[0].title, workcell=waiting[0].workcell)
+        if upcoming and upcoming[0].waits_for:
+            return what_it_waits_for(session, upcoming[0])
         return session.say("now.next")
     since = age(session.language, run.since, session.time)
     if run.state is RunState.PAUSED:

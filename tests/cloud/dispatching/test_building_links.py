@@ -141,6 +141,20 @@ def test_stations_hear_when_enough_pieces_are_done(database: Database) -> None:
     assert open_for(WELD) == [False]
 
 
+def test_stations_hear_when_paint_is_dry(database: Database) -> None:
+    floor = Floor(database)
+    coated = finish(floor, ("laser-1", CUT), ("brake-1", BEND), ("weld-1", WELD), ("coat-1", COAT))
+
+    def told(now: int) -> tuple[bool, int, int]:
+        with database.read() as tx:
+            at = read_floor(tx, SITE, now, SETTINGS.repair_seconds)
+            (before,) = Rendering(tx, at, SITE, {FIT}).operation(FIT, "asm-1", 1).predecessors
+        return before.finished, before.lag, (before.fit_at - coated) // SECOND
+
+    assert told(coated + 7199 * SECOND) == (False, 7200, 7200)
+    assert told(coated + 7200 * SECOND) == (True, 7200, 7200)
+
+
 def finish(floor: Floor, *steps: tuple[str, str]) -> int:
     """These are done; returns when the last one ended."""
     four = D(4)

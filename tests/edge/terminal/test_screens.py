@@ -11,7 +11,7 @@ from edge.station.work import Andon, Stop, Unassigned
 from edge.terminal.frame import paint
 from edge.terminal.painting import width_of
 from edge.terminal.session import Key
-from edge.terminal.words import SHAPES, WORDS
+from edge.terminal.words import SHAPES, WORDS, clock
 from protocols.jobs import Step, StepKind, Text
 from protocols.lifecycles import OperationState, RunState
 from tests.edge.terminal.terminals import Terminal, line_with
@@ -243,6 +243,15 @@ def test_a_waiting_predecessor_is_named_and_refused_online() -> None:
     terminal.press("f5")
     assert terminal.session.run is None
     assert "✗ refused: Bend side panels waits for Cut panels at laser-1" in terminal.text()
+
+
+def test_paint_that_is_not_dry_says_until_when() -> None:
+    before = predecessor(lag=7200, fit_at=T0 + 3600 * SECOND)
+    terminal = Terminal(operation(predecessors=[before]))
+    assert f"► Must wait after Cut panels at laser-1, until {clock(before.fit_at)}" in terminal.text()
+    terminal.press("f5")
+    assert terminal.session.run is None
+    assert "✗ refused: Bend side panels must wait for some time after Cut panels" in terminal.text()
 
 
 def test_the_variant_is_shown_where_the_product_does_not_say_it() -> None:
