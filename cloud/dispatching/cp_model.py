@@ -3,27 +3,52 @@
 An activity has a start, an end and one presence literal for each option. A machine's stays must not overlap,
 where a stay begins with the changeover. On machines with changeovers a circuit over the activities fixes the
 order of work and so the changeovers; frozen work is a node of it. What is settled (windows, fixed work) is
-constant. The plan is read back from the solution; it is re-checked by the validator before it counts.
+constant. The rules are in :mod:`~cloud.dispatching.constraints`. The plan is read back from the solution; it
+is re-checked by the validator before it counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cloud.dispatching.activities import Activity, Block, Shop, Spot, Station
+from cloud.dispatching.activities import Block, Option, Shop, Spot
+from cloud.dispatching.constraints.circuits import Node, add_changeovers
+from cloud.dispatching.constraints.costs import (
+    add_changeover_costs,
+    add_deviation,
+    add_makespan,
+    add_tardiness,
+)
+from cloud.dispatching.constraints.pools import add_pools
+from cloud.dispatching.constraints.rests import Rest, add_rests, literals, pauses
+from cloud.dispatching.constraints.trips import Carried, add_trips
+from cloud.dispatching.constraints.waits import add_waits
 from cloud.dispatching.limits import Limits, Stop
-from cloud.dispatching.schedule import Service
+from cloud.dispatching.schedule import Service, Trip
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model as cp
 
-OnSpots = Callable[[list[Spot], dict[str, Service]], None]
-"""Called with each solution: spots by activity, services by maintenance id."""
-
 MAX_ARCS = 250_000
 """Circuit arcs beyond which a model is too large to build at once (about 1 GB and 20 s)."""
+
+MAX_RESTS = 60_000
+"""Literals of interruptible work and pauses beyond which a model is too large to be of use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A solution: spots by activity, services by maintenance id, trips where vehicles are limited."""
+
+    spots: list[Spot]
+    services: dict[str, Service]
+    trips: list[Trip]
+
+
+OnFound = Callable[[Found], None]
+"""Called with each solution, from the solver's thread."""
 
 
 def arcs(shop: Shop) -> int:
@@ -36,13 +61,28 @@ def arcs(shop: Shop) -> int:
     return total
 
 
+def represents(shop: Shop, spots: Sequence[Spot] = ()) -> bool:
+    """Whether a model says all of ``shop`` and is small enough to build; ``spots`` of a plan tell its end."""
+    return arcs(shop) <= MAX_ARCS and literals(shop, horizon(shop, spots)) <= MAX_RESTS
+
+
 def horizon(shop: Shop, spots: Sequence[Spot]) -> int:
     """A time by which an optimal plan has surely ended: after ``spots`` with everything done one by one."""
     longest = [max((o.seconds for o in a.options), default=0) for a in shop.activities]
     changeover = max((max(row) for s in shop.stations for row in s.changeover), default=0)
+    way = max((max(row) for row in shop.travel if row), default=0)
+    waits = sum(lag + way for a in shop.activities for _, lag in a.before)
+    vehicles = shop.problem.vehicles
+    if vehicles is not None:
+        waits += sum(haul.lag + way + vehicles.empty for a in shop.activities for haul in a.hauls)
+    work = sum(longest) + changeover * len(longest) + waits + sum(t.seconds for t in shop.tasks)
     end = max([shop.problem.now, *(s.end for s in spots), *(a.end for a in shop.fixed.values())])
-    end = max([end, *(b.end for s in shop.stations for b in s.blocks if b.end < end + sum(longest))])
-    return end + sum(longest) + changeover * len(longest) + sum(t.seconds for t in shop.tasks)
+    end = max([end, *(o.release for a in shop.activities for o in a.options)])
+    end = max([end, *(wish.start for a in shop.activities for wish in a.wishes)])
+    ahead = [(b.start, b.end) for s in shop.stations for b in s.blocks]
+    for levels in (*(pool.levels for pool in shop.pools), vehicles.levels if vehicles else ()):
+        ahead += [(level.start, level.end) for level in levels]
+    return max([end, *(until for start, until in ahead if start < end + work)]) + work
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +95,20 @@ class Result:
 
 
 @dataclass(slots=True)
-class _Choice:
-    """An option in the model; ``begin`` is when its machine is taken, with the changeover."""
+class Choice:
+    """An option in the model; the ``stay`` begins with the changeover, at ``begin``."""
 
     present: Any
     begin: Any
     changeover: Any
+    stay: Any = None
+    size: Any = None
+    """How long it stays, where that follows neither from the option nor from the changeover."""
+    rests: list[Rest] = field(default_factory=list)
 
 
 class ShopModel:
-    """Variables, then the rules one method each, then the objective."""
+    """Variables, then the rules one function each, then the objective."""
 
     def __init__(self, shop: Shop, horizon: int) -> None:
         from ortools.sat.python import cp_model
@@ -75,28 +119,37 @@ class ShopModel:
         self.model: cp.CpModel = cp_model.CpModel()
         self.start: list[Any] = []
         self.end: list[Any] = []
-        self.choices: list[list[_Choice]] = []
+        self.choices: list[list[Choice]] = []
         self.stays: list[list[Any]] = [[] for _ in shop.stations]
+        self.rigid: list[list[Any]] = [[] for _ in shop.stations]
+        """Of the stays, those that rest over no pause."""
         self.arcs: list[tuple[int, int, int, Any]] = []
         """(station, node before, node after, literal)."""
-        self.nodes: list[list[tuple[int, int] | Block]] = [[] for _ in shop.stations]
-        """By station, what node 1, 2, … of its circuit is: (activity, option) or fixed work; 0: the start."""
+        self.nodes: list[list[Node]] = [[] for _ in shop.stations]
+        """By station, what node 1, 2, … of its circuit is; 0: the start."""
+        self.trips: list[Carried] = []
         self.service: list[tuple[Any, Any]] = []
         self.source: list[Any] = []
         self.station_source: dict[int, int] = {}
         self.terms: list[Any] = []
         self.job_late: list[tuple[int, Any]] = []
         self.wish_off: list[tuple[int, int, Any]] = []
+        self.pinned_late: list[tuple[int, int, Any]] = []
+        """(activity, pinned start, seconds after it)."""
         self.changeovers: list[Any] = []
+        self.latest: Any = None
         self._activities()
         self._services()
-        self._precedences()
-        self._changeovers()
+        add_waits(self)
+        add_changeovers(self)
         self._no_overlap()
+        add_pools(self)
+        add_trips(self)
         self._sources()
-        self._tardiness()
-        self._deviation()
-        self._makespan()
+        add_tardiness(self)
+        add_changeover_costs(self)
+        add_deviation(self)
+        add_makespan(self)
         self.model.minimize(sum(self.terms))
 
     # -- variables ------------------------------------------------------------------------------------
@@ -106,53 +159,63 @@ class ShopModel:
             options = activity.options
             earliest = min(o.release for o in options)
             shortest = min(o.seconds for o in options)
+            rests = [pauses(self.shop, activity, option, self.horizon) for option in options]
             start = self.model.new_int_var(earliest, self.horizon, "")
             single = len(options) == 1
-            if len({o.seconds for o in options}) == 1:
+            if len({o.seconds for o in options}) == 1 and not any(rests):
                 end: Any = start + shortest
             else:
                 end = self.model.new_int_var(earliest + shortest, self.horizon, "")
             self.start.append(start)
             self.end.append(end)
             choices = []
-            for option in options:
+            for option, over in zip(options, rests, strict=True):
                 present = True if single else self.model.new_bool_var("")
-                choices.append(self._choice(activity, option.station, start, end, option.seconds, present))
+                choice = self._choice(option, start, end, present, over)
+                choices.append(choice)
+                self.stays[option.station].append(choice.stay)
+                if not over:
+                    self.rigid[option.station].append(choice.stay)
                 if option.release > earliest:
-                    self._if(self.model.add(start >= option.release), present)
+                    self.only_if(self.model.add(start >= option.release), present)
             if not single:
                 self.model.add_exactly_one(choice.present for choice in choices)
             self.choices.append(choices)
 
-    def _choice(
-        self, activity: Activity, station: int, start: Any, end: Any, seconds: int, present: Any
-    ) -> _Choice:
-        model = self.model
-        if not self.shop.stations[station].has_changeovers:
-            if present is True:
-                self.stays[station].append(model.new_interval_var(start, seconds, end, ""))
-            else:
-                self.stays[station].append(model.new_optional_interval_var(start, seconds, end, present, ""))
-            return _Choice(present, start, 0)
-        longest = max(max(row) for row in self.shop.stations[station].changeover)
-        changeover = model.new_int_var(0, longest, "")
-        begin = model.new_int_var(self.shop.problem.now, self.horizon, "")
-        size = changeover + seconds
+    def _choice(self, option: Option, start: Any, end: Any, present: Any, over: Sequence[Block]) -> Choice:
+        model, station = self.model, self.shop.stations[option.station]
+        choice = Choice(present, start, 0)
+        size: Any = option.seconds
+        longest = max(max(row) for row in station.changeover) if station.has_changeovers else 0
+        if station.has_changeovers:
+            choice.changeover = model.new_int_var(0, longest, "")
+            choice.begin = model.new_int_var(self.shop.problem.now, self.horizon, "")
+            size = choice.changeover + option.seconds
+        if over:
+            most = longest + option.seconds + sum(pause.end - pause.start for pause in over)
+            size = choice.size = model.new_int_var(option.seconds, most, "")
         if present is True:
-            self.stays[station].append(model.new_interval_var(begin, size, end, ""))
+            choice.stay = model.new_interval_var(choice.begin, size, end, "")
         else:
-            self.stays[station].append(model.new_optional_interval_var(begin, size, end, present, ""))
-            self._if(model.add(end == start + seconds), present)
-            model.add(changeover == 0).only_enforce_if(~present)
-        return _Choice(present, begin, changeover)
+            choice.stay = model.new_optional_interval_var(choice.begin, size, end, present, "")
+        if over:
+            add_rests(self, option, choice, start, end, over)
+            if station.has_changeovers:
+                self.only_if(model.add(start == choice.begin + choice.changeover), present)
+        elif station.has_changeovers:
+            self.only_if(model.add(end == start + option.seconds), present)
+        if station.has_changeovers and present is not True:
+            model.add(choice.changeover == 0).only_enforce_if(~present)
+        return choice
 
-    def _if(self, constraint: Any, *literals: Any) -> None:
+    def only_if(self, constraint: Any, *literals: Any) -> None:
         """Enforce ``constraint`` only where all ``literals`` hold; ``True`` is left out."""
         real = [literal for literal in literals if literal is not True]
         if real:
             constraint.only_enforce_if(*real)
 
     def _services(self) -> None:
+        """Maintenance is done in time or left out; what is done late costs by the second."""
         for task in self.shop.tasks:
             done = self.model.new_bool_var("")
             latest = task.finish_before - task.seconds
@@ -160,146 +223,37 @@ class ShopModel:
                 self.model.add(done == 0)
                 latest = task.earliest
             start = self.model.new_int_var(task.earliest, latest, "")
-            self.stays[task.station].append(
-                self.model.new_optional_fixed_size_interval_var(start, task.seconds, done, "")
-            )
+            stay = self.model.new_optional_fixed_size_interval_var(start, task.seconds, done, "")
+            self.stays[task.station].append(stay)
+            self.rigid[task.station].append(stay)
             self.service.append((done, start))
             self.terms.append((self.shop.problem.weights.tardiness * task.omit_cost) * (1 - done))
+            if task.delay_cost:
+                self.model.add(start == task.earliest).only_enforce_if(~done)
+                self.terms.append(task.delay_cost * (start - task.earliest))
 
-    # -- rules ----------------------------------------------------------------------------------------
-
-    def _precedences(self) -> None:
-        """An activity starts after its predecessors' ends, lags and transport."""
-        for activity in self.shop.activities:
-            for before, lag in activity.before:
-                self._after(activity, self.shop.activities[before], lag)
-
-    def _after(self, activity: Activity, before: Activity, lag: int) -> None:
-        start, end = self.start[activity.index], self.end[before.index]
-        if not self.shop.has_travel:
-            self.model.add(start >= end + lag)
-            return
-        travel = self.shop.travel
-        waits = [[travel[one.station][o.station] for one in before.options] for o in activity.options]
-        least = min(min(row) for row in waits)
-        self.model.add(start >= end + lag + least)
-        for row, choice in zip(waits, self.choices[activity.index], strict=True):
-            nearest = min(row)
-            if nearest > least:
-                self._if(self.model.add(start >= end + lag + nearest), choice.present)
-            for wait, other in zip(row, self.choices[before.index], strict=True):
-                if wait > nearest:
-                    self._if(self.model.add(start >= end + lag + wait), choice.present, other.present)
-
-    def _changeovers(self) -> None:
-        """A circuit through the work of each machine that changes over; its arcs set the changeovers."""
-        for station in self.shop.stations:
-            if not station.has_changeovers:
-                continue
-            nodes: list[tuple[int, int] | Block] = [
-                (activity.index, position)
-                for activity in self.shop.activities
-                for position, option in enumerate(activity.options)
-                if option.station == station.index
-            ]
-            nodes += [block for block in station.blocks if block.is_work]
-            if nodes:
-                self.nodes[station.index] = nodes
-                self._circuit(station, nodes)
-
-    def _circuit(self, station: Station, nodes: list[tuple[int, int] | Block]) -> None:
-        model = self.model
-        tuples: list[tuple[int, int, Any]] = []
-        paid: list[list[Any]] = [[] for _ in nodes]
-        empty = model.new_bool_var("")
-        tuples.append((0, 0, empty))
-        always = any(isinstance(node, Block) or self._present(node) is True for node in nodes)
-        if always:
-            model.add(empty == 0)
-        for at, node in enumerate(nodes, start=1):
-            tuples.append((at, 0, model.new_bool_var("")))
-            self.arcs.append((station.index, at, 0, tuples[-1][2]))
-            present = True if isinstance(node, Block) else self._present(node)
-            if present is not True:
-                tuples.append((at, at, ~present))
-                model.add_implication(present, ~empty)
-            for came, before in enumerate([None, *nodes]):
-                if came == at or not self._may_follow(before, node):
-                    continue
-                literal = model.new_bool_var("")
-                tuples.append((came, at, literal))
-                self.arcs.append((station.index, came, at, literal))
-                seconds = self._follow(station, before, node, literal)
-                if seconds:
-                    paid[at - 1].append(seconds * literal)
-        self.arcs.append((station.index, 0, 0, empty))
-        model.add_circuit(tuples)
-        for node, costs in zip(nodes, paid, strict=True):
-            total = sum(costs) if costs else 0
-            if isinstance(node, Block):
-                if costs:
-                    self.changeovers.append(total)
-            else:
-                choice = self.choices[node[0]][node[1]]
-                model.add(choice.changeover == total)
-                self.changeovers.append(choice.changeover)
-
-    def _present(self, node: tuple[int, int]) -> Any:
-        return self.choices[node[0]][node[1]].present
-
-    def _may_follow(self, before: tuple[int, int] | Block | None, node: tuple[int, int] | Block) -> bool:
-        """Whether ``node`` can come directly after ``before`` (``None``: the machine's present set-up)."""
-        if isinstance(before, Block) and isinstance(node, Block):
-            return before.end <= node.start
-        if isinstance(node, Block):
-            # What has begun is preceded by nothing that is still to be planned.
-            return before is None or not node.begun
-        rank = self.shop.activities[node[0]].rank
-        if isinstance(before, tuple):
-            rank_before = self.shop.activities[before[0]].rank
-            # Of what keeps its order, only neighbours can follow directly.
-            return before[0] != node[0] and (rank < 0 or rank_before < 0 or rank == rank_before + 1)
-        return before is not None or rank <= 0
-
-    def _follow(
-        self,
-        station: Station,
-        before: tuple[int, int] | Block | None,
-        node: tuple[int, int] | Block,
-        arc: Any,
-    ) -> int:
-        """Time the order ``before``, ``node`` that the literal ``arc`` stands for; returns the changeover."""
-        now = self.shop.problem.now
-        free: Any  # a constant, or an expression of the model
-        if isinstance(before, Block):
-            leave, free = before.leave, before.end
-        elif before is None:
-            leave, free = station.state, now
-        else:
-            leave, free = self.shop.activities[before[0]].options[before[1]].state, self.end[before[0]]
-        if isinstance(node, Block):
-            seconds = station.changeover[leave][node.enter]
-            if node.begun:
-                return 0
-            if isinstance(free, int):
-                return max(0, min(seconds, node.start - max(now, free)))
-            self.model.add(free + seconds <= node.start).only_enforce_if(arc)
-            return seconds
-        choice = self.choices[node[0]][node[1]]
-        if not isinstance(free, int) or free > now:
-            self.model.add(choice.begin >= free).only_enforce_if(arc)
-        return station.changeover[leave][self.shop.activities[node[0]].options[node[1]].state]
+    # -- rules of machines ----------------------------------------------------------------------------
 
     def _no_overlap(self) -> None:
-        """A machine does one thing at a time and nothing while unavailable."""
-        for station, stays in zip(self.shop.stations, self.stays, strict=True):
-            now = self.shop.problem.now
-            for block in station.blocks:
-                start = max(block.start, now)
-                if (block.end > start or block.is_work) and start < self.horizon:
-                    stays.append(self.model.new_fixed_size_interval_var(start, block.end - start, ""))
-            if len(stays) > 1:
-                self.model.add_no_overlap(stays)
+        """A machine does one thing at a time and nothing while unavailable.
+
+        Work that may rest over pauses is held off them by its rests; so pauses bind the other stays only.
+        """
+        for station, stays, rigid in zip(self.shop.stations, self.stays, self.rigid, strict=True):
+            split = len(rigid) < len(stays)
+            shut = [b for b in station.blocks if not (split and b.pause)]
+            self._take_turns(stays, shut)
+            if split and rigid:
+                self._take_turns(rigid, station.blocks)
+
+    def _take_turns(self, stays: Sequence[Any], blocks: Sequence[Block]) -> None:
+        now, all_of_it = self.shop.problem.now, list(stays)
+        for block in blocks:
+            start = max(block.start, now)
+            if (block.end > start or block.is_work) and start < self.horizon:
+                all_of_it.append(self.model.new_fixed_size_interval_var(start, block.end - start, ""))
+        if len(all_of_it) > 1:
+            self.model.add_no_overlap(all_of_it)
 
     def _sources(self) -> None:
         """When each source of a path that leaves a part is reached."""
@@ -318,69 +272,14 @@ class ShopModel:
                     state = self.shop.sources[number].state
                     change = self.shop.stations[option.station].changeover[option.state][state]
                     end = self.end[activity.index]
-                    self._if(self.model.add(self.source[number] >= end + change), choice.present)
-
-    # -- objective ------------------------------------------------------------------------------------
-
-    def _tardiness(self) -> None:
-        for number, job in enumerate(self.shop.jobs):
-            cost = self.shop.problem.weights.tardiness * job.weight
-            if job.due is None or not cost:
-                continue
-            if not job.activities and not job.tails:
-                self.terms.append(cost * max(0, job.end - job.due))
-                continue
-            most = self.horizon + max((seconds for _, seconds in job.tails), default=0)
-            late = self.model.new_int_var(
-                max(0, job.end - job.due), max(0, job.end - job.due, most - job.due), ""
-            )
-            members = set(job.activities)
-            for index in job.activities:
-                if not any(after in members for after, _ in self.shop.activities[index].after):
-                    self.model.add(late >= self.end[index] - job.due)
-            for source, seconds in job.tails:
-                self.model.add(late >= self.source[source] + (seconds - job.due))
-            self.job_late.append((number, late))
-            self.terms.append(cost * late)
-        if self.shop.problem.weights.changeover:
-            self.terms += [self.shop.problem.weights.changeover * c for c in self.changeovers]
-
-    def _deviation(self) -> None:
-        weights = self.shop.problem.weights
-        if not weights.deviation:
-            return
-        for activity in self.shop.activities:
-            for position, wish in enumerate(activity.wishes):
-                off = self.model.new_int_var(0, self.horizon + abs(wish.start), "")
-                self.model.add(off >= self.start[activity.index] - wish.start)
-                self.model.add(off >= wish.start - self.start[activity.index])
-                self.wish_off.append((activity.index, position, off))
-                self.terms.append(weights.deviation * wish.count * off)
-                for option, choice in zip(activity.options, self.choices[activity.index], strict=True):
-                    if option.station != wish.station:
-                        cost = weights.deviation * wish.count * weights.other_machine
-                        self.terms.append(cost * choice.present)
-
-    def _makespan(self) -> None:
-        weights, now = self.shop.problem.weights, self.shop.problem.now
-        self.latest = None
-        if not weights.makespan:
-            return
-        most = self.horizon + max((seconds for _, seconds in self.shop.closing), default=0)
-        self.latest = self.model.new_int_var(self.shop.settled_end, max(most, self.shop.settled_end), "")
-        for source, seconds in self.shop.closing:
-            self.model.add(self.latest >= self.source[source] + seconds)
-        for activity in self.shop.activities:
-            if not activity.after:
-                self.model.add(self.latest >= self.end[activity.index])
-        self.terms.append(weights.makespan * (self.latest - now))
+                    self.only_if(self.model.add(self.source[number] >= end + change), choice.present)
 
     # -- search, result  -------------------------------------------------------------------
 
     def solve(
         self,
         limits: Limits,
-        found: OnSpots,
+        found: OnFound,
         stop: Stop,
         on_bound: Callable[[float], None] | None = None,
     ) -> Result:
@@ -404,7 +303,7 @@ class ShopModel:
 
         class Listener(self.cp.CpSolverSolutionCallback):  # type: ignore[misc, name-defined]
             def on_solution_callback(self) -> None:
-                found(*model.read(self.value))
+                found(model.read(self.value))
 
         if on_bound is not None:
             solver.best_bound_callback = on_bound
@@ -422,20 +321,19 @@ class ShopModel:
             work=solver.response_proto.deterministic_time,
         )
 
-    def read(self, value: Callable[[Any], int]) -> tuple[list[Spot], dict[str, Service]]:
+    def read(self, value: Callable[[Any], int]) -> Found:
         """The plan that a solution describes."""
         spots: list[Spot] = []
         for activity in self.shop.activities:
             choices = self.choices[activity.index]
             position = next(i for i, c in enumerate(choices) if c.present is True or value(c.present))
             changeover = choices[position].changeover
-            start = int(value(self.start[activity.index]))
             spots.append(
                 Spot(
                     option=position,
                     changeover=0 if isinstance(changeover, int) else int(value(changeover)),
-                    start=start,
-                    end=start + activity.options[position].seconds,
+                    start=int(value(self.start[activity.index])),
+                    end=int(value(self.end[activity.index])),
                 )
             )
         services = {
@@ -447,4 +345,17 @@ class ShopModel:
             for task, (done, start) in zip(self.shop.tasks, self.service, strict=True)
             if value(done)
         }
-        return spots, services
+        trips: list[Trip] = []
+        for carried in self.trips:
+            seconds = next(n for n, way in carried.ways.items() if way is True or value(way))
+            if seconds:
+                start, haul = int(value(carried.start)), carried.haul
+                trips.append(
+                    Trip(
+                        operation=haul.operation,
+                        predecessor=haul.predecessor,
+                        start=start,
+                        end=start + seconds,
+                    )
+                )
+        return Found(spots, services, trips)

@@ -6,17 +6,25 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from cloud.dispatching.activities import Block, Spot
+from cloud.dispatching.constraints.rests import Rest
 from cloud.dispatching.cp_model import ShopModel
-from cloud.dispatching.schedule import Service
+from cloud.dispatching.schedule import Service, Trip
 
 
 class Hint:
     """Values of a plan for every variable of a model; :meth:`give` has its search start from them."""
 
-    def __init__(self, model: ShopModel, spots: Sequence[Spot], services: Mapping[str, Service]) -> None:
+    def __init__(
+        self,
+        model: ShopModel,
+        spots: Sequence[Spot],
+        services: Mapping[str, Service],
+        trips: Sequence[Trip] = (),
+    ) -> None:
         self.m = model
         self.spots = spots
         self.services = services
+        self.trips = {(trip.operation, trip.predecessor): trip for trip in trips}
 
     def give(self) -> None:
         m, shop = self.m, self.m.shop
@@ -33,11 +41,17 @@ class Hint:
                 if not isinstance(choice.changeover, int):
                     add(choice.changeover, spot.changeover if here else 0)
                     add(choice.begin, spot.start - spot.changeover if here else shop.problem.now)
+                if choice.size is not None:
+                    option = activity.options[position]
+                    taken = spot.end - spot.start + spot.changeover
+                    add(choice.size, taken if here else option.seconds)
+                self._rests(choice.rests, spot if here else None)
         for task, (done, start) in zip(shop.tasks, m.service, strict=True):
             service = self.services.get(task.id)
             add(done, service is not None)
             add(start, service.start if service else task.earliest)
         self._arcs()
+        self._carried()
         reached = self._sources()
         for number, late in m.job_late:
             job = shop.jobs[number]
@@ -46,9 +60,34 @@ class Hint:
             add(late, max(0, end - (job.due or 0)))
         for index, position, off in m.wish_off:
             add(off, abs(self.spots[index].start - shop.activities[index].wishes[position].start))
+        for index, pinned, after in m.pinned_late:
+            add(after, max(0, self.spots[index].start - pinned))
         if m.latest is not None:
             ends = [shop.settled_end, *(s.end for s in self.spots)]
             add(m.latest, max([*ends, *(reached[source] + seconds for source, seconds in shop.closing)]))
+
+    def _rests(self, rests: Sequence[Rest], spot: Spot | None) -> None:
+        """How work at ``spot`` lies to its pauses; ``None``: it is not done on this machine."""
+        add = self.m.model.add_hint
+        for rest in rests:
+            after = spot is not None and spot.start - spot.changeover >= rest.pause.end
+            before = spot is not None and spot.end <= rest.pause.start
+            add(rest.after, after and not before)
+            add(rest.before, before)
+            add(rest.over, spot is not None and not after and not before)
+
+    def _carried(self) -> None:
+        """Trips as the plan has them; where it has none, the way takes no time."""
+        add = self.m.model.add_hint
+        for carried in self.m.trips:
+            haul = carried.haul
+            trip = self.trips.get((haul.operation, haul.predecessor))
+            vehicles = self.m.shop.problem.vehicles
+            earliest = self.m.shop.problem.now + (vehicles.empty if vehicles else 0)
+            add(carried.start, trip.start if trip else earliest)
+            for seconds, literal in carried.ways.items():
+                if literal is not True:
+                    add(literal, seconds == (trip.end - trip.start if trip else 0))
 
     def _sources(self) -> list[int]:
         m, shop = self.m, self.m.shop

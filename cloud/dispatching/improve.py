@@ -18,7 +18,7 @@ from msgspec import structs
 
 from cloud.dispatching.activities import Shop, Spot
 from cloud.dispatching.compilation import compile_shop
-from cloud.dispatching.cp_model import MAX_ARCS, ShopModel, arcs, horizon
+from cloud.dispatching.cp_model import MAX_ARCS, Found, ShopModel, arcs, horizon
 from cloud.dispatching.hint import Hint
 from cloud.dispatching.limits import Limits, OnSolution, Stop
 from cloud.dispatching.neighbourhood import cut
@@ -135,7 +135,7 @@ class Search:
         part = cut(self.plan, free)
         model = ShopModel(part.shop, horizon(part.shop, part.spots))
         Hint(model, part.spots, part.services).give()
-        found: list[tuple[list[Spot], dict[str, Service]]] = []
+        found: list[Found] = []
         limits = Limits(
             seconds=left,
             workers=1,
@@ -145,13 +145,13 @@ class Search:
             work=ROUND,
             quick=True,
         )
-        result = model.solve(limits, lambda spots, services: found.append((spots, services)), self.stop)
+        result = model.solve(limits, found.append, self.stop)
         self.work += max(result.work, LEAST_WORK)
         self.rounds += 1
         self.size *= 1.03 if result.proved else 0.95
         self.size = min(max(self.size, SIZES[0]), SIZES[2])
         if found:
-            self._accept(*part.merge(self.plan, *found[-1]))
+            self._accept(*part.merge(self.plan, found[-1].spots, found[-1].services))
 
     def _accept(self, spots: list[Spot], services: dict[str, Service], order: list[int]) -> None:
         """Take over a plan that costs no more, drawn to the left."""

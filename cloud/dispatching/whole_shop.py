@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from cloud.dispatching.activities import Shop, Spot
+from cloud.dispatching.activities import Shop
 from cloud.dispatching.compilation import compile_shop
-from cloud.dispatching.cp_model import ShopModel, horizon
+from cloud.dispatching.cp_model import Found, ShopModel, horizon
 from cloud.dispatching.hint import Hint
 from cloud.dispatching.limits import Limits, OnSolution, Stop
 from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Schedule, Service, Status
+from cloud.dispatching.schedule import Schedule, Status
 from cloud.dispatching.timeline import retime
 
 
@@ -50,12 +50,14 @@ def improve_shop(
         return _with(start, Status.OPTIMAL, float(start.objective.total))
     spots = shop.spots(start)
     model = ShopModel(shop, horizon(shop, spots))
-    Hint(model, spots, start.services).give()
+    Hint(model, spots, start.services, start.trips).give()
     best = start
 
-    def found(spots: list[Spot], services: dict[str, Service]) -> None:
+    def found(it: Found) -> None:
         nonlocal best
-        schedule = shop.schedule(retime(shop, spots, services), services, Status.FEASIBLE)
+        # Solutions may leave gaps; with more than machines and routings they keep rules that gaps serve.
+        early = retime(shop, it.spots, it.services) if shop.is_plain else it.spots
+        schedule = shop.schedule(early, it.services, Status.FEASIBLE, trips=it.trips)
         if schedule.objective.total < best.objective.total:
             best = schedule
             if on_solution is not None:
@@ -73,6 +75,7 @@ def _with(schedule: Schedule, status: Status, bound: float) -> Schedule:
     return Schedule(
         assignments=schedule.assignments,
         services=schedule.services,
+        trips=schedule.trips,
         objective=schedule.objective,
         bound=bound,
         status=status,

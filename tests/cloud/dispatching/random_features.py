@@ -166,6 +166,7 @@ def _max_lags(rng: random.Random, problem: Problem, second: int) -> Problem:
     Work of a run is left out: what follows its members might need one machine at the same time.
     """
     travel = problem.travel()
+    longest = {m.id: _longest_changeover(m) for m in problem.machines}
     grouped = {name for run in problem.runs for name in run.operations}
     named = {o.id: o for o in problem.operations}
     hurried: set[str] = set()
@@ -184,10 +185,19 @@ def _max_lags(rng: random.Random, problem: Problem, second: int) -> Problem:
                 for one in before.alternatives
                 for other in operation.alternatives
             ]
-            least = operation.lags.get(before.id, 0) + max(ways, default=0)
+            # The same heads may be needed to change over, so that too has its time between the two.
+            changeover = max(longest[a.machine] for a in operation.alternatives)
+            least = operation.lags.get(before.id, 0) + max(ways, default=0) + changeover
             operation = replace(operation, max_lags={before.id: least + second * rng.randint(0, 6)})
         operations.append(operation)
     return replace(problem, operations=tuple(operations))
+
+
+def _longest_changeover(machine: Machine) -> int:
+    return sum(
+        max([rule.seconds, *(s for row in rule.pairs.values() for s in row.values())])
+        for rule in machine.changeovers
+    )
 
 
 def _pins(rng: random.Random, problem: Problem, second: int) -> Problem:
