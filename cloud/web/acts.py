@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy import Connection
 
 from cloud.context import Context
+from cloud.dispatching import decisions
+from cloud.dispatching.decisions import Decision, ImpossibleDecision, Kind, UnknownDecision
+from cloud.dispatching.floor import current_version, read_plan
 from cloud.hub import CaseChanged, OrdersChanged
 from cloud.maintenance import cases
 from cloud.orders import exceptions
@@ -41,11 +44,59 @@ async def settle(context: Context, entry: str, actor: str) -> str:
     return "settled" if done else "somebody settled it already"
 
 
+def _pin(*, time: bool) -> Callable[[Context, str, str], Awaitable[str]]:
+    async def pin(context: Context, operation: str, actor: str) -> str:
+        now = context.clock.now()
+
+        def write(tx: Connection) -> bool:
+            planned = read_plan(tx, current_version(tx)).get(operation)
+            if planned is None:
+                return False
+            start = planned.start if time else None
+            decision = Decision(kind=Kind.PIN, operation=operation, workcell=planned.workcell, start=start)
+            decisions.add(tx, decision, actor, now, context.site)
+            return True
+
+        try:
+            done = await context.database.run(write)
+        except ImpossibleDecision as error:
+            return "; ".join(problem.message for problem in error.problems)
+        context.hub.publish(OrdersChanged())
+        return "pinned: every plan keeps it there" if done else "the plan in force does not have it any more"
+
+    return pin
+
+
+async def revoke(context: Context, decision: str, actor: str) -> str:
+    """Take a decision about planning back; it is planned anew."""
+    now = context.clock.now()
+    try:
+        await context.database.run(lambda tx: decisions.revoke(tx, int(decision), actor, now))
+    except UnknownDecision as error:
+        return str(error)
+    context.hub.publish(OrdersChanged())
+    return "revoked: it is planned anew"
+
+
 ACTS: dict[str, Callable[[Context, str, str], Awaitable[str]]] = {
     "acknowledge": _case(CaseEvent.ACKNOWLEDGE, "acknowledged"),
     "plan": _case(CaseEvent.PLAN, "the next plan has a maintenance window for it"),
     "finish": _case(CaseEvent.FINISH, "finished"),
     "close": _case(CaseEvent.CLOSE, "closed"),
     "settle": settle,
+    "revoke": revoke,
+    "pin": _pin(time=False),
+    "pin time": _pin(time=True),
 }
 """By name: what is done to a thing by a person (the name of the account); each says what came of it."""
+
+
+LABELS = {
+    "acknowledge": "acknowledge case",
+    "plan": "plan case",
+    "finish": "finish case",
+    "close": "close case",
+    "pin": "pin to this workcell",
+    "pin time": "pin to workcell and time",
+}
+"""What stands on the button of a sheet where the name alone would say too little."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
@@ -16,7 +17,8 @@ from cloud.ledger import alarms, reading
 from cloud.ledger.alarms import Alarm
 from cloud.maintenance import cases
 from cloud.web import today
-from cloud.web.gantt import Bar, Window
+from cloud.web.gantt import Bar, Shifted, Window
+from cloud.web.planning import replans
 from cloud.web.shapes import LOCKED, RELEASED, Look, look
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import lateness
@@ -189,6 +191,7 @@ def board(situation: Situation, say: Speech = ENGLISH) -> Board:
     """The board in a language."""
     site, now, found, away = situation.site, situation.now, situation.found, situation.away
     running = situation.running
+    zone, titles = ZoneInfo(site.calendar.timezone), dict(plant(site, say))
     tiles = tuple(_tile(found, site, cell, title, now, away, say) for cell, title in plant(site, say))
     return Board(
         now=now,
@@ -199,7 +202,7 @@ def board(situation: Situation, say: Speech = ENGLISH) -> Board:
         bars=tuple(found.bars),
         windows=tuple(found.windows),
         frozen=_frozen(found, now),
-        plan=_plan_words(found.plan, say),
+        plan=replans.line(found.plan, now, zone, say, lambda cell: titles.get(cell, cell)),
         stops=tuple(
             StopLine(
                 stop.id, stop.workcell, stop.opened, stop.closed, stop.hint, found.reasons.get(stop.id, "")
@@ -231,6 +234,7 @@ def _read(tx: Connection) -> _Read:
     operations = {row.id: row for row in outlook.operations(tx)}
     orders = outlook.orders(tx, open_only=True)
     open_cases = cases.cases(tx, open_only=True)
+    plan = plans.stored(tx)
     return _Read(
         machines={row.id: row for row in reading.machines(tx)},
         edges={row.id: row.last_seen for row in reading.edges(tx)},
@@ -246,17 +250,21 @@ def _read(tx: Connection) -> _Read:
         unassigned=outlook.unassigned(tx, open_only=True),
         andons=outlook.andons(tx, open_only=True),
         inbox=outlook.inbox(tx),
-        bars=_bars(tx, operations, {order.id: order for order in orders}),
+        bars=_bars(tx, operations, {order.id: order for order in orders}, plan),
         windows=_windows(tx, open_cases),
-        plan=plans.stored(tx),
+        plan=plan,
         alarms=alarms.worst(tx),
     )
 
 
 def _bars(
-    tx: Connection, operations: Mapping[str, outlook.Operation], orders: Mapping[str, outlook.Order]
+    tx: Connection,
+    operations: Mapping[str, outlook.Operation],
+    orders: Mapping[str, outlook.Order],
+    newest: plans.StoredPlan | None,
 ) -> list[Bar]:
     """One bar a run: operations planned together share one."""
+    moves = {move.operation: move for move in newest.difference.moves} if newest is not None else {}
     groups: dict[tuple[str, str], list[str]] = {}
     plan = read_plan(tx, current_version(tx))
     for name, row in plan.items():
@@ -283,6 +291,7 @@ def _bars(
                 "\n".join(f"{o.order} · {o.title} · {o.quantity:g}" for o in known),
                 known[0].id,
                 tuple(sorted({o.order for o in known})),
+                next((Shifted(m.before, m.seconds) for name in names if (m := moves.get(name))), None),
             )
         )
     return bars
@@ -556,12 +565,3 @@ def _order(order: outlook.Order, say: Speech) -> OrderLine:
 def _frozen(found: _Read, now: int) -> int:
     held = [bar.end for bar in found.bars if bar.state in ("running", "paused", "leased")]
     return min(max(held, default=now), now + FROZEN)
-
-
-def _plan_words(plan: plans.StoredPlan | None, say: Speech) -> str:
-    if plan is None:
-        return say("no plan yet")
-    causes = "; ".join(dict.fromkeys(cause.text for cause in plan.causes[:3]))
-    more = say(" and {more} more", more=len(plan.causes) - 3) if len(plan.causes) > 3 else ""
-    name = say("plan {version}", version=plan.version)
-    return f"{name}: {causes}{more}" if causes else name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cloud.web.planning.chinese import PLANNING
+
 _FRAME = {
     "The line": "生产线",
     "Needs me now": "需要处理",
@@ -232,7 +234,6 @@ _SHEETS = {
     "Order {name}": "订单 {name}",
     "there is no such order any more": "该订单已不存在",
     "promised {promised} · expected {expected}": "交期 {promised} · 预计 {expected}",
-    "▲ late by {time}: what waits longest is at the end": "▲ 延期 {time}：等待最久的在最后",
     " · remake of {job}": " · {job} 的补做",
     "no operations": "无工序",
     "Operation": "工序",
@@ -364,4 +365,5 @@ CHINESE: dict[str, str] = {
     **_LISTS,
     **_SHEETS,
     **_EVENTS,
+    **PLANNING,
 }

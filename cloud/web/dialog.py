@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import events, ui
 
 from cloud.context import Context
-from cloud.web import lists, sheets
+from cloud.web import acts, lists, sheets
 from cloud.web.speech import ENGLISH, Speech
 
 OPEN = "(e) => { const at = e.target.closest('[data-open]'); if (at) emit(at.dataset.open); }"
@@ -70,7 +70,7 @@ class SheetDialog:
         self._actions.clear()
         with self._actions:
             for name, act in self.buttons(sheet.acts):
-                ui.button(self.say(f"{name} case"), on_click=self._then_again(act)).props(
+                ui.button(self.say(acts.LABELS.get(name, name)), on_click=self._then_again(act)).props(
                     "outline dense no-caps"
                 )
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from zoneinfo import ZoneInfo
 
 from cloud.web.speech import ENGLISH, Speech
-from cloud.web.words import lateness
+from cloud.web.words import clock_words, lateness
+from cloud.web.words import span as span_words
 from protocols.values import MICROSECONDS
 
 ROW, HEAD, LEFT, WIDTH = 27, 26, 118, 1460
@@ -19,6 +20,9 @@ _FILL = {
     "running": "#b7dfbb",
     "paused": "#f2ddae",
 }
+SEEN = 600
+"""Seconds from which a bar counts as moved; a short one does from half of its length."""
+MOVED = "#6a1b9a"
 LEGEND = (
     ("#b7dfbb", "running"),
     ("#f2ddae", "paused"),
@@ -27,6 +31,14 @@ LEGEND = (
 )
 """Colours of the bars in words."""
 _STEPS = (10, 30, 60, 300, 600, 1800, 3600, 7200, 14_400, 28_800, 86_400)
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """Where the plan before had a bar: at ``workcell``, and so many ``seconds`` earlier (negative: later)."""
+
+    workcell: str
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,19 @@ class Bar:
     tip: str = ""
     id: str = ""
     orders: tuple[str, ...] = ()
+    shifted: Shifted | None = None
+
+    @property
+    def moved(self) -> str:
+        """An arrow for where the newest plan moved it, if one would see that; else empty."""
+        if self.shifted is None:
+            return ""
+        if self.shifted.workcell != self.workcell:
+            return "⇅"
+        length = (self.end - self.start) / MICROSECONDS
+        if abs(self.shifted.seconds) < min(SEEN, length / 2):
+            return ""
+        return "→" if self.shifted.seconds > 0 else "←"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +123,7 @@ def draw(
     height = HEAD + ROW * len(workcells) + 4
     rows = {cell: HEAD + ROW * at for at, (cell, _) in enumerate(workcells)}
     parts = [
-        f'<svg viewBox="0 0 {WIDTH} {height}" width="100%" role="img" aria-label="Plan" '
+        f'<svg viewBox="0 0 {WIDTH} {height}" width="100%" role="img" aria-label="{escape(say("Plan"))}" '
         'xmlns="http://www.w3.org/2000/svg" font-family="inherit" font-size="13">',
         '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
         'patternTransform="rotate(45)"><rect width="6" height="6" fill="#fff"/>'
@@ -113,9 +138,10 @@ def draw(
             f"{escape(title)}</text>"
         )
         parts.append(f'<line x1="0" x2="{WIDTH}" y1="{y + ROW}" y2="{y + ROW}" stroke="#edf0f3"/>')
-    parts += [
-        part for bar in bars if bar.workcell in rows for part in _bar(bar, rows[bar.workcell], view, say)
-    ]
+    titles = dict(workcells)
+    for bar in bars:
+        if bar.workcell in rows:
+            parts += _bar(bar, rows[bar.workcell], view, titles, say)
     parts += [part for window in windows if window.workcell in rows for part in _window(window, rows, view)]
     now = view.x(view.now)
     parts.append(
@@ -155,7 +181,7 @@ def _grid(view: Span, height: int) -> list[str]:
     return found
 
 
-def _bar(bar: Bar, y: int, view: Span, say: Speech) -> list[str]:
+def _bar(bar: Bar, y: int, view: Span, titles: Mapping[str, str], say: Speech) -> list[str]:
     if bar.end <= view.start or bar.start >= view.end:
         return []
     start, end = view.x(bar.start), view.x(bar.end)
@@ -173,16 +199,27 @@ def _bar(bar: Bar, y: int, view: Span, say: Speech) -> list[str]:
     tip = escape(bar.tip or bar.label)
     if bar.late:
         tip += "\n" + escape(say("late by {time}", time=lateness(bar.late)))
+    arrow = bar.moved
+    if arrow:
+        tip += "\n" + escape(f"{arrow} {_before(bar, view, titles, say)}")
     found.append(
         f'<g data-open="operation:{escape(bar.id)}"><rect x="{start:.1f}" y="{y + 4}" width="{width:.1f}" '
         f'height="{ROW - 8}" rx="3" fill="{_FILL.get(bar.state, _FILL["planned"])}" stroke="{edge}" '
         f'stroke-width="{thick}"><title>{tip}</title></rect>'
     )
+    if arrow:
+        found.append(
+            f'<line class="moved" x1="{start:.1f}" x2="{start + width:.1f}" y1="{y + ROW - 4}" '
+            f'y2="{y + ROW - 4}" stroke="{MOVED}" stroke-width="3" stroke-dasharray="5 3" '
+            'pointer-events="none"/>'
+        )
     text = f"{say('late')} · {bar.label}" if bar.late else bar.label
+    if arrow:
+        text = f"{arrow} {text}"
     room = int((width - 6) / 7.8)
     shown = text if len(text) <= room else text[: room - 1] + "…" if room >= 4 else ""
-    if not shown and bar.late and room >= 1:
-        shown = "▲"
+    if not shown and room >= 1:
+        shown = "▲" if bar.late else arrow
     if shown:
         found.append(
             f'<text x="{start + 4:.1f}" y="{y + 18}" fill="#1b2733" pointer-events="none">'
@@ -190,6 +227,23 @@ def _bar(bar: Bar, y: int, view: Span, say: Speech) -> list[str]:
         )
     found.append("</g>")
     return found
+
+
+def _before(bar: Bar, view: Span, titles: Mapping[str, str], say: Speech) -> str:
+    """Where the plan before had it."""
+    assert bar.shifted is not None  # noqa: S101 - only asked of bars that moved
+    at = bar.start - bar.shifted.seconds * MICROSECONDS
+    time, by = clock_words(at, view.now, view.zone), span_words(bar.shifted.seconds)
+    if bar.shifted.workcell != bar.workcell:
+        place = titles.get(bar.shifted.workcell, bar.shifted.workcell)
+        return say("moved by the newest plan: was at {place}, {time}", place=place, time=time)
+    return say(
+        "{by} later by the newest plan: was at {time}"
+        if bar.shifted.seconds > 0
+        else "{by} earlier by the newest plan: was at {time}",
+        by=by,
+        time=time,
+    )
 
 
 def _window(window: Window, rows: dict[str, int], view: Span) -> list[str]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from cloud.dispatching.outlook import UnassignedRun
 from cloud.web.board import OrderLine, StopLine
-from cloud.web.sheets import Sheet
+from cloud.web.sheet import Sheet
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import ago, clock_words, lateness
 from protocols.site import Site

@@ -25,6 +25,7 @@ from cloud.web import acts, devices, language, login, shown
 from cloud.web.board import Need, device_of, plant
 from cloud.web.dialog import OPEN, SheetDialog
 from cloud.web.feed import Feed
+from cloud.web.planning import replans
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.tiles import WorkcellTile
 from cloud.web.trend import NOTHING, Trends
@@ -164,6 +165,7 @@ class _Page:
         ui.add_body_html(_WATCH)
         cut = self.say("✕ no connection to the service: what stands here is old")
         ui.add_css(f".cut::before {{ content: {json.dumps(cut, ensure_ascii=False)}; }}")
+        ui.colors(primary="#1565c0")
         ui.query("html").props(f'lang="{self.say.language}"')
         self._index_tags()
 
@@ -223,7 +225,13 @@ class _Page:
         with ui.element("div").classes("panel whole"):
             with ui.element("div").classes("choose"):
                 ui.html(f"<h2>{escape(self.say('Plan'))}</h2>", sanitize=False)
-                self._html["words"] = ui.html("", sanitize=False).classes("fill plan-words")
+                words = ui.html("", sanitize=False).classes("fill plan-words")
+                self._html["words"] = words.props(
+                    f'data-open="replans" tabindex="0" role="button" aria-live="polite" '
+                    f'title="{self.say("why it was planned anew, and what that moved")}"'
+                )
+                self._html["planning"] = ui.html("", sanitize=False).classes("planning")
+                ui.button(self.say("decisions")).props('flat dense no-caps data-open="decisions"')
                 self._select(self._spans(PLAN_SPANS), "24 h", self._choose_plan_span)
             self._html["plan"] = ui.html("", sanitize=False).classes("whole plan")
             ui.html(shown.legend(self.say), sanitize=False).classes("legend")
@@ -282,6 +290,7 @@ class _Page:
         if self.accounts.expired(self.session):
             ui.navigate.to("/login")
             return
+        self._send("planning", replans.planning(self.context.dispatching.progress(), self.say))
         latest = self.feed.latest(self.say)
         if latest is None or self.feed.version == self._version:
             return

@@ -7,75 +7,22 @@ figure leads to its events in at most three clicks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from cloud.dispatching import outlook, plans
+from cloud.dispatching import outlook
 from cloud.ledger import alarms, reading
 from cloud.maintenance import cases
 from cloud.maintenance.cases import Case
 from cloud.web import alarm_list, devices, events, today
+from cloud.web.planning import decided, replans, waits
 from cloud.web.shapes import look
+from cloud.web.sheet import Reader, Row, Sheet, Table
 from cloud.web.speech import ENGLISH, Speech
-from cloud.web.words import ago, clock_words, lateness
+from cloud.web.words import ago, lateness
 from protocols.lifecycles import CASE, OperationState
 from protocols.site import Device, Site
 from protocols.values import MICROSECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a table; ``opens`` is the address of the sheet below it. ``late`` is shown as such."""
-
-    cells: tuple[str, ...]
-    opens: str = ""
-    late: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows under a heading; ``nothing`` is said where there are none."""
-
-    heading: str
-    heads: tuple[str, ...]
-    rows: Sequence[Row]
-    nothing: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """What is shown. ``acts`` are (name in ``cloud.web.acts``, target) that a supervisor may do here."""
-
-    title: str
-    lines: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
-    acts: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """One reading transaction with what is needed to put it into words."""
-
-    tx: Connection
-    site: Site
-    now: int
-    say: Speech = ENGLISH
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.site.calendar.timezone)
-
-    def time(self, ts: int | None) -> str:
-        return clock_words(ts, self.now, self.zone)
-
-    def title(self, workcell: str | None) -> str:
-        cell = self.site.workcells().get(workcell or "")
-        return self.say.title(cell) if cell is not None else workcell or "–"
-
-    def since(self, ts: int) -> str:
-        return ago(max(0, self.now - ts) / MICROSECONDS)
 
 
 def read(tx: Connection, site: Site, now: int, address: str, say: Speech = ENGLISH) -> Sheet:
@@ -130,7 +77,10 @@ def _order(r: Reader, name: str) -> Sheet:
     promised, expected = r.time(jobs[0].due), r.time(ends.get(name))
     lines = [r.say("promised {promised} · expected {expected}", promised=promised, expected=expected)]
     if late:
-        lines.append(r.say("▲ late by {time}: what waits longest is at the end", time=lateness(late)))
+        lines.append(r.say("▲ late by {time}", time=lateness(late)))
+    last = max((o for job in jobs for o in job.operations if o.end), key=lambda o: o.end or 0, default=None)
+    if last is not None:
+        lines += waits.chain(r, last.id)
     tables = []
     for job in sorted(jobs, key=lambda job: job.id):
         variant = " · ".join(f"{key} {value}" for key, value in job.variant.items())
@@ -164,13 +114,18 @@ def _operation_row(r: Reader, operation: outlook.Operation) -> Row:
 
 
 def _operation(r: Reader, name: str) -> Sheet:
-    found = plans.explanation(r.tx, name)
-    why = [link.text for link in found.links] if found is not None else []
+    why = waits.chain(r, name)
+    pin = decided.pin_of(r, name)
+    acts: tuple[tuple[str, str], ...] = (("pin", name), ("pin time", name)) if why else ()
+    if pin is not None:
+        why.insert(0, r.say("⚲ pinned by {actor}: {what}", actor=pin.actor, what=decided.words(r, pin)))
+        acts = (("revoke", str(pin.id)),)
     return Sheet(
         r.say("Operation {name}", name=name),
         tuple(why)
         or (r.say("the plan in force does not have this operation (any more): see what was done"),),
         (_events(r, events.of_operation(r.tx, r.site, name, r.say), "nothing was done for it yet"),),
+        acts,
     )
 
 
@@ -513,4 +468,8 @@ _SHEETS: dict[str, Callable[[Reader, str], Sheet]] = {
     "device": _device,
     "alarms": _alarms,
     "inbox": _inbox,
+    "replans": replans.history,
+    "replan": replans.replan,
+    "decisions": decided.in_force,
+    "decision": decided.one,
 }

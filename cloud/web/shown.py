@@ -93,6 +93,7 @@ def legend(say: Speech) -> str:
             ("outlined", "maintenance"),
             ("frozen", "frozen"),
             ("late", "late"),
+            ("moved", "moved by the newest plan"),
         )
     ]
     return "".join(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from cloud.dispatching.questions.durations import words
 from protocols.values import MICROSECONDS
 
 
@@ -22,6 +23,12 @@ def ago(seconds: float) -> str:
 def lateness(seconds: float) -> str:
     """How late something is: whole seconds, since a plan knows no more."""
     return f"{seconds:.0f} s" if seconds < 10 else ago(seconds)
+
+
+def span(seconds: float) -> str:
+    """How long something is, or by how much it moves: two units, and no seconds where nobody minds them."""
+    whole = round(abs(seconds))
+    return words(whole if whole < 600 else 60 * round(whole / 60))
 
 
 def clock_words(ts: int | None, now: int, zone: ZoneInfo) -> str:

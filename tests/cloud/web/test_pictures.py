@@ -9,7 +9,7 @@ import pytest
 
 from cloud.history.port import Series
 from cloud.web import gantt, record, trend
-from cloud.web.gantt import Bar, Window
+from cloud.web.gantt import Bar, Shifted, Window
 from cloud.web.shapes import FAULT, IDLE, NO_DATA, RUNNING, SETUP, STOPPED, look
 from cloud.web.words import ago
 from protocols.values import MICROSECONDS, Quality
@@ -53,6 +53,21 @@ def test_changeovers_are_hatched_and_windows_outlined() -> None:
 
     assert [r for r in rects if r.get("fill") == "url(#hatch)"]
     assert [r for r in rects if r.get("stroke-dasharray")]
+
+
+def test_what_the_newest_plan_moved_has_an_arrow_and_its_old_place() -> None:
+    picture = drawn(
+        Bar("laser-1", NOW, NOW + 2 * HOUR, "A", shifted=Shifted("brake-1", 0)),
+        Bar("laser-1", NOW + 2 * HOUR, NOW + 4 * HOUR, "B", shifted=Shifted("laser-1", 660)),
+        Bar("brake-1", NOW, NOW + 2 * HOUR, "C", shifted=Shifted("brake-1", -3600)),
+        Bar("brake-1", NOW + 2 * HOUR, NOW + 4 * HOUR, "D", late=60, shifted=Shifted("brake-1", 20)),
+    )
+    tips = "\n".join(node.text or "" for node in picture.iter(f"{SVG}title"))
+
+    assert {"⇅ A", "→ B", "← C", "late · D"} <= set(texts(picture))
+    assert len([line for line in picture.iter(f"{SVG}line") if line.get("class") == "moved"]) == 3
+    assert "was at Press brake, 16:13:20" in tips
+    assert "11 min later by the newest plan: was at 18:02:20" in tips
 
 
 def test_names_from_outside_cannot_break_the_picture() -> None:

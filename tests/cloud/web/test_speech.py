@@ -11,6 +11,7 @@ import pytest
 
 from cloud.web import acts, alarm_list, gantt, page, shapes, shown
 from cloud.web.chinese import CHINESE
+from cloud.web.planning import causes, waits
 from cloud.web.speech import CHINA, ENGLISH, preferred
 
 FOLDER = Path(page.__file__).parent
@@ -31,7 +32,7 @@ def strings(node: ast.AST) -> Iterator[str]:
 def phrases() -> set[str]:
     """All that is said as it is, or stands as the head of a table."""
     found: set[str] = set()
-    for file in FOLDER.glob("*.py"):
+    for file in FOLDER.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Assign) and any(
                 isinstance(target, ast.Name) and target.id in ("heads", "_OPERATION_HEADS", "HEADS")
@@ -52,7 +53,8 @@ def phrases() -> set[str]:
         {what for _, what in shown.FIGURES} | {words for _, words in gantt.LEGEND} | set(alarm_list.HEADS)
     )
     found |= {look.word for look in vars(shapes).values() if isinstance(look, shapes.Look)} | set(acts.ACTS)
-    found |= {*page.PLAN_SPANS, *page.TREND_SPANS}
+    found |= {*page.PLAN_SPANS, *page.TREND_SPANS, *acts.LABELS.values(), *causes.WORDS.values()}
+    found |= {phrase for both in waits.SENTENCES.values() for phrase in both}
     return found - {""}
 
 

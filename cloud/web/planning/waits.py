@@ -1,0 +1,82 @@
+"""Why an operation begins when it does, in sentences: what it waits for, and what that waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import select
+
+from cloud.dispatching import plans
+from cloud.dispatching.explanation import Cause, Link
+from cloud.dispatching.floor import current_version, read_plan
+from cloud.orders.tables import operation as operations
+from cloud.web.sheet import Reader
+from cloud.web.words import span
+from protocols.values import MICROSECONDS
+
+_CHANGEOVER = ", then {extra} of changeover"
+SENTENCES: Mapping[Cause, tuple[str, str]] = {
+    Cause.PREDECESSOR: (
+        "{operation} waits until {until} for {other}",
+        ", with {extra} of transport or waiting after it",
+    ),
+    Cause.MACHINE: (
+        "{operation} waits until {until} for {machine}, because {other} runs there",
+        _CHANGEOVER,
+    ),
+    Cause.MAINTENANCE: (
+        "{operation} waits until {until} for {machine}, because of maintenance {other}",
+        _CHANGEOVER,
+    ),
+    Cause.UNAVAILABLE: (
+        "{operation} waits until {until} for {machine}, which is not available: {other}",
+        _CHANGEOVER,
+    ),
+    Cause.EARLIEST: ("{operation} may not begin before {until}", ""),
+    Cause.LEASE: ("{operation} is held by its station from {until} on", ""),
+    Cause.FIXED: ("{operation} is fixed on {machine}", ""),
+    Cause.NOW: ("{operation} begins on {machine} at once", ", after {extra} of changeover"),
+    Cause.KEPT: ("{operation} could begin earlier; the plan leaves it where it is", ": by {extra}"),
+}
+"""By cause, with how it goes on where seconds pass in between."""
+MOST = 12
+"""Links of a chain that are told."""
+
+
+def chain(r: Reader, operation: str) -> list[str]:
+    """What ``operation`` waits for in the plan in force, link by link; nothing where it is not in it."""
+    found = plans.explanation(r.tx, operation)
+    if found is None:
+        return []
+    planned = read_plan(r.tx, current_version(r.tx)).get(operation)
+    if planned is None:
+        return []
+    # A link counts seconds from the origin of its plan, which the plan's own times give away.
+    origin = planned.start - found.assignment.start * MICROSECONDS
+    links = found.links[:MOST]
+    names = _names(r, {name for link in links for name in (link.operation, link.other) if name})
+    sentences = [_sentence(r, link, origin, names) for link in links]
+    if len(found.links) > MOST:
+        sentences.append(r.say("… and {more} links more", more=len(found.links) - MOST))
+    return sentences
+
+
+def _sentence(r: Reader, link: Link, origin: int, names: Mapping[str, str]) -> str:
+    if link.cause not in SENTENCES:
+        return link.text
+    sentence, more = SENTENCES[link.cause]
+    said = r.say(
+        sentence,
+        operation=names.get(link.operation, link.operation),
+        other=names.get(link.other) or r.say(link.other),
+        machine=r.title(link.machine),
+        until=r.time(origin + link.until * MICROSECONDS),
+    )
+    return said + r.say(more, extra=span(link.seconds)) if more and link.seconds else said
+
+
+def _names(r: Reader, ids: Collection[str]) -> dict[str, str]:
+    """Operations with what they do: an id alone says little."""
+    at = operations.c
+    rows = r.tx.execute(select(at.id, at.title, at.title_zh).where(at.id.in_(ids)))
+    return {row.id: f"{row.id} ({r.say.either(row.title, row.title_zh)})" for row in rows}
