@@ -9,20 +9,29 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cloud.dispatching.problem import Operation, Problem, State
 from cloud.dispatching.schedule import Assignment, Schedule
+from cloud.dispatching.shared_explanation import carried, scarce
 
 
 class Cause(StrEnum):
-    """What holds an operation back. The chain goes on behind the first two."""
+    """What holds an operation back. The chain goes on behind the other work that the first five name."""
 
     PREDECESSOR = "predecessor"
     MACHINE = "machine"
+    RESOURCE = "resource"
+    """Heads of a crew or tools, which other work has."""
+    VEHICLE = "vehicle"
+    FOLLOWER = "follower"
+    """What must follow it within a time cannot come sooner."""
     MAINTENANCE = "maintenance"
     UNAVAILABLE = "unavailable"
     EARLIEST = "earliest"
     LEASE = "lease"
+    PIN = "pin"
+    """A person decided when it starts."""
     FIXED = "fixed"
     NOW = "now"
     KEPT = "kept"
@@ -33,7 +42,8 @@ class Link(Struct, frozen=True, kw_only=True):
     """``operation`` could not start before ``until`` because of ``cause``.
 
     ``other`` is the operation, maintenance or window behind it, ``seconds`` what passes between its end
-    and ``until`` (lag and transport, or changeover; for *kept*: what it could start earlier).
+    and ``until`` (lag and transport, or changeover; for *kept*: what it could start earlier). ``resource`` is
+    what there is not enough of, by the name people know.
     """
 
     operation: str
@@ -42,12 +52,20 @@ class Link(Struct, frozen=True, kw_only=True):
     machine: str
     other: str = ""
     seconds: int = 0
+    resource: str = ""
 
     @property
     def text(self) -> str:
         """One sentence without times; names as in the problem."""
-        return _SENTENCES[self.cause].format(
-            operation=self.operation, machine=self.machine, other=self.other, extra=self._extra()
+        sentence = _SENTENCES[self.cause]
+        if self.cause is Cause.RESOURCE and not self.other:
+            sentence = "{operation} waits until there is more of {resource}"
+        return sentence.format(
+            operation=self.operation,
+            machine=self.machine,
+            other=self.other,
+            extra=self._extra(),
+            resource=self.resource,
         )
 
     def _extra(self) -> str:
@@ -63,6 +81,10 @@ class Link(Struct, frozen=True, kw_only=True):
 _SENTENCES = {
     Cause.PREDECESSOR: "{operation} waits for {other}{extra}",
     Cause.MACHINE: "{operation} waits for {machine}, because {other} runs there{extra}",
+    Cause.RESOURCE: "{operation} waits for {resource}, because {other} needs it until then",
+    Cause.VEHICLE: "{operation} waits for a vehicle that brings what {other} made",
+    Cause.FOLLOWER: "{operation} could start earlier, but {other} must follow it in time and cannot",
+    Cause.PIN: "{operation} is not to start earlier: {other} decided so",
     Cause.MAINTENANCE: "{operation} waits for {machine}, because of maintenance {other}{extra}",
     Cause.UNAVAILABLE: "{operation} waits for {machine}, because it is unavailable: {other}{extra}",
     Cause.EARLIEST: "{operation} may not start earlier",
@@ -71,6 +93,9 @@ _SENTENCES = {
     Cause.NOW: "{operation} starts on {machine} at once{extra}",
     Cause.KEPT: "{operation} could start earlier{extra}; the plan leaves it where it is",
 }
+
+
+_GOES_ON = (Cause.PREDECESSOR, Cause.MACHINE, Cause.RESOURCE, Cause.VEHICLE, Cause.FOLLOWER)
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -100,7 +125,7 @@ def explain(problem: Problem, schedule: Schedule, operation: str) -> Explanation
         members = [operations[name] for name in covered.get(current, (current,))]
         link = _binding(problem, schedule, operations[current], members)
         links.append(link)
-        current = link.other if link.cause in (Cause.PREDECESSOR, Cause.MACHINE) else None
+        current = link.other if link.cause in _GOES_ON and link.other else None
     return Explanation(operation=operation, assignment=schedule.assignments[operation], links=tuple(links))
 
 
@@ -120,6 +145,9 @@ def _binding(problem: Problem, schedule: Schedule, operation: Operation, members
         if link.until > binding.until:
             binding = link
     if binding.until < planned.start:
+        follower = _hurried(problem, schedule, members)
+        if follower:
+            return replace(binding, cause=Cause.FOLLOWER, until=planned.start, other=follower, seconds=0)
         return Link(
             operation=operation.id,
             cause=Cause.KEPT,
@@ -148,8 +176,12 @@ def _causes(
         for name in member.predecessors:
             before = schedule.assignments[name]
             wait = travel.get((before.machine, planned.machine), 0) + member.lags.get(name, 0)
-            yield link(Cause.PREDECESSOR, before.end + wait, name, wait)
+            pieces = member.overlaps.get(name, 0) if before.run is None and planned.run is None else 0
+            early = _saved(problem, name, before, planned, pieces, member.quantity) if pieces else 0
+            yield link(Cause.PREDECESSOR, before.end + wait - early, name, max(0, wait - early))
         yield link(Cause.EARLIEST, member.earliest)
+        if member.pin is not None and member.pin.start is not None:
+            yield link(Cause.PIN, member.pin.start, member.pin.by)
         if member.state is State.LEASED and member.start is not None:
             yield link(Cause.LEASE, member.start)
     changeover = planned.changeover_seconds
@@ -161,9 +193,43 @@ def _causes(
     for name, service in schedule.services.items():
         if service.machine == planned.machine and service.end <= free_by:
             yield link(Cause.MAINTENANCE, service.end + changeover, name, changeover)
+    for scarcity in scarce(problem, schedule, members):
+        found = link(Cause.RESOURCE, scarcity.until, scarcity.other)
+        yield replace(found, resource=scarcity.resource)
+    for trip in carried(schedule, problem, members):
+        yield link(Cause.VEHICLE, trip.until, trip.other)
     machine = next(m for m in problem.machines if m.id == planned.machine)
     for window in machine.unavailable:
         if window.end <= free_by:
             yield link(
                 Cause.UNAVAILABLE, window.end + changeover, window.reason or "no reason given", changeover
             )
+
+
+def _saved(
+    problem: Problem, name: str, before: Assignment, planned: Assignment, pieces: int, quantity: int
+) -> int:
+    """Seconds by which overlapping work may start before its predecessor ends.
+
+    Its first ``pieces`` must be done, and the last as many must still be worked on after the end.
+    """
+    whole = next(o.quantity for o in problem.operations if o.id == name)
+    run = before.end - before.start - before.setup_seconds
+    first = before.start + before.setup_seconds + -(-run * min(pieces, whole) // whole)
+    own = planned.end - planned.start - planned.setup_seconds
+    last = -(-own * min(pieces, quantity) // quantity)
+    return min(before.end - first, planned.end - planned.start - last)
+
+
+def _hurried(problem: Problem, schedule: Schedule, members: list[Operation]) -> str:
+    """What must follow one of ``members`` within a time, and starts just at the end of it; else empty."""
+    ends = {member.id: schedule.assignments[member.id].end for member in members}
+    return next(
+        (
+            operation.id
+            for operation in problem.operations
+            for name, most in operation.max_lags.items()
+            if name in ends and schedule.assignments[operation.id].start >= ends[name] + most
+        ),
+        "",
+    )

@@ -7,21 +7,27 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cloud.dispatching.construct import construct
 from cloud.dispatching.explanation import Cause, explain
 from cloud.dispatching.problem import (
     Alternative,
     Changeover,
+    Level,
     Machine,
     Maintenance,
     Operation,
+    Pin,
     Problem,
+    Resource,
     State,
     Transport,
+    Vehicles,
     Window,
 )
-from cloud.dispatching.schedule import Assignment, Schedule, Service
+from cloud.dispatching.schedule import Assignment, Schedule, Service, Trip, evaluate
+from cloud.dispatching.violations import violations
 from tests.cloud.dispatching.random_shop import random_shop
 
 
@@ -105,6 +111,98 @@ def test_what_holds_it_back(
     first = explain(problem, plan, operation).links[0]
     assert first.cause is cause
     assert first.text == text
+
+
+def needy(name: str, at: str, seconds: int = 10, **fields: object) -> Operation:
+    """A step that takes one welder and its fixture."""
+    offered = (Alternative(machine=at, run_seconds=seconds, needs={"welding": 1}),)
+    return step(name, at, alternatives=offered, **fields)
+
+
+@pytest.fixture
+def shared() -> tuple[Problem, Schedule]:
+    """One welder (none from 60 to 70) for two machines, one AGV, overlap, a longest lag, a pin."""
+    problem = Problem(
+        origin=0,
+        now=0,
+        machines=(Machine(id="W1"), Machine(id="W2"), Machine(id="A"), Machine(id="B")),
+        resources=(
+            Resource(
+                id="welding",
+                label="Welders",
+                capacity=1,
+                levels=(Level(start=60, end=70, capacity=0),),
+            ),
+        ),
+        vehicles=Vehicles(count=1, empty=5),
+        transports=(
+            Transport(origin="W1", destination="A", seconds=20),
+            Transport(origin="W2", destination="B", seconds=20),
+        ),
+        operations=(
+            needy("first", "W1"),
+            needy("second", "W2"),
+            needy("third", "W2", earliest=55),
+            step("fit-1", "A", predecessors=("first",)),
+            step("fit-2", "B", predecessors=("second",)),
+            step("pinned", "A", pin=Pin(start=100, by="sup-1")),
+            step("heat", "B", quantity=10, alternatives=(Alternative(machine="B", run_seconds=20),)),
+            step("forge", "W1", predecessors=("heat",), max_lags={"heat": 5}, earliest=185),
+            step("cut", "A", quantity=10),
+            step("sew", "B", predecessors=("cut",), overlaps={"cut": 2}, quantity=10),
+        ),
+    )
+    plan = Schedule(
+        assignments={
+            "first": Assignment(machine="W1", start=0, end=10),
+            "second": Assignment(machine="W2", start=10, end=20),
+            "third": Assignment(machine="W2", start=70, end=80),
+            "fit-1": Assignment(machine="A", start=30, end=40),
+            "fit-2": Assignment(machine="B", start=55, end=65),
+            "pinned": Assignment(machine="A", start=100, end=110),
+            "heat": Assignment(machine="B", start=160, end=180),
+            "forge": Assignment(machine="W1", start=185, end=195),
+            "cut": Assignment(machine="A", start=110, end=120),
+            "sew": Assignment(machine="B", start=112, end=122),
+        },
+        trips=(
+            Trip(operation="fit-1", predecessor="first", start=10, end=30),
+            Trip(operation="fit-2", predecessor="second", start=35, end=55),
+        ),
+    )
+    assert violations(problem, replace(plan, objective=evaluate(problem, plan.assignments, {}))) == []
+    return problem, plan
+
+
+@pytest.mark.parametrize(
+    ("operation", "cause", "text", "behind"),
+    [
+        ("second", Cause.RESOURCE, "second waits for Welders, because first needs it until then", "first"),
+        ("third", Cause.RESOURCE, "third waits until there is more of Welders", ""),
+        ("fit-2", Cause.VEHICLE, "fit-2 waits for a vehicle that brings what second made", "second"),
+        (
+            "fit-1",
+            Cause.PREDECESSOR,
+            "fit-1 waits for first and 20 s of transport or waiting time after it",
+            "first",
+        ),
+        ("pinned", Cause.PIN, "pinned is not to start earlier: sup-1 decided so", ""),
+        (
+            "heat",
+            Cause.FOLLOWER,
+            "heat could start earlier, but forge must follow it in time and cannot",
+            "forge",
+        ),
+        ("sew", Cause.PREDECESSOR, "sew waits for cut", "cut"),
+    ],
+)
+def test_what_machines_share_and_people_decide(
+    shared: tuple[Problem, Schedule], operation: str, cause: Cause, text: str, behind: str
+) -> None:
+    links = explain(*shared, operation).links
+    assert (links[0].cause, links[0].text) == (cause, text)
+    assert links[0].until == shared[1].assignments[operation].start
+    assert [link.operation for link in links[1:2]] == ([behind] if behind else [])
 
 
 def test_an_unknown_operation_is_not_explained(problem: Problem, plan: Schedule) -> None:
