@@ -1,20 +1,27 @@
-"""Tiny shops are enumerated: the proved optimum of the model is the best of all plans there are."""
+"""Tiny shops are enumerated: the proved optimum of the model is the best of all plans there are.
+
+Machines, routings, windows, changeovers and maintenance by the order of decisions; what shops have beside
+them second by second (:mod:`~tests.cloud.dispatching.exhaustive`).
+"""
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 from msgspec.structs import replace
 
 from cloud.dispatching.construct import construct
-from cloud.dispatching.problem import Alternative, Machine, Operation, Problem, State, Weights
+from cloud.dispatching.problem import Alternative, Machine, Operation, Problem, State, Weights, Window
 from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, evaluate
 from cloud.dispatching.violations import violations
 from cloud.dispatching.whole_shop import improve
+from tests.cloud.dispatching.exhaustive import Exhaustive, TooMany
+from tests.cloud.dispatching.random_features import ALL
 from tests.cloud.dispatching.random_shop import random_shop
+from tests.cloud.dispatching.serial_plan import serial_plan
 
 
 def tiny(seed: int) -> Problem:
@@ -184,3 +191,79 @@ def test_the_enumeration_knows_a_shop_by_heart() -> None:
     )
     assert Enumeration(problem).best() == 11
     assert improve(problem, construct(problem), 1.0, workers=1, deterministic=True).objective.total == 11
+
+
+def test_the_look_at_every_second_waits_with_what_may_not_wait_later() -> None:
+    """B must follow A at once, and its machine is closed until 10: A starts at 5, though it could at once."""
+    problem = Problem(
+        origin=0,
+        now=0,
+        machines=(Machine(id="M"), Machine(id="N", unavailable=(Window(start=0, end=10),))),
+        operations=(
+            Operation(
+                id="A",
+                order_id="O",
+                job_id="J",
+                alternatives=(Alternative(machine="M", run_seconds=5),),
+            ),
+            Operation(
+                id="B",
+                order_id="O",
+                job_id="J",
+                predecessors=("A",),
+                max_lags={"A": 0},
+                due=0,
+                alternatives=(Alternative(machine="N", run_seconds=3),),
+            ),
+        ),
+        weights=Weights(tardiness=1, makespan=0),
+    )
+    best = Exhaustive(problem, bound=1000, most_nodes=1000).run()
+    assert best is not None
+    assert (best.assignments["A"].start, best.assignments["B"].start) == (5, 10)
+    assert best.objective.total == 13
+
+
+def tiny_with(seed: int, features: Collection[str]) -> Problem:
+    """Four operations and a service at most, on three machines; what is fixed has begun."""
+    rng = random.Random(seed)
+    problem = random_shop(
+        rng,
+        operations=rng.randint(2, 4),
+        machines=rng.randint(1, 3),
+        steps=3,
+        windows=1,
+        decided=0.3,
+        maintenance=rng.randint(0, 1),
+        load=rng.choice((1.0, 6.0)),
+        second=1,
+        features=features,
+    )
+    operations = tuple(
+        replace(o, state=State.FREE, machine=None, start=None)
+        if o.state is State.FIXED and o.start is not None and o.start > 0
+        else o
+        for o in problem.operations
+    )
+    return replace(problem, operations=operations, weights=replace(Weights(), other_machine=5))
+
+
+@pytest.mark.parametrize(
+    ("features", "shops"),
+    [*(({name}, 12) for name in sorted(ALL)), (ALL, 60)],
+    ids=[*sorted(ALL), "all"],
+)
+def test_with_every_feature_no_plan_is_better_than_the_proved_one(features: set[str], shops: int) -> None:
+    looked_at = 0
+    for seed in range(shops):
+        problem = tiny_with(seed, features)
+        plan = improve(problem, serial_plan(problem), 20.0, workers=1, deterministic=True)
+        assert plan.status is Status.OPTIMAL
+        try:
+            best = Exhaustive(problem, bound=plan.objective.total + 1, most_nodes=4_000).run()
+        except TooMany:
+            continue
+        assert best is not None
+        assert best.objective.total == plan.objective.total
+        looked_at += 1
+    assert looked_at >= 0.7 * shops
