@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from cloud.api.accounts import Accounts
 from cloud.config import CloudConfig, HttpConfig, load_site
 from cloud.context import Context
+from cloud.dispatching.forecast import Forecasts
 from cloud.dispatching.scenarios import Scenarios
 from cloud.dispatching.service import DispatchService
 from cloud.history.influx import InfluxHistory, InfluxSettings
@@ -116,6 +117,9 @@ class Service:
         self.scenarios = Scenarios(
             self.database, self.hub, self.site, self.desk, self.dispatching, self.clock, config.dispatch
         )
+        self.forecasts = Forecasts(
+            self.database, self.site, self.desk, self.dispatching, self.clock, config.dispatch
+        )
         self.maintenance = MaintenanceService(
             self.database,
             self.hub,
@@ -184,6 +188,7 @@ class Service:
                     maintenance=self.maintenance,
                     dispatching=self.dispatching,
                     scenarios=self.scenarios,
+                    forecasts=self.forecasts,
                     started=self.started,
                 )
             finally:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cloud.config import CloudConfig
+from cloud.dispatching.forecast import Forecasts
 from cloud.dispatching.scenarios import Scenarios
 from cloud.dispatching.service import DispatchService
 from cloud.history.port import History
@@ -47,4 +48,5 @@ class Context:
     maintenance: MaintenanceService
     dispatching: DispatchService
     scenarios: Scenarios
+    forecasts: Forecasts
     started: int

@@ -9,10 +9,11 @@ from fastapi import APIRouter, HTTPException, Path, Query
 from sqlalchemy import Connection
 
 from cloud.api.answers import Reply, answers
-from cloud.api.security import In, Viewer
+from cloud.api.security import In, Supervisor, Viewer
 from cloud.dispatching import plans
 from cloud.dispatching.explanation import Explanation
 from cloud.dispatching.floor import Planned, current_version, read_plan
+from cloud.dispatching.forecast import OutlookAnswer, PromiseAnswer, PromiseRequest
 from cloud.dispatching.making import SearchProgress
 from cloud.dispatching.plans import Cause, Difference, PlannedService, Shift, StoredPlan
 from cloud.dispatching.schedule import Objective
@@ -108,6 +109,22 @@ async def schedule(context: In, _: Viewer) -> Reply:
 async def progress(context: In, _: Viewer) -> Reply:
     """How far the search for a plan is: cost, bound, gap and seconds of this one, or else of the last one."""
     return Reply(context.dispatching.progress())
+
+
+@router.get("/outlook", responses=answers(OutlookAnswer))
+async def outlook(context: In, _: Viewer) -> Reply:
+    """Will it be on time? When each open order is expected, with a range: the plan in force carried out many
+    times with durations that scatter. Computed anew for each plan, and once a minute.
+    """
+    return Reply(await context.forecasts.outlook())
+
+
+@router.post("/promise", responses=answers(PromiseAnswer))
+async def promise(context: In, session: Supervisor, request: PromiseRequest) -> Reply:
+    """What can we promise? The earliest date for an order that hurts nobody, and with ``by`` who is hurt if
+    it must be done by then. Takes some seconds; nothing stays of it. 429 while too many are asking.
+    """
+    return Reply(await context.forecasts.promise(request, session.user))
 
 
 @router.get("/history", responses=answers(ReplanPage))

@@ -48,11 +48,14 @@ class NewOrder(_Change):
 
 
 class OrderTerms(_Change):
-    """An order gets another due date or priority; what is left out stays as it is."""
+    """An order gets another due date or priority, or its material comes at another time; what is left out
+    stays as it is.
+    """
 
     change: Literal["order_terms"]
     order: Name
     due: AwareDatetime | None = None
+    material_at: AwareDatetime | None = None
     priority: Annotated[int | None, Field(ge=1, le=10)] = None
 
 
@@ -167,9 +170,10 @@ def _new_order(tx: Connection, change: NewOrder, doors: Doors) -> tuple[str, ...
 
 
 def _order_terms(tx: Connection, change: OrderTerms, doors: Doors) -> tuple[str, ...]:
-    if change.due is None and change.priority is None:
+    wanted = OrderChange(due=change.due, priority=change.priority, material_at=change.material_at)
+    if wanted == OrderChange():
         raise ImpossibleOrder([OrderProblem("due", "nothing changes: name a due date or a priority")])
-    doors.desk.change(tx, change.order, OrderChange(due=change.due, priority=change.priority), doors.actor)
+    doors.desk.change(tx, change.order, wanted, doors.actor)
     return ()
 
 
@@ -190,8 +194,8 @@ def _closed(change: MachineDown, now: int) -> Decision:
     return Decision(
         kind=Kind.CLOSED,
         workcell=change.workcell,
-        start=_utc(change.start, now),
-        end=_utc(change.end, now),
+        start=microseconds(change.start, now),
+        end=microseconds(change.end, now),
         reason=change.reason,
     )
 
@@ -200,8 +204,8 @@ def _overtime(change: Overtime, now: int) -> Decision:
     return Decision(
         kind=Kind.OVERTIME,
         workcell=change.workcell,
-        start=_utc(change.start, now),
-        end=_utc(change.end, now),
+        start=microseconds(change.start, now),
+        end=microseconds(change.end, now),
         reason=change.reason,
     )
 
@@ -211,8 +215,8 @@ def _heads(change: OtherHeads, now: int) -> Decision:
         kind=Kind.HEADS,
         skill=change.skill,
         heads=change.heads,
-        start=_utc(change.start, now),
-        end=_utc(change.end, now),
+        start=microseconds(change.start, now),
+        end=microseconds(change.end, now),
         reason=change.reason,
     )
 
@@ -222,12 +226,13 @@ def _pinned(change: PinnedOperation, now: int) -> Decision:
         kind=Kind.PIN,
         operation=change.operation,
         workcell=change.workcell,
-        start=None if change.start is None else _utc(change.start, now),
+        start=None if change.start is None else microseconds(change.start, now),
         reason=change.reason,
     )
 
 
-def _utc(moment: datetime | None, now: int) -> int:
+def microseconds(moment: datetime | None, now: int) -> int:
+    """A moment of a request in µs UTC; ``now`` where none is given."""
     return now if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
 
 
@@ -262,7 +267,8 @@ def _order_words(change: NewOrder) -> str:
 def _terms_words(change: OrderTerms) -> str:
     due = f" due {change.due:%Y-%m-%d %H:%M%z}" if change.due is not None else ""
     priority = f" priority {change.priority}" if change.priority is not None else ""
-    return f"order {change.order}:{due}{priority}"
+    material = f" material at {change.material_at:%Y-%m-%d %H:%M%z}" if change.material_at is not None else ""
+    return f"order {change.order}:{due}{priority}{material}"
 
 
 def _heads_words(change: OtherHeads) -> str:

@@ -27,7 +27,7 @@ LISTS = [
     *("/summary", "/equipment", "/edges", "/machines", "/stops", "/notices", "/quarantine", "/health/assets"),
     *("/cases", "/tags", "/products", "/orders", "/jobs", "/runs", "/runs/unassigned", "/andon"),
     *("/exceptions", "/schedule", "/schedule/progress", "/schedule/history", "/schedule/scenarios"),
-    *("/schedule/decisions", "/alarms", "/alarms/history"),
+    *("/schedule/decisions", "/schedule/outlook", "/alarms", "/alarms/history"),
 ]
 
 
@@ -53,6 +53,7 @@ async def test_a_viewer_changes_nothing(tmp_path: Path) -> None:
         for path in (
             *("/orders", "/orders/x/cancel", "/cases/x/acknowledge", "/exceptions/1/settle"),
             *("/schedule/scenarios", "/schedule/scenarios/x/accept", "/schedule/decisions"),
+            "/schedule/promise",
         ):
             answer = await viewer.post(f"/api/v1{path}", json=ORDER if path == "/orders" else {})
             assert answer.status_code == 403, path

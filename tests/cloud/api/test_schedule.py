@@ -217,3 +217,30 @@ async def test_what_a_supervisor_decides_is_in_force_until_revoked(tmp_path: Pat
     assert [answer.status_code for answer in revoked] == [204, 204]
     assert (left, unknown.status_code) == ([], 404)
     assert "no decision 99" in unknown.json()["detail"]
+
+
+async def test_when_orders_will_be_done_and_what_can_be_promised(tmp_path: Path) -> None:
+    lines = [{"product": "cabinet", "quantity": 1, "parameters": {"colour": "RAL 3000"}}]
+    orders = [CABINET | {"id": f"calm-{n}", "due": at(hours=3 + n)} for n in range(3)]
+    async with opened(tmp_path) as door, door.client() as office, planned(door, office, *orders):
+        outlook = (await office.get("/api/v1/schedule/outlook")).json()
+        least = outlook["orders"][0]
+        why = await office.get(f"/api/v1/schedule/{least['last']}/explanation")
+        asked = {"lines": lines, "priority": 5, "by": at(minutes=30)}
+        promised = await office.post("/api/v1/schedule/promise", json=asked)
+        naive = await office.post("/api/v1/schedule/promise", json={"lines": lines, "by": "2099-01-01T00:00"})
+        wrong = await office.post("/api/v1/schedule/promise", json={"lines": []})
+        left = (await office.get("/api/v1/orders")).json()
+
+    assert {order["order"] for order in outlook["orders"]} == {"calm-0", "calm-1", "calm-2"}
+    assert all(order["p10"] <= order["p50"] <= order["p90"] for order in outlook["orders"])
+    assert (why.status_code, why.json()["operation"]) == (200, least["last"])
+    found = promised.json()
+    assert promised.status_code == 200
+    assert set(found["by"]["hurt"]) <= {"calm-0", "calm-1", "calm-2"}
+    assert found["kept"] in (True, False)
+    latest = found["earliest"] or found["moving"]["end"]
+    assert latest > 1_700_000_000_000_000
+    assert [answer.status_code for answer in (naive, wrong)] == [422, 422]
+    assert wrong.json()["problems"][0]["path"] == "lines"
+    assert len(left) == 3
