@@ -1,7 +1,7 @@
 """A scenario answered at once, and better for as long as somebody waits.
 
-The first answer leaves the published plan where it is and puts what changed into its gaps; the dispatch rules
-and then the solver follow, each better plan with its comparison.
+The first answer is the better of two repairs of the published plan: what changed goes into its gaps, or
+comes first and pushes the rest back. The rules and the solver follow, each better plan with its comparison.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from msgspec import Struct
 from cloud.dispatching.problem import Problem, State
 from cloud.dispatching.questions.comparison import Comparison, compare
 from cloud.dispatching.questions.keeping import keep
+from cloud.dispatching.questions.pushing import push
 from cloud.dispatching.questions.scenario import Scenario, apply, under
 from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.solve import Progress, solve
@@ -78,9 +79,10 @@ def answer(
             on_answer(made)
         return made
 
-    kept = keep(asked, plan)
-    if kept is not None:
-        tell(kept, final=False)
+    repaired = [made for repair in (keep, push) if (made := repair(asked, plan)) is not None]
+    first = min(repaired, key=lambda schedule: schedule.objective.total, default=None)
+    if first is not None:
+        tell(first, final=False)
 
     def better(step: Progress) -> None:
         if told and step.schedule.objective.total >= told[-1].schedule.objective.total:
@@ -91,7 +93,7 @@ def answer(
     best = solve(
         asked,
         seconds if deterministic else max(0.0, seconds - (clock() - began)),
-        start=kept,
+        start=first,
         workers=workers,
         deterministic=deterministic,
         seed=seed,

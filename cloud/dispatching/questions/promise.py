@@ -16,7 +16,7 @@ from cloud.dispatching.problem import Problem, State, Weights
 from cloud.dispatching.questions.assumptions import Assumptions
 from cloud.dispatching.questions.changes import LikeOrder, NewOrder
 from cloud.dispatching.questions.comparison import Comparison, OrderDifference, compare
-from cloud.dispatching.questions.keeping import insert
+from cloud.dispatching.questions.gaps import insert
 from cloud.dispatching.questions.risk import risk
 from cloud.dispatching.questions.scenario import Scenario, apply, under
 from cloud.dispatching.schedule import Schedule, evaluate, orders

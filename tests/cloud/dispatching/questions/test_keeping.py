@@ -11,9 +11,10 @@ from cloud.dispatching.construct import construct
 from cloud.dispatching.problem import Problem, State, Window
 from cloud.dispatching.questions.changes import CancelledOrder, Change, LikeOrder, MachineDown, NewOrder
 from cloud.dispatching.questions.keeping import keep, staying
+from cloud.dispatching.questions.pushing import push
 from cloud.dispatching.questions.refused import ImpossibleScenario
 from cloud.dispatching.questions.scenario import Scenario, apply, under
-from cloud.dispatching.schedule import Schedule
+from cloud.dispatching.schedule import Schedule, orders
 from cloud.dispatching.violations import violations
 from tests.cloud.dispatching.questions.plans import BASE, plan
 from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop, step
@@ -104,6 +105,26 @@ def test_any_shop_keeps_its_plan_but_for_the_change(seed: int) -> None:
     if isinstance(change, MachineDown):
         at_risk = {n for n, a in before.assignments.items() if a.machine == "M1" and a.end > 600}
         assert moved(before, after) <= _behind(asked, at_risk)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_comes_first_pushes_the_others_back_in_their_order(seed: int) -> None:
+    rng = random.Random(seed)
+    shop = random_shop(rng, operations=40, machines=6, maintenance=1)
+    before = construct(shop)
+    like = rng.choice(sorted({o.order_id for o in shop.operations}))
+    asked = apply(under(shop, before), Scenario(changes=(LikeOrder(order="R", like=like, due=600),)))
+    after = push(asked, before)
+    if after is None:  # what keeps its order may run into frozen work, a lease or a service
+        assert keep(asked, before) is not None
+        return
+    assert violations(asked, after) == []
+    for name, a in before.assignments.items():
+        assert after.assignments[name].machine == a.machine
+        assert after.assignments[name].start >= a.start
+    gaps = keep(asked, before)
+    assert gaps is not None
+    assert orders(asked, after.assignments)["R"].end <= orders(asked, gaps.assignments)["R"].end
 
 
 def _behind(problem: Problem, names: set[str]) -> set[str]:
