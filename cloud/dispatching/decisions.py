@@ -274,8 +274,11 @@ def _name_problems(decision: Decision, site: Site) -> Iterator[Objection]:
     if decision.workcell and decision.workcell not in cells:
         yield Objection("workcell", f"there is no such workcell: {not_one_of(decision.workcell, cells)}")
     if decision.skill and decision.skill not in site.crew:
-        known = not_one_of(decision.skill, site.crew) if site.crew else "the site file has no crew"
-        yield Objection("skill", f"there is no such skill: {known}")
+        skills = not_one_of(decision.skill, site.crew) if site.crew else "the site file has no crew"
+        yield Objection("skill", f"there is no such skill: {skills}")
+    elif decision.skill and decision.heads < -site.crew[decision.skill].most:
+        most = site.crew[decision.skill].most
+        yield Objection("heads", f"{-decision.heads} are not there to be fewer: {decision.skill} has {most}")
 
 
 def _pin_problems(tx: Connection, decision: Decision, now: int, site: Site | None) -> Iterator[Objection]:

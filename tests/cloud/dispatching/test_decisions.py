@@ -15,9 +15,12 @@ from cloud.orders.rebuild import rebuild
 from cloud.store.database import Database
 from protocols import actions as act
 from protocols.actions import RunPart
-from tests.cloud.orders.shop import NOW_US, SECOND, SITE, Floor, open_database, order, order_desk
+from protocols.documents import loads
+from protocols.site import Site
+from tests.cloud.orders.shop import NOW_US, SECOND, Floor, open_database, order, order_desk, site_text
 
 HOUR = 3600 * SECOND
+SITE = loads(site_text() + "crew: {welding: {title: Welders, heads: 2}}\n", Site, "site.yaml")
 CUT = "26-0001-1-10"
 OVERTIME = Decision(kind=Kind.OVERTIME, start=NOW_US + HOUR, end=NOW_US + 3 * HOUR, reason="rush order")
 CLOSED = Decision(kind=Kind.CLOSED, workcell="brake-1", start=NOW_US + HOUR, end=NOW_US + 2 * HOUR)
@@ -104,6 +107,15 @@ def test_every_reason_against_it_at_once(database: Database) -> None:
         "end: is more than 366 days after the start: change the site file instead"
     ]
     assert current(database) == []
+
+
+def test_nobody_is_missing_who_is_not_there(database: Database) -> None:
+    absent = Decision(kind=Kind.HEADS, skill="welding", heads=-3, start=NOW_US, end=NOW_US + HOUR)
+    assert refused(database, absent) == ["heads: 3 are not there to be fewer: welding has 2"]
+    assert refused(database, msgspec.structs.replace(absent, skill="wielding")) == [
+        'skill: there is no such skill: "wielding" is not one of welding — did you mean welding?'
+    ]
+    assert add(database, msgspec.structs.replace(absent, heads=-2)) == 1
 
 
 @pytest.mark.parametrize("start", [-1, 0, 2**62])
