@@ -2,7 +2,7 @@
 
 The search runs in a thread of its own (compiled code holds no lock); its plans end the solver as soon as the
 solver's bound meets them. The solver is started a second time from the best plan, which it cannot be told of
-while it runs.
+while it runs; where its bound is too far away for a proof, a second search takes its place instead.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from cloud.dispatching.search.arrays import Code, decode, encode, facts, lower_b
 
 FIRST = 0.4
 """Share of the time after which the solver begins anew from the best plan."""
+
+FAR = 0.01
+"""Share of the cost between bound and best plan beyond which no proof is to be expected any more."""
 
 YIELD = 10
 """How much nicer the solver's workers are than the search: there are more of them."""
@@ -71,6 +74,11 @@ class Board:
     def proved(self) -> bool:
         """Whether the best plan is as good as its bound."""
         return self.bound > self.best.objective.total - self._unit
+
+    @property
+    def far(self) -> bool:
+        """Whether the bound is too far below the best plan to meet it."""
+        return self.bound < (1 - FAR) * self.best.objective.total
 
     def result(self) -> Schedule:
         """The best plan with what is known of it; no other is taken after that."""
@@ -146,10 +154,10 @@ def _beside(
     inner = Stop()
     failures: list[str] = []
 
-    def search() -> None:
+    def search(seed: int = limits.seed) -> None:
         if not _compiled(inner):
             return
-        climb = Climb(shop, board, limits.seed)
+        climb = Climb(shop, board, seed)
         while not inner.requested and not board.proved:
             climb.step()
 
@@ -160,6 +168,8 @@ def _beside(
             if inner.requested or board.proved or left <= 0:
                 return
             board.take(solver(board.best, replace(limits, seconds=left), board.offer, board.prove, inner))
+            if board.far:
+                search(limits.seed + 1)
 
     def told(work: Callable[[], None]) -> None:
         try:
