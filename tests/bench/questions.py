@@ -7,6 +7,7 @@ the solver had time for; then somebody asks. Time to the first answer is from th
 from __future__ import annotations
 
 import random
+import statistics
 import time
 
 from msgspec.structs import replace
@@ -78,10 +79,19 @@ async def run(size: Size) -> list[Figure]:
     plan = solve(problem, seconds)
     figures: list[Figure] = []
     waits: list[float] = []
+    work: list[float] = []
     for name, change in questions(problem).items():
         progress(name)
         heard: list[Answer] = []
-        last = answer(problem, plan, Scenario(title=name, changes=(change,)), seconds, on_answer=heard.append)
+        used: list[float] = []
+
+        def hear(step: Answer, heard: list[Answer] = heard, used: list[float] = used) -> None:
+            heard.append(step)
+            used.append(time.process_time())
+
+        before = time.process_time()
+        last = answer(problem, plan, Scenario(title=name, changes=(change,)), seconds, on_answer=hear)
+        work.append(used[0] - before)
         broken = [words for one in heard for words in violations(one.problem, one.schedule)]
         if broken:
             raise RuntimeError(f"{name}: an answer breaks a rule: {broken[0]}")
@@ -108,7 +118,11 @@ async def run(size: Size) -> list[Figure]:
     earliest = promised.earliest if promised is not None else None
     return [
         median(
-            f"what if: first answer, {count} operations", waits, "s", FIRST, note=f"worst {max(waits):.2f} s"
+            f"what if: first answer, {count} operations",
+            waits,
+            "s",
+            FIRST,
+            note=f"worst {max(waits):.2f} s; {statistics.median(work):.2f} s of processor time",
         ),
         *figures,
         Figure(

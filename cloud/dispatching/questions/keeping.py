@@ -127,7 +127,7 @@ def _as_published(
     chosen = next((a for a in offered if a.machine == at.machine), None)
     if chosen is None or at.start < max(problem.now, operation.earliest):
         return None
-    pin = operation.pin
+    pin = operation.pin if operation.state is State.FREE else None
     if pin is not None and (pin.machine not in (None, at.machine) or at.start < (pin.start or 0)):
         return None
     if operation.state is State.LEASED and (

@@ -7,7 +7,7 @@ What a sample assumes:
 - a set-up and a run scatter as one, by the same factor for all operations of a run; changeovers, transport
   and services do not;
 - of shared resources as many are there as at the planned start, and who starts first in the plan takes first;
-  there is always a vehicle;
+  there is always a vehicle, and nobody watches the longest lags;
 - what is frozen and to come starts at its time or, held up, later. Frozen work may contradict other facts
   (a window, other frozen work): what it is held up by as it is planned already does not hold it up.
 """
@@ -120,8 +120,9 @@ class Rollout:
             least = operation.earliest
             if operation.state is not State.FREE and operation.start is not None:
                 least = max(least, operation.start)
-            if operation.pin is not None and operation.pin.start is not None:
-                least = max(least, operation.pin.start)
+            pin = operation.pin if operation.state is State.FREE else None
+            if pin is not None and pin.start is not None:
+                least = max(least, pin.start)
             start = np.maximum(start, least)
             for name in operation.predecessors:
                 if name in self.end:  # work that a person froze may come before what it should wait for

@@ -18,7 +18,9 @@ from cloud.dispatching.schedule import Schedule, orders
 from cloud.dispatching.violations import violations
 from tests.cloud.dispatching.questions.plans import BASE, plan
 from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop, step
+from tests.cloud.dispatching.random_features import ALL
 from tests.cloud.dispatching.random_shop import random_shop
+from tests.cloud.dispatching.serial_plan import serial_plan
 
 
 def kept(change: Change) -> tuple[Problem, Schedule, Schedule]:
@@ -105,6 +107,17 @@ def test_any_shop_keeps_its_plan_but_for_the_change(seed: int) -> None:
     if isinstance(change, MachineDown):
         at_risk = {n for n, a in before.assignments.items() if a.machine == "M1" and a.end > 600}
         assert moved(before, after) <= _behind(asked, at_risk)
+
+
+@pytest.mark.parametrize("feature", sorted(ALL - {"vehicles"}))
+def test_a_plan_that_nothing_changes_stays_whatever_the_shop_has(feature: str) -> None:
+    for seed in range(8):
+        rng = random.Random(seed)
+        shop = random_shop(rng, operations=20, machines=4, windows=2, maintenance=1, features={feature})
+        before = serial_plan(shop)
+        after = keep(under(shop, before), before)
+        assert after is not None
+        assert after.assignments == before.assignments
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -11,10 +11,13 @@ from cloud.dispatching.construct import construct
 from cloud.dispatching.problem import Alternative, Machine, Operation, Problem, Resource, Window
 from cloud.dispatching.questions.assumptions import Assumptions, Breakdowns, Shape
 from cloud.dispatching.questions.risk import Outlook, chain, risk
+from cloud.dispatching.questions.rollout import Rollout
 from cloud.dispatching.schedule import Assignment, Schedule, Status, evaluate, orders
 from tests.cloud.dispatching.questions.plans import BASE, plan
 from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop, step
+from tests.cloud.dispatching.random_features import ALL
 from tests.cloud.dispatching.random_shop import random_shop
+from tests.cloud.dispatching.serial_plan import serial_plan
 
 
 def by_order(outlook: Outlook) -> dict[str, tuple[int, int, int, float | None]]:
@@ -39,6 +42,17 @@ def test_without_spread_all_ends_as_planned(seed: int) -> None:
         assert order.p10 == order.p90 == order.expected
         assert order.expected == planned[order.order].end
         assert order.on_time in (None, float(planned[order.order].late == 0))
+
+
+@pytest.mark.parametrize("features", [*({name} for name in sorted(ALL)), ALL], ids=lambda f: min(f))
+def test_without_spread_nothing_is_later_than_planned_whatever_the_shop_has(features: set[str]) -> None:
+    for seed in range(8):
+        shop = random_shop(
+            random.Random(seed), operations=20, machines=4, windows=2, maintenance=1, features=features
+        )
+        schedule = serial_plan(shop)
+        ends = Rollout(shop, schedule, Assumptions(spread=0, samples=1)).ends()
+        assert {n for n, end in ends.items() if end[0] > schedule.assignments[n].end + 0.5} == set()
 
 
 def test_the_same_seed_draws_the_same() -> None:

@@ -227,6 +227,33 @@ def test_a_lot_is_made_in_sublots_side_by_side() -> None:
     assert lathes <= {"LATHE1", "LATHE2"}
 
 
+def test_pieces_are_shared_and_the_time_in_proportion() -> None:
+    saw = msgspec.structs.replace(step("S", "S", "SAW", hours=10), quantity=10, size=10)
+    saw = msgspec.structs.replace(
+        saw, alternatives=(msgspec.structs.replace(saw.alternatives[0], setup_seconds=60),)
+    )
+    turn = msgspec.structs.replace(
+        step("T", "S", "LATHE1", hours=1, after="S"), quantity=10, overlaps={"S": 4}, max_lags={"S": HOUR}
+    )
+    other = msgspec.structs.replace(step("U", "U", "BOOTH", after="S"), quantity=10, overlaps={"S": 2})
+    shop = msgspec.structs.replace(small_shop(), operations=(saw, turn, other), published={})
+    split = changed(SplitLot(job="S", into=3), problem=shop)
+    parts = [operation(split, f"S/{n}") for n in (1, 2, 3)]
+    assert [(o.quantity, o.size, o.alternatives[0].run_seconds // HOUR) for o in parts] == [
+        (4, 4, 4),
+        (3, 3, 3),
+        (3, 3, 3),
+    ]
+    assert {o.alternatives[0].setup_seconds for o in parts} == {60}
+    second = operation(split, "T/2")
+    assert (second.predecessors, second.overlaps, second.max_lags) == (("S/2",), {"S/2": 3}, {"S/2": HOUR})
+    assert operation(split, "U").overlaps == {"S/1": 2, "S/2": 2, "S/3": 2}
+    few = msgspec.structs.replace(shop, operations=(msgspec.structs.replace(saw, quantity=2),))
+    assert refusal(SplitLot(job="S", into=3), problem=few) == [
+        "change 1: S has 2 pieces and cannot be split into 3"
+    ]
+
+
 def test_what_is_not_split_waits_for_all_sublots_and_they_for_it() -> None:
     shop = with_run(small_shop())
     split = changed(SplitLot(job="A", into=3), problem=shop)
