@@ -21,6 +21,9 @@ from pathlib import Path
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "cloud.dispatching.search.warm")
 """How the compiling process is started."""
 
+SOURCES = ("kernel.py", "columns.py", "decode.py", "list_columns.py", "jit.py")
+"""What is compiled, and what it is compiled with."""
+
 STALE = 300.0
 """Seconds after which a compilation that has not ended is thought dead."""
 
@@ -57,7 +60,7 @@ def _key() -> str:
             digest.update(version(name).encode())
         except PackageNotFoundError:
             digest.update(b"-")
-    for name in ("kernel.py", "columns.py", "jit.py"):
+    for name in SOURCES:
         digest.update(Path(__file__).with_name(name).read_bytes())
     return digest.hexdigest()[:16]
 

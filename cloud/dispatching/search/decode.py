@@ -324,9 +324,7 @@ def _ready(a: Ints, o: Ints, r: Ints, m: Ints, t: Ints, v: int) -> int:
         else:
             first = t[r[arc, FIRST] + a[other, OPTION] - a[other, OPTION_AT]]
             last = t[r[arc, LAST] + option - a[v, OPTION_AT]]
-            ready = max(
-                a[other, START] + first + wait, a[other, END] + wait + last - o[option, O_SECONDS]
-            )
+            ready = max(a[other, START] + first + wait, a[other, END] + wait + last - o[option, O_SECONDS])
         if ready > value:
             value = ready
             a[v, CAUSE] = other

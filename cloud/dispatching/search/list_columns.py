@@ -51,7 +51,7 @@ ahead (−1: none), ``FACT_SECONDS`` its changeover when only facts come before 
 STEP_AT, STEPS, IS_CREW = range(3)
 """Of ``p``, the pools and last the vehicles: its steps in ``x``."""
 TIME, LEVEL = range(2)
-"""Of ``x``, what is left of a pool: ``LEVEL`` from ``TIME`` on; a step's level differs from the one before."""
+"""Of ``x``, what is left of a pool: ``LEVEL`` from ``TIME`` on; no step has the level of the one before."""
 
 NOW, EMPTY, CHANGEOVER_COST, MAKESPAN_COST, OTHER_MACHINE, VEHICLES = range(6)
 """Of ``n``, one number each; ``VEHICLES`` is their row in ``p`` (−1: not limited)."""

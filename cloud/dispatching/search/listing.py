@@ -103,7 +103,7 @@ class Decoder:
     def mend(self, given: List, rng: random.Random) -> Decoded:
         """As :meth:`decode`; what exceeds a longest lag is tried in other ways until it does not.
 
-        The members of its unit are placed in other orders and on other machines.
+        The members of its unit are placed in other orders and on other machines, then the unit elsewhere.
         """
         self._load(given)
         arrays, functions, order = self.given, self._functions, self._placed
@@ -112,7 +112,48 @@ class Decoder:
             functions.decode(*arrays, order[: position + 1], NO_LIMIT)
             if arrays.numbers[k.BROKEN] > before:
                 self._rearrange(position, rng)
+        if arrays.numbers[k.BROKEN]:
+            self._elsewhere(rng)
         return self.plan()
+
+    def _elsewhere(self, rng: random.Random) -> None:
+        """Move units whose longest lags are exceeded along the list until none is."""
+        n, functions = self.given.numbers, self._functions
+        for _ in range(TRIES):
+            stuck = self._stuck()
+            if not stuck:
+                return
+            kept, worth = self._placed, (int(n[k.BROKEN]), int(n[k.COST]))
+            functions.undo(*self.given, kept, 0)
+            self._placed = self._moved(kept, rng.choice(stuck), rng)
+            functions.decode(*self.given, self._placed, NO_LIMIT)
+            if (int(n[k.BROKEN]), int(n[k.COST])) > worth:
+                functions.undo(*self.given, self._placed, 0)
+                self._placed = kept
+                functions.decode(*self.given, self._placed, NO_LIMIT)
+
+    def _stuck(self) -> list[int]:
+        """Units in which something starts too long after something else."""
+        rows = self.given.activities
+        return [
+            unit
+            for unit, members in enumerate(self.units.members)
+            if len(members) > 1
+            and any(
+                rows[member, k.START] > rows[other, k.END] + most
+                for member in members
+                for other, most in self.shop.activities[member].most.items()
+            )
+        ]
+
+    def _moved(self, order: Ints, unit: int, rng: random.Random) -> Ints:
+        """``order`` with ``unit`` at a random position between what it waits for and what waits for it."""
+        rest = [other for other in order.tolist() if other != unit]
+        position = {other: at for at, other in enumerate(rest)}
+        low = max((position[other] + 1 for other in self.units.before[unit]), default=0)
+        high = min((position[other] for other in self.units.after[unit]), default=len(rest))
+        rest.insert(rng.randint(low, high), unit)
+        return np.array(rest, dtype=np.int64)
 
     def _rearrange(self, position: int, rng: random.Random) -> None:
         """Try orders and machines for the unit placed last, and keep the best."""
@@ -153,10 +194,12 @@ class Decoder:
             for option, first, change, start, end in rows[: len(shop.activities), columns].tolist()
         ]
         services = {
-            task.id: Service(machine=shop.stations[task.station].id, start=int(row[k.START]), end=int(row[k.END]))
+            task.id: Service(
+                machine=shop.stations[task.station].id, start=int(row[k.START]), end=int(row[k.END])
+            )
             for task, row in zip(shop.tasks, rows[len(shop.activities) :], strict=True)
             if row[k.DONE]
-        }  # fmt: skip
+        }
         return Decoded(spots, services, list(self._trips(spots)), int(n[k.COST]), int(n[k.BROKEN]))
 
     def _trips(self, spots: Sequence[Spot]) -> Iterator[Trip]:
@@ -204,7 +247,11 @@ class Decoder:
         starts = [spots[index].start for index in at]
         for number, task in enumerate(shop.tasks):
             service = services.get(task.id)
-            start = service.start if service is not None else max(task.earliest, task.finish_before - task.seconds)
+            start = (
+                service.start
+                if service is not None
+                else max(task.earliest, task.finish_before - task.seconds)
+            )
             keys[count + number] = float(np.searchsorted(starts, start)) - 0.5
         option = [spot.option for spot in spots] + [
             int(omit and task.id not in services) for task in shop.tasks

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.dispatching.activities import Activity, Job, Level, Shop, Station
-from cloud.dispatching.problem import Kind
+from cloud.dispatching.activities import Activity, Job, Shop, Station
+from cloud.dispatching.problem import Kind, Level
 from cloud.dispatching.search import list_columns as k
 from cloud.dispatching.search.units import Units, units_of
 
@@ -91,9 +91,7 @@ class _Numbering:
         jobs = np.array([self._job(job) for job in shop.jobs], dtype=np.int64).reshape(-1, 3)
         late = np.maximum(0, jobs[:, k.JOB_ENDS] - jobs[:, k.DUE]) @ jobs[:, k.WEIGHT]
         numbers[k.COST] = (
-            int(late)
-            + weights.changeover * facts
-            + weights.makespan * (shop.settled_end - shop.problem.now)
+            int(late) + weights.changeover * facts + weights.makespan * (shop.settled_end - shop.problem.now)
         )
         return Numbered(
             activities=activities,
@@ -204,7 +202,11 @@ class _Numbering:
         shop = self.shop
         heads: list[tuple[int, int, int]] = []
         profiles = [
-            (_steps(pool.capacity, pool.levels, pool.taken), pool.kind is Kind.CREW, self._changes(pool.index))
+            (
+                _steps(pool.capacity, pool.levels, pool.taken),
+                pool.kind is Kind.CREW,
+                self._changes(pool.index),
+            )
             for pool in shop.pools
         ]
         if (vehicles := shop.problem.vehicles) is not None:

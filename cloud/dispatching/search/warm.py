@@ -6,9 +6,10 @@ import sys
 
 import numpy as np
 
+from cloud.dispatching.activities import Activity, Option, Shop, Station
+from cloud.dispatching.problem import Problem
 from cloud.dispatching.search import cache
-from cloud.dispatching.search.arrays import Code, Facts
-from cloud.dispatching.search.columns import COLUMNS, OPTION_END
+from cloud.dispatching.search.arrays import Code, facts
 
 
 def main() -> int:
@@ -17,22 +18,45 @@ def main() -> int:
     if path is None:
         return 1
     if not cache.complete(path):
-        from cloud.dispatching.search.tabu import Tabu
-
-        activities = np.zeros((1, COLUMNS), dtype=np.int64)
-        activities[0, OPTION_END] = 1
-        one = Facts(
-            activities=activities,
-            options=np.array([[0, 1, 0, 0]], dtype=np.int64),
-            arcs=np.zeros((0, 2), dtype=np.int64),
-            stations=np.array([[0, 0, -1, 1, 0, 0]], dtype=np.int64),
-            table=np.zeros(1, dtype=np.int64),
-        )
-        tabu = Tabu(one)
-        tabu.load(Code(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)))
-        tabu.run(1, 1, 0, 1, 1)
+        shop = _smallest()
+        _decoder(shop)
+        _tabu(shop)
         cache.mark(path)
     return 0
+
+
+def _smallest() -> Shop:
+    """One activity on one machine."""
+    return Shop(
+        problem=Problem(origin=0, now=0, machines=(), operations=()),
+        stations=(Station(index=0, id="", state=0, changeover=[[0]], blocks=()),),
+        activities=(Activity(0, "", None, (), (Option(0, 1, 0, 0, 0),), leased=False, wishes=()),),
+        jobs=(),
+        tasks=(),
+        travel=[[0]],
+        has_travel=False,
+        fixed={},
+        order=(0,),
+        settled_end=0,
+    )
+
+
+def _tabu(shop: Shop) -> None:
+    from cloud.dispatching.search.tabu import Tabu
+
+    tabu = Tabu(facts(shop))
+    tabu.load(Code(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)))
+    tabu.run(1, 1, 0, 1, 1)
+
+
+def _decoder(shop: Shop) -> None:
+    from cloud.dispatching.search import decode
+    from cloud.dispatching.search.numbered import numbered
+
+    order = np.zeros(1, dtype=np.int64)
+    given = numbered(shop)
+    decode.decode(*given, order, 0)
+    decode.undo(*given, order, 0)
 
 
 if __name__ == "__main__":
