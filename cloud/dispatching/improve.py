@@ -71,6 +71,8 @@ def improve(
         return improve_shop(shop, start, limits, on_solution, stop)
     if available() and not represents(shop):
         return portfolio.improve(shop, start, limits, _solver(shop), on_solution, stop, clock)
+    if not shop.is_plain:  # parts of a shop know nothing of what is shared
+        return improve_shop(shop, start, limits, on_solution, stop) if arcs(shop) <= MAX_ARCS else start
     best, left = start, limits.seconds
     if count <= MEDIUM and arcs(shop) <= MAX_ARCS:
         first = replace(limits, seconds=limits.seconds * SHARE_WHOLE)

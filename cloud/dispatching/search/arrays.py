@@ -44,6 +44,8 @@ def represents(shop: Shop) -> list[str]:
         reasons.append("nothing is left to decide")
     if shop.tasks:
         reasons.append("maintenance may be placed or left out")
+    if not shop.is_plain:
+        reasons.append("machines share something, or work rests, overlaps, hurries or is pinned")
     if shop.sources or shop.closing:
         reasons.append("it is a part of a shop")
     for station in shop.stations:
