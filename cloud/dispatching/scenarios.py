@@ -225,10 +225,7 @@ class Scenarios:
     def _plan(self, imagined: Imagined) -> tuple[Problem, Schedule, Problem, Schedule]:
         base, kept = carried_on(self._dispatching.problem(imagined.before))
         problem = under(self._dispatching.problem(imagined.after, base.origin), kept)
-        answers = [construct(problem)]
-        if (quiet := keep(problem, kept)) is not None:
-            answers.append(quiet)
-        return base, kept, problem, min(answers, key=lambda plan: plan.objective.total)
+        return base, kept, problem, _first_plan(problem, kept)
 
     # --- searching ----------------------------------------------------------------------------------
 
@@ -391,3 +388,12 @@ class Scenarios:
         cause = Cause("scenario", asked.id, f"what was asked came true: {title}")
         self._dispatching.replan(cause, Proposal(asked.problem.origin, asked.best))
         self._hub.publish(OrdersChanged())
+
+
+def _first_plan(problem: Problem, kept: Schedule) -> Schedule:
+    """The news in the gaps of the plan in force; if that makes anything late, the rules' plan where better."""
+    quiet = keep(problem, kept)
+    if quiet is not None and quiet.objective.weighted_tardiness <= kept.objective.weighted_tardiness:
+        return quiet
+    ruled = construct(problem)
+    return ruled if quiet is None or ruled.objective.total < quiet.objective.total else quiet

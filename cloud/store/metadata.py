@@ -55,6 +55,9 @@ class Quantity(TypeDecorator[Decimal]):
         """The decimal of stored millionths, without trailing zeros."""
         if value is None:
             return None
+        whole, rest = divmod(int(value), _SCALE)
+        if not rest:
+            return Decimal(whole)  # nearly all of them, and in no time
         quantity = Decimal(int(value)).scaleb(-QUANTITY_DIGITS).normalize()
         exponent = quantity.as_tuple().exponent
         return quantity.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else quantity

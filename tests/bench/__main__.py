@@ -68,6 +68,7 @@ BENCHES = (
     Bench("terminal", "the operator's terminal"),
     Bench("dispatch_sim", "dispatching a shop where little goes as planned"),
     Bench("questions", "what people ask of a plan of 2,000 operations"),
+    Bench("whatif", "what if, asked of the service"),
     Bench("instances", "public planning instances"),
     Bench("peer_pyjobshop", "the same instances by PyJobShop", by_name=True),
 )
