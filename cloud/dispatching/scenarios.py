@@ -391,7 +391,7 @@ class Scenarios:
 
 
 def _first_plan(problem: Problem, kept: Schedule) -> Schedule:
-    """The news in the gaps of the plan in force; if that makes anything late, the rules' plan where better."""
+    """News in the gaps of the plan in force; where that makes anything late, the rules' plan if better."""
     quiet = keep(problem, kept)
     if quiet is not None and quiet.objective.weighted_tardiness <= kept.objective.weighted_tardiness:
         return quiet
