@@ -14,8 +14,7 @@ from msgspec import Struct
 
 from cloud.dispatching.problem import Problem, State
 from cloud.dispatching.questions.comparison import Comparison, compare
-from cloud.dispatching.questions.keeping import keep
-from cloud.dispatching.questions.pushing import push
+from cloud.dispatching.questions.pushing import repaired
 from cloud.dispatching.questions.scenario import Scenario, apply, under
 from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.solve import Progress, solve
@@ -79,8 +78,7 @@ def answer(
             on_answer(made)
         return made
 
-    repaired = [made for repair in (keep, push) if (made := repair(asked, plan)) is not None]
-    first = min(repaired, key=lambda schedule: schedule.objective.total, default=None)
+    first = repaired(asked, plan)
     if first is not None:
         tell(first, final=False)
 

@@ -17,6 +17,7 @@ from cloud.dispatching.questions.assumptions import Assumptions
 from cloud.dispatching.questions.changes import LikeOrder, NewOrder
 from cloud.dispatching.questions.comparison import Comparison, OrderDifference, compare
 from cloud.dispatching.questions.gaps import insert
+from cloud.dispatching.questions.pushing import repaired
 from cloud.dispatching.questions.risk import risk
 from cloud.dispatching.questions.scenario import Scenario, apply, under
 from cloud.dispatching.schedule import Schedule, evaluate, orders
@@ -118,7 +119,9 @@ def promise(
     free = None
     if seconds > 0:
         wished = asked.problem(due=problem.now, weight=weight)
-        free = asked.plan(search(wished, seconds, start=found and _revalued(wished, found)))
+        starts = [_revalued(wished, made) for made in (found, repaired(wished, plan)) if made is not None]
+        start = min(starts, key=lambda schedule: schedule.objective.total, default=None)
+        free = asked.plan(search(wished, seconds, start=start))
     return Promise(order=order.order, weight=weight, undisturbed=undisturbed, allowance=allowance, free=free)
 
 
@@ -145,7 +148,15 @@ def if_by(
     asked = _Asked(problem, plan, order)
     heaviest = max((operation.weight for operation in problem.operations), default=1)
     wanted = asked.problem(due=by, weight=MUST * max(1, heaviest))
-    found = solve(wanted, seconds, workers=workers, deterministic=deterministic, seed=seed, cancel=cancel)
+    found = solve(
+        wanted,
+        seconds,
+        start=repaired(wanted, plan),
+        workers=workers,
+        deterministic=deterministic,
+        seed=seed,
+        cancel=cancel,
+    )
     return IfBy(by=by, plan=asked.plan(found, due=by))
 
 

@@ -10,41 +10,67 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from cloud.dispatching.activities import Spot
+from cloud.dispatching.activities import Shop, Spot
 from cloud.dispatching.compilation import compile_shop
 from cloud.dispatching.construct import construct
 from cloud.dispatching.problem import Problem
 from cloud.dispatching.questions.gaps import facts, rest
-from cloud.dispatching.questions.keeping import kept_services, staying
-from cloud.dispatching.schedule import Assignment, Schedule, Status
+from cloud.dispatching.questions.keeping import keep, kept_services, staying
+from cloud.dispatching.schedule import Assignment, Schedule, Status, jobs
 from cloud.dispatching.timeline import retime
 from cloud.dispatching.violations import violations
+
+EASE = (0.0, 0.5, 1.0)
+"""How far new work is put towards the time at which its job is just not late: not at all, half way, there."""
 
 
 def push(problem: Problem, plan: Schedule) -> Schedule | None:
     """A plan of ``problem`` in which what cannot stay comes first; ``None`` where that breaks a rule.
 
-    ``plan`` is the published plan (``problem.published``) with its ends; ``problem`` must make sense.
+    Of several, in which it comes more or less early, the one that costs least. ``plan`` is the published plan
+    (``problem.published``) with its ends; ``problem`` must make sense.
     """
     services = kept_services(problem, plan)
     stays = staying(problem, plan, services)
     frozen = facts(problem)
     homeless = {o.id for o in problem.operations if o.id not in stays and o.id not in frozen}
     first = _alone(problem, stays, frozen, homeless) if homeless else {}
+    slack = _slack(problem, {**stays, **frozen, **first})
     shop = compile_shop(problem)
+    made: list[Schedule] = []
+    for ease in EASE if any(slack[name] for name in first) else EASE[:1]:
+        later = {name: round(ease * slack[name]) for name in first}
+        spots, order = _spots(shop, {**stays, **first}, later)
+        made.append(shop.schedule(retime(shop, spots, services, order), services, Status.CONSTRUCTED))
+    made.sort(key=lambda schedule: schedule.objective.total)
+    return next((schedule for schedule in made if not violations(problem, schedule)), None)
+
+
+def _slack(problem: Problem, assignments: Mapping[str, Assignment]) -> dict[str, int]:
+    """By operation, how much later its job could end without being late."""
+    finishes = jobs(problem, assignments)
+    found: dict[str, int] = {}
+    for operation in problem.operations:
+        finish = finishes[operation.job_id]
+        found[operation.id] = 0 if finish.due is None else max(0, finish.due - finish.end)
+    return found
+
+
+def _spots(
+    shop: Shop, assignments: Mapping[str, Assignment], later: Mapping[str, int]
+) -> tuple[list[Spot], list[int]]:
+    """Where the activities are, and who goes before whom; new work goes first where two begin at once."""
     number = {station.id: station.index for station in shop.stations}
-    spots: list[Spot] = []
-    for activity in shop.activities:
-        a = stays.get(activity.operations[0]) or first[activity.operations[0]]
-        options = [option.station for option in activity.options]
-        spots.append(Spot(options.index(number[a.machine]), 0, a.start, a.end))
     rank = {index: position for position, index in enumerate(shop.order)}
-    order = sorted(
-        range(len(spots)),
-        key=lambda i: (spots[i].start, shop.activities[i].operations[0] in stays, spots[i].end, rank[i]),
-    )
-    schedule = shop.schedule(retime(shop, spots, services, order), services, Status.CONSTRUCTED)
-    return None if violations(problem, schedule) else schedule
+    spots: list[Spot] = []
+    keys: list[tuple[int, bool, int, int]] = []
+    for activity in shop.activities:
+        name = activity.operations[0]
+        a, shift = assignments[name], later.get(name, 0)
+        options = [option.station for option in activity.options]
+        spots.append(Spot(options.index(number[a.machine]), 0, a.start + shift, a.end + shift))
+        keys.append((a.start + shift, name not in later, a.end, rank[activity.index]))
+    return spots, sorted(range(len(spots)), key=keys.__getitem__)
 
 
 def _alone(
@@ -81,3 +107,9 @@ def _alone(
     empty = replace(problem, operations=tuple(operations), runs=runs, maintenance=(), published={})
     made = construct(rest(empty, frozen, {}, {}))
     return {name: made.assignments[name] for name in homeless}
+
+
+def repaired(problem: Problem, plan: Schedule) -> Schedule | None:
+    """The cheaper of two repairs of the published plan: into its gaps, or first and the rest pushed back."""
+    made = [schedule for repair in (keep, push) if (schedule := repair(problem, plan)) is not None]
+    return min(made, key=lambda schedule: schedule.objective.total, default=None)
