@@ -280,6 +280,10 @@ class Scenarios:
         version = await self._database.query(current_version)
         return [self._head(asked, version) for asked in reversed(self._kept.values())]
 
+    def request(self, scenario: str) -> ScenarioRequest:
+        """What was asked; raises UnknownScenario."""
+        return self._find(scenario).request
+
     def discard(self, scenario: str) -> None:
         """Forget a scenario and end its search; raises UnknownScenario."""
         self._end(self._find(scenario))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloud.web.planning.chinese import PLANNING
+from cloud.web.planning.chinese_whatif import WHAT_IF
 
 _FRAME = {
     "The line": "生产线",
@@ -366,4 +367,5 @@ CHINESE: dict[str, str] = {
     **_SHEETS,
     **_EVENTS,
     **PLANNING,
+    **WHAT_IF,
 }

@@ -27,7 +27,7 @@ def order_list(orders: Sequence[OrderLine], now: int, zone: ZoneInfo, say: Speec
             else say("not planned")
         )
         rows.append(
-            _row(
+            row(
                 [
                     order.id,
                     order.what,
@@ -40,7 +40,7 @@ def order_list(orders: Sequence[OrderLine], now: int, zone: ZoneInfo, say: Speec
                 f"order:{order.id}",
             )
         )
-    return _table(("Order", "What", "Done", "Promised", "Expected", ""), rows, "no open orders", say)
+    return table(("Order", "What", "Done", "Promised", "Expected", ""), rows, "no open orders", say)
 
 
 def stop_list(stops: Sequence[StopLine], site: Site, now: int, zone: ZoneInfo, say: Speech = ENGLISH) -> str:
@@ -52,7 +52,7 @@ def stop_list(stops: Sequence[StopLine], site: Site, now: int, zone: ZoneInfo, s
         if stop.hint and not stop.reason:
             reason += f" ({say('machine says {reason}', reason=say.code(site.stop_reasons, stop.hint))})"
         rows.append(
-            _row(
+            row(
                 [
                     say.title(cells[stop.workcell]) if stop.workcell in cells else stop.workcell,
                     clock_words(stop.opened, now, zone),
@@ -62,7 +62,7 @@ def stop_list(stops: Sequence[StopLine], site: Site, now: int, zone: ZoneInfo, s
                 opens=f"workcell:{stop.workcell}",
             )
         )
-    return _table(("Workcell", "Since", "How long", "Reason"), rows, "no stops", say)
+    return table(("Workcell", "Since", "How long", "Reason"), rows, "no stops", say)
 
 
 def unassigned_list(
@@ -71,23 +71,23 @@ def unassigned_list(
     """Machine activity that nobody booked."""
     titles = {cell: say.title(place) for cell, place in site.workcells().items()}
     rows = [
-        _row(
+        row(
             [titles.get(run.workcell, run.workcell), clock_words(run.opened, now, zone), str(run.parts)],
             opens=f"workcell:{run.workcell}",
         )
         for run in runs
     ]
-    return _table(("Workcell", "Since", "Parts"), rows, "everything the machines do is booked", say)
+    return table(("Workcell", "Since", "Parts"), rows, "everything the machines do is booked", say)
 
 
 def sheet(shown: Sheet, say: Speech = ENGLISH) -> str:
     """A sheet with its tables. Headings are in English there, as keys."""
     parts = [f"<p>{escape(line)}</p>" for line in shown.lines]
-    for table in shown.tables:
-        if table.heading:
-            parts.append(f"<h3>{escape(say(table.heading))}</h3>")
-        rows = [_row(row.cells, "late" if row.late else "", row.opens) for row in table.rows]
-        parts.append(_table(table.heads, rows, table.nothing, say))
+    for part in shown.tables:
+        if part.heading:
+            parts.append(f"<h3>{escape(say(part.heading))}</h3>")
+        rows = [row(line.cells, "late" if line.late else "", line.opens) for line in part.rows]
+        parts.append(table(part.heads, rows, part.nothing, say))
     return "".join(parts)
 
 
@@ -96,12 +96,14 @@ def opening(address: str) -> str:
     return f'data-open="{escape(address)}" tabindex="0" role="button"' if address else ""
 
 
-def _row(cells: Iterable[str], kind: str = "", opens: str = "") -> str:
+def row(cells: Iterable[str], kind: str = "", opens: str = "") -> str:
+    """One line of a table."""
     text = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
     return f'<tr class="{kind}" {opening(opens)}>{text}</tr>'
 
 
-def _table(heads: Sequence[str], rows: Sequence[str], nothing: str, say: Speech = ENGLISH) -> str:
+def table(heads: Sequence[str], rows: Sequence[str], nothing: str, say: Speech = ENGLISH) -> str:
+    """Rows under their heads, which are English here, as keys; ``nothing`` is said where there are none."""
     if not rows:
         return f'<div class="ok">{escape(say(nothing))}</div>'
     head = "".join(f"<th>{escape(say(name))}</th>" for name in heads)

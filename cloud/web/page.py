@@ -26,6 +26,7 @@ from cloud.web.board import Need, device_of, plant
 from cloud.web.dialog import OPEN, SheetDialog
 from cloud.web.feed import Feed
 from cloud.web.planning import replans
+from cloud.web.planning.whatif import WhatIf
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.tiles import WorkcellTile
 from cloud.web.trend import NOTHING, Trends
@@ -116,12 +117,15 @@ class _Page:
     _trend_seconds: int = 600
     _plan_seconds: int = 86_400
     _dialog: SheetDialog | None = None
+    _whatif: WhatIf | None = None
     _vehicles: list[Vehicle] = field(default_factory=list)
 
     async def build(self) -> None:
         """Make everything once, filled with what is known; the timers only change what is different."""
         self._begin()
         self._dialog = SheetDialog(self.context, self._acts_of, self.say)
+        user, role = self.session.user, self.session.role
+        self._whatif = WhatIf(self.context, role, user, self._allowed, self.say)
         root = ui.element("div").classes("page")
         for event in ("click", "keydown.enter"):
             root.on(event, self._open, js_handler=OPEN)
@@ -231,6 +235,8 @@ class _Page:
                     f'title="{self.say("why it was planned anew, and what that moved")}"'
                 )
                 self._html["planning"] = ui.html("", sanitize=False).classes("planning")
+                if self._whatif is not None:
+                    ui.button(self.say("What if?"), on_click=self._whatif.open).props("outline dense no-caps")
                 ui.button(self.say("decisions")).props('flat dense no-caps data-open="decisions"')
                 self._select(self._spans(PLAN_SPANS), "24 h", self._choose_plan_span)
             self._html["plan"] = ui.html("", sanitize=False).classes("whole plan")
@@ -354,8 +360,11 @@ class _Page:
         if self._dialog is not None:
             await self._dialog.open(str(event.args))
 
+    def _allowed(self) -> bool:
+        return not self.accounts.expired(self.session)
+
     async def _act(self, act: str, target: str) -> None:
-        if not self.accounts.expired(self.session):
+        if self._allowed():
             ui.notify(self.say(await acts.ACTS[act](self.context, target, self.session.user)))
 
     def _acts_of(self, possible: tuple[tuple[str, str], ...]) -> list[tuple[str, Callable[[], Any]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -12,6 +13,8 @@ from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import ago, clock_words
 from protocols.site import Site
 from protocols.values import MICROSECONDS
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,9 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """One reading transaction with what is needed to put it into words."""
+class Teller:
+    """What is needed to put something into words: whose times and places, when, and in which language."""
 
-    tx: Connection
     site: Site
     now: int
     say: Speech = ENGLISH
@@ -59,9 +61,19 @@ class Reader:
     def time(self, ts: int | None) -> str:
         return clock_words(ts, self.now, self.zone)
 
+    def moment(self, when: datetime) -> str:
+        return self.time((when - _EPOCH) // timedelta(microseconds=1))
+
     def title(self, workcell: str | None) -> str:
         cell = self.site.workcells().get(workcell or "")
         return self.say.title(cell) if cell is not None else workcell or "–"
 
     def since(self, ts: int) -> str:
         return ago(max(0, self.now - ts) / MICROSECONDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader(Teller):
+    """One reading transaction with what is needed to put it into words."""
+
+    tx: Connection

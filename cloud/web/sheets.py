@@ -31,7 +31,7 @@ def read(tx: Connection, site: Site, now: int, address: str, say: Speech = ENGLI
     make = _SHEETS.get(kind)
     if make is None:
         return Sheet(say("there is nothing at {address}", address=address))
-    return make(Reader(tx, site, now, say), name)
+    return make(Reader(site, now, say, tx=tx), name)
 
 
 def _orders(r: Reader, name: str) -> Sheet:

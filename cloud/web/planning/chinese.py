@@ -83,6 +83,21 @@ _WAITS = {
     "{operation} waits until {until} for {machine}, which is not available: {other}": (
         "{operation} 等待 {machine} 至 {until}，因其不可用：{other}"
     ),
+    "{operation} waits until {until} for {resource}, because {other} needs it until then": (
+        "{operation} 等待 {resource} 至 {until}，因为 {other} 在此前占用"
+    ),
+    "{operation} waits until {until}, when there is more of {resource}": (
+        "{operation} 等待至 {until}，届时 {resource} 增加"
+    ),
+    "{operation} waits until {until} for a vehicle that brings what {other} made": (
+        "{operation} 等待 AGV 至 {until}，运送 {other} 的产出"
+    ),
+    "{operation} could begin earlier, but {other} must follow it in time and cannot": (
+        "{operation} 可更早开始，但 {other} 须及时跟上而不能"
+    ),
+    "{operation} is not to begin before {until}: {other} decided so": (
+        "{operation} 不得早于 {until} 开始：由 {other} 决定"
+    ),
     "{operation} may not begin before {until}": "{operation} 不得早于 {until} 开始",
     "{operation} is held by its station from {until} on": "{operation} 自 {until} 起由其工位持有",
     "{operation} is fixed on {machine}": "{operation} 固定在 {machine}",

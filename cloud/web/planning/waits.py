@@ -24,6 +24,13 @@ SENTENCES: Mapping[Cause, tuple[str, str]] = {
         "{operation} waits until {until} for {machine}, because {other} runs there",
         _CHANGEOVER,
     ),
+    Cause.RESOURCE: (
+        "{operation} waits until {until} for {resource}, because {other} needs it until then",
+        _CHANGEOVER,
+    ),
+    Cause.VEHICLE: ("{operation} waits until {until} for a vehicle that brings what {other} made", ""),
+    Cause.FOLLOWER: ("{operation} could begin earlier, but {other} must follow it in time and cannot", ""),
+    Cause.PIN: ("{operation} is not to begin before {until}: {other} decided so", ""),
     Cause.MAINTENANCE: (
         "{operation} waits until {until} for {machine}, because of maintenance {other}",
         _CHANGEOVER,
@@ -39,6 +46,7 @@ SENTENCES: Mapping[Cause, tuple[str, str]] = {
     Cause.KEPT: ("{operation} could begin earlier; the plan leaves it where it is", ": by {extra}"),
 }
 """By cause, with how it goes on where seconds pass in between."""
+NO_MORE = "{operation} waits until {until}, when there is more of {resource}"
 MOST = 12
 """Links of a chain that are told."""
 
@@ -65,11 +73,14 @@ def _sentence(r: Reader, link: Link, origin: int, names: Mapping[str, str]) -> s
     if link.cause not in SENTENCES:
         return link.text
     sentence, more = SENTENCES[link.cause]
+    if link.cause is Cause.RESOURCE and not link.other:
+        sentence = NO_MORE
     said = r.say(
         sentence,
         operation=names.get(link.operation, link.operation),
         other=names.get(link.other) or r.say(link.other),
         machine=r.title(link.machine),
+        resource=link.resource,
         until=r.time(origin + link.until * MICROSECONDS),
     )
     return said + r.say(more, extra=span(link.seconds)) if more and link.seconds else said

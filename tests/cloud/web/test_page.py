@@ -24,6 +24,7 @@ from protocols.lifecycles import CaseState
 from protocols.states import AlarmChanged, DeviceHeartbeat, Event
 from protocols.values import DataType
 from tests.cloud.api.service import Door, opened
+from tests.cloud.web.planning_in_a_browser import people_ask_the_plan
 from tests.servers import free_port
 
 pytestmark = [pytest.mark.needs("chromium")]
@@ -186,6 +187,7 @@ async def test_the_page_moves_without_reload(
         await view.click('[aria-label="close this"]')
 
         await machines_say_how_they_are(door, view)
+        await people_ask_the_plan(door, view, url)
 
         # the wall has no name on it and nothing to press
         wall = await context.new_page()

@@ -9,14 +9,15 @@ from string import Formatter
 
 import pytest
 
+from cloud.dispatching.scenarios import ScenarioState
 from cloud.web import acts, alarm_list, gantt, page, shapes, shown
 from cloud.web.chinese import CHINESE
-from cloud.web.planning import causes, waits
+from cloud.web.planning import asked, causes, compared, waits
 from cloud.web.speech import CHINA, ENGLISH, preferred
 
 FOLDER = Path(page.__file__).parent
-SPOKEN = {"say", "_plain"}
-TABLES = {"Table", "_table"}
+SPOKEN = {"say", "_plain", "FormError"}
+TABLES = {"Table", "table"}
 
 
 def strings(node: ast.AST) -> Iterator[str]:
@@ -45,6 +46,8 @@ def phrases() -> set[str]:
             name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
             if name in SPOKEN and node.args:
                 found |= set(strings(node.args[0]))
+            elif name == "_needed":
+                found |= set(strings(node.args[1]))
             elif name in TABLES:
                 found |= {text for argument in node.args for text in strings(argument)}
             elif name == "_panel":
@@ -54,7 +57,9 @@ def phrases() -> set[str]:
     )
     found |= {look.word for look in vars(shapes).values() if isinstance(look, shapes.Look)} | set(acts.ACTS)
     found |= {*page.PLAN_SPANS, *page.TREND_SPANS, *acts.LABELS.values(), *causes.WORDS.values()}
-    found |= {phrase for both in waits.SENTENCES.values() for phrase in both}
+    found |= {phrase for both in waits.SENTENCES.values() for phrase in both} | {waits.NO_MORE}
+    found |= {*asked.KINDS.values(), *compared.ORDER_HEADS, *compared.FIGURE_HEADS}
+    found |= {*compared.FATES, *compared.STATES, *map(str, ScenarioState)}
     return found - {""}
 
 

@@ -1,0 +1,123 @@
+"""*What if?* in Chinese, by its English words (:mod:`cloud.web.speech`)."""
+
+from __future__ import annotations
+
+_FORM = {
+    "What if?": "假如？",
+    "What if …": "假如 …",
+    "What if: {title}": "假如：{title}",
+    "an order comes in": "来了新订单",
+    "a machine is down": "设备停机",
+    "overtime": "加班",
+    "an order is cancelled": "取消订单",
+    "an order gets another date or priority": "订单改期或改优先级",
+    "more or fewer people": "人员增减",
+    "Product": "产品",
+    "Quantity": "数量",
+    "Wanted by": "要求日期",
+    "Priority": "优先级",
+    "1 ordinary": "1 普通",
+    "10 most urgent": "10 最急",
+    "Customer": "客户",
+    "Skill": "技能",
+    "all workcells": "全部工位",
+    "From (empty: now)": "自（空：现在）",
+    "For how many hours": "持续几小时",
+    "How many more (−: fewer)": "增加人数（−：减少）",
+    "ask": "询问",
+    "and also …": "并且 …",
+    "leave this out": "去掉此项",
+    "Asked lately": "最近的询问",
+    "nobody has asked lately": "最近无人询问",
+    "{actor}, {age} ago, {state}": "{actor}，{age} 前，{state}",
+    "choose a workcell": "请选择工位",
+    "choose an order": "请选择订单",
+    "choose a skill": "请选择技能",
+    "choose a product": "请选择产品",
+    "say how many": "请填写数量",
+    "say how many heads more or fewer": "请填写增减人数",
+    "say for how many hours": "请填写持续小时数",
+    "say until when": "请填写结束时间",
+    "say by when it is wanted": "请填写要求日期",
+    "a time is not complete": "时间不完整",
+}
+_CHANGES = {
+    "order comes in: {what}, wanted {due}, priority {priority}": "新订单：{what}，{due} 前，优先 {priority}",
+    "wanted {due}": "要求 {due}",
+    "priority {priority}": "优先级 {priority}",
+    "order {order}: {what}": "订单 {order}：{what}",
+    "order {order} is cancelled": "取消订单 {order}",
+    "{place} works overtime from {start} until {end}": "{place} 加班，自 {start} 至 {end}",
+    "{place} is down from {start} until {end}": "{place} 停机，自 {start} 至 {end}",
+    "{count} more for {skill} from {start} until {end}": "{skill} 增加 {count} 人，自 {start} 至 {end}",
+    "{count} fewer for {skill} from {start} until {end}": "{skill} 减少 {count} 人，自 {start} 至 {end}",
+    "pinned: {what}": "固定：{what}",
+}
+_ANSWER = {
+    "order {order} misses its date by {time} more": "订单 {order} 比交期再晚 {time}",
+    "{count} orders later than promised, worst {order} by {time}": (
+        "{count} 个订单晚于交期，最多 {order} 晚 {time}"
+    ),
+    "the new order {order} ends {time}, in time": "新订单 {order} 于 {time} 完工，准时",
+    "the new order {order} ends {time}, {late} late": "新订单 {order} 于 {time} 完工，延期 {late}",
+    "no order becomes later than promised": "没有订单因此晚于交期",
+    "{count} less late: {orders}": "{count} 个订单延期减少：{orders}",
+    "changeovers {time}": "换型 {time}",
+    "no operation of the plan moves": "计划中的工序都不变",
+    "{moved} of {movable} operations that can move do ({share})": (
+        "可调整的 {movable} 道工序中有 {moved} 道变动（{share}）"
+    ),
+    "Orders that move": "变动的订单",
+    "no order ends at another time": "没有订单完工时间变化",
+    "Due": "交期",
+    "After": "之后",
+    "Late before": "之前延期",
+    "Late after": "之后延期",
+    "What becomes of it": "结果",
+    "▲ becomes late by {time}": "▲ 变为延期 {time}",
+    "▲ later still by {time}": "▲ 延期再增 {time}",
+    "← less late by {time}": "← 延期减少 {time}",
+    "✓ in time again, {time} less late": "✓ 恢复准时，延期减少 {time}",
+    "▲ new, late by {time}": "▲ 新订单，延期 {time}",
+    "✓ new, in time": "✓ 新订单，准时",
+    "✕ falls away": "✕ 取消",
+    "→ {time} later, in time still": "→ 推迟 {time}，仍准时",
+    "as before": "不变",
+    "Both plans": "两个计划",
+    "In figures": "数字",
+    "Difference": "差",
+    "late orders": "延期订单",
+    "lateness of all orders": "总延期",
+    "changeovers": "换型",
+    "all work ends": "全部完工",
+    "cost, as the planner weighs it": "成本（计划权重）",
+    "▲ the plan has changed since this was asked: ask again for a comparison with the new one": (
+        "▲ 询问之后计划已变：请重新询问，以便与新计划比较"
+    ),
+}
+_SEARCH = {
+    "searching": "搜索中",
+    "first answer; the search for better ones waits for its turn": "初步答案；等待继续搜索",
+    "searching for better: {seconds} s of {most} s": "正在改进：{seconds} / {most} 秒",
+    "searched for {seconds} s": "已搜索 {seconds} 秒",
+    "the search broke off after {seconds} s; the answer so far stands": "搜索于 {seconds} 秒中断；答案有效",
+    "plan {count}, cost {cost}": "第 {count} 个计划，成本 {cost}",
+    "no plan costs less than {bound}": "任何计划不低于 {bound}",
+    "gap {gap}": "差距 {gap}",
+    "proved: there is no better one": "已证明最优",
+}
+_DECIDING = {
+    "accept …": "采纳 …",
+    "discard": "放弃",
+    "ask something else": "另问",
+    "accepted": "已采纳",
+    "accepted: it is planned anew": "已采纳：将重新计划",
+    "accepted: it is planned anew from this plan": "已采纳：以此计划为起点重新计划",
+    "This will be done for good:": "将正式执行：",
+    "Then it is planned anew from this plan. Work that runs stays, and what stations hold moves only after "
+    "they gave it back.": "随后以此计划为起点重新计划。正在进行的工作不变；已下发工位的工序退回后才会调整。",
+    "do it": "执行",
+    "not now": "暂不",
+}
+
+WHAT_IF: dict[str, str] = {**_FORM, **_CHANGES, **_ANSWER, **_SEARCH, **_DECIDING}
