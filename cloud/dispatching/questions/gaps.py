@@ -6,14 +6,15 @@ looked at, so this takes as long as the change is large and not as the shop is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from cloud.dispatching.construct import construct
 from cloud.dispatching.problem import Operation, Problem, State, Window
-from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, evaluate
+from cloud.dispatching.questions.shared import left_of_resources, left_of_vehicles
+from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, Trip, evaluate
 from cloud.dispatching.violations import violations
 
 ROUNDS = 8
@@ -77,21 +78,28 @@ def insert(
     problem: Problem,
     stays: Mapping[str, Assignment],
     services: Mapping[str, Service],
+    trips: Iterable[Trip] = (),
     planner: Planner = construct,
 ) -> Schedule | None:
     """The operations of ``stays`` at exactly their times, ``services`` too, the rest where ``planner`` says.
 
+    ``trips`` are those of the plan that ``stays`` come from.
+
     ``None`` when the gaps do not serve; every plan it returns passed the validator.
     """
-    if problem.vehicles is not None:
-        return None  # trips of what stays would have to be frozen as well, and no problem can say that
-    settled = {**stays, **facts(problem)}
+    settled = _changed_over(problem, {**stays, **facts(problem)})
+    bound = tuple(trip for trip in trips if trip.operation in stays and trip.predecessor in settled)
+    problem_of_rest = replace(
+        problem,
+        resources=left_of_resources(problem, {name: settled[name] for name in stays}),
+        vehicles=left_of_vehicles(problem.vehicles, bound),
+    )
     closed: dict[str, list[Window]] = {}
     for service in services.values():
         window = Window(start=service.start, end=service.end, reason="maintenance")
         closed.setdefault(service.machine, []).append(window)
     for _ in range(ROUNDS):
-        made = planner(rest(problem, settled, services, closed))
+        made = planner(rest(problem_of_rest, settled, services, closed))
         assignments = {o.id: settled.get(o.id) or made.assignments[o.id] for o in problem.operations}
         useless = list(_useless_gaps(problem, assignments, settled))
         if not useless:
@@ -100,6 +108,7 @@ def insert(
             schedule = Schedule(
                 assignments=assignments,
                 services=placed,
+                trips=(*bound, *made.trips),
                 objective=evaluate(problem, assignments, placed),
                 status=Status.CONSTRUCTED,
             )
@@ -128,7 +137,7 @@ def rest(
             machines.update(a.machine for a in (run.alternatives if run else operation.alternatives))
             wanted.update((operation.id, *operation.predecessors))
     machines.update(task.machine for task in problem.maintenance if task.id not in services)
-    everything = bool(problem.resources)  # who shares a crew may be on any machine
+    everything = bool(problem.resources or problem.vehicles)  # who shares a crew may be on any machine
     wanted.update(name for name, a in settled.items() if everything or a.machine in machines)
     for name in list(wanted):
         if name in run_of:

@@ -19,7 +19,7 @@ def keep(problem: Problem, plan: Schedule) -> Schedule | None:
     ``plan`` is the published plan (``problem.published``) with its ends; ``problem`` must make sense.
     """
     services = kept_services(problem, plan)
-    return insert(problem, staying(problem, plan, services), services)
+    return insert(problem, staying(problem, plan, services), services, plan.trips)
 
 
 def kept_services(problem: Problem, plan: Schedule) -> dict[str, Service]:

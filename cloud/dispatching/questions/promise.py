@@ -107,9 +107,9 @@ def promise(
     own = {o.id for o in problem.operations if o.state is not State.FIXED}
     stays = {name: a for name, a in plan.assignments.items() if name in own}
     # The rules see most gaps at once; the solver sees them all.
-    found = insert(wanted, stays, plan.services)
+    found = insert(wanted, stays, plan.services, plan.trips)
     if found is not None and seconds > 0:
-        better = insert(wanted, stays, plan.services, lambda frozen: search(frozen, SECONDS))
+        better = insert(wanted, stays, plan.services, plan.trips, lambda frozen: search(frozen, SECONDS))
         found = better if better is not None and asked.end(better) <= asked.end(found) else found
     undisturbed = asked.plan(found) if found is not None else None
     allowance = None

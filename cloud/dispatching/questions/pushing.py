@@ -6,7 +6,8 @@ and its order, and starts when it was to start, or later where it is pushed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -16,7 +17,7 @@ from cloud.dispatching.construct import construct
 from cloud.dispatching.problem import Problem
 from cloud.dispatching.questions.gaps import facts, rest
 from cloud.dispatching.questions.keeping import keep, kept_services, staying
-from cloud.dispatching.schedule import Assignment, Schedule, Status, jobs
+from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, jobs
 from cloud.dispatching.timeline import retime
 from cloud.dispatching.violations import violations
 
@@ -41,9 +42,27 @@ def push(problem: Problem, plan: Schedule) -> Schedule | None:
     for ease in EASE if any(slack[name] for name in first) else EASE[:1]:
         later = {name: round(ease * slack[name]) for name in first}
         spots, order = _spots(shop, {**stays, **first}, later)
-        made.append(shop.schedule(retime(shop, spots, services, order), services, Status.CONSTRUCTED))
+        if shop.is_plain:
+            made.append(shop.schedule(retime(shop, spots, services, order), services, Status.CONSTRUCTED))
+        else:
+            made.append(_listed(shop, spots, services, later))
     made.sort(key=lambda schedule: schedule.objective.total)
     return next((schedule for schedule in made if not violations(problem, schedule)), None)
+
+
+def _listed(
+    shop: Shop, spots: Sequence[Spot], services: dict[str, Service], later: Mapping[str, int]
+) -> Schedule:
+    """As :func:`retime`, for shops with crews, tools, vehicles and the like."""
+    from cloud.dispatching.search.listing import Decoder  # numpy, and what is compiled, take a while
+
+    decoder = Decoder(shop)
+    held = [
+        None if activity.operations[0] in later else spot.start
+        for activity, spot in zip(shop.activities, spots, strict=True)
+    ]
+    given = decoder.list_of(spots, services, held=held)
+    return decoder.schedule(decoder.mend(given, random.Random(0)), Status.CONSTRUCTED)
 
 
 def _slack(problem: Problem, assignments: Mapping[str, Assignment]) -> dict[str, int]:

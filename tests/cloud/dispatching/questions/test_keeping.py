@@ -109,15 +109,33 @@ def test_any_shop_keeps_its_plan_but_for_the_change(seed: int) -> None:
         assert moved(before, after) <= _behind(asked, at_risk)
 
 
-@pytest.mark.parametrize("feature", sorted(ALL - {"vehicles"}))
-def test_a_plan_that_nothing_changes_stays_whatever_the_shop_has(feature: str) -> None:
+@pytest.mark.parametrize("features", [*({name} for name in sorted(ALL)), ALL], ids=lambda f: min(f))
+def test_a_plan_that_nothing_changes_stays_whatever_the_shop_has(features: set[str]) -> None:
     for seed in range(8):
         rng = random.Random(seed)
-        shop = random_shop(rng, operations=20, machines=4, windows=2, maintenance=1, features={feature})
+        shop = random_shop(rng, operations=20, machines=4, windows=2, maintenance=1, features=features)
         before = serial_plan(shop)
         after = keep(under(shop, before), before)
         assert after is not None
         assert after.assignments == before.assignments
+
+
+@pytest.mark.parametrize("features", [*({name} for name in sorted(ALL)), ALL], ids=lambda f: min(f))
+def test_a_new_order_finds_gaps_whatever_the_shop_has(features: set[str]) -> None:
+    found = 0
+    for seed in range(8):
+        rng = random.Random(seed)
+        shop = random_shop(rng, operations=20, machines=4, windows=2, maintenance=1, features=features)
+        before = construct(shop)
+        like = rng.choice(sorted({o.order_id for o in shop.operations}))
+        asked = apply(under(shop, before), Scenario(changes=(LikeOrder(order="R", like=like, due=600),)))
+        after = keep(asked, before)
+        if after is not None:  # it passed the validator
+            found += 1
+            assert moved(before, after) == set()
+        pushed = push(asked, before)
+        assert pushed is None or violations(asked, pushed) == []
+    assert found >= 6
 
 
 @pytest.mark.parametrize("seed", range(20))
