@@ -23,6 +23,7 @@ from cloud.dispatching.constraints.costs import (
 )
 from cloud.dispatching.constraints.pools import add_pools
 from cloud.dispatching.constraints.rests import Rest, add_rests, literals, pauses
+from cloud.dispatching.constraints.symmetry import add_symmetry
 from cloud.dispatching.constraints.trips import Carried, add_trips
 from cloud.dispatching.constraints.waits import add_waits
 from cloud.dispatching.limits import Limits, Stop
@@ -145,6 +146,7 @@ class ShopModel:
         self._no_overlap()
         add_pools(self)
         add_trips(self)
+        add_symmetry(self)
         self._sources()
         add_tardiness(self)
         add_changeover_costs(self)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from cloud.dispatching.activities import Block, Spot
 from cloud.dispatching.constraints.rests import Rest
+from cloud.dispatching.constraints.symmetry import arranged
 from cloud.dispatching.cp_model import ShopModel
 from cloud.dispatching.schedule import Service, Trip
 
@@ -22,9 +23,9 @@ class Hint:
         trips: Sequence[Trip] = (),
     ) -> None:
         self.m = model
-        self.spots = spots
+        self.spots, carried = arranged(model.shop, spots, trips)
         self.services = services
-        self.trips = {(trip.operation, trip.predecessor): trip for trip in trips}
+        self.trips = {(trip.operation, trip.predecessor): trip for trip in carried}
 
     def give(self) -> None:
         m, shop = self.m, self.m.shop

@@ -8,14 +8,17 @@ from collections.abc import Collection
 import pytest
 from msgspec.structs import replace
 
+from cloud.dispatching.activities import Spot
 from cloud.dispatching.compilation import compile_shop
 from cloud.dispatching.constraints.profiles import profile
+from cloud.dispatching.constraints.symmetry import arranged, equal_stations, twins
 from cloud.dispatching.cp_model import ShopModel, horizon, represents
 from cloud.dispatching.hint import Hint
-from cloud.dispatching.problem import Alternative, Level, Machine, Operation, Problem, Window
+from cloud.dispatching.problem import Alternative, Level, Machine, Operation, Problem, State, Window
 from cloud.dispatching.schedule import Schedule, Status
 from cloud.dispatching.violations import violations
 from cloud.dispatching.whole_shop import improve
+from tests.cloud.dispatching.exhaustive import Exhaustive, TooMany
 from tests.cloud.dispatching.random_features import ALL
 from tests.cloud.dispatching.random_shop import random_shop
 from tests.cloud.dispatching.serial_plan import serial_plan
@@ -65,6 +68,86 @@ def test_valid_plans_are_solutions_and_solutions_valid_plans(features: set[str])
         assert best.objective.total <= start.objective.total
         for plan in (start, best):
             assert cost_in_the_model(problem, plan) == plan.objective.total
+
+
+def lots(problem: Problem, count: int) -> Problem:
+    """Every job of free work as ``count`` equal lots, none of them published or in a run."""
+    free = {o.id for o in problem.operations if o.state is State.FREE}
+    operations: list[Operation] = []
+
+    def named(name: str, lot: int) -> str:
+        return f"{name}#{lot}" if name in free else name
+
+    for lot in range(count):
+        for o in problem.operations:
+            if lot and o.id not in free:
+                continue
+            operations.append(
+                replace(
+                    o,
+                    id=named(o.id, lot),
+                    job_id=f"{o.job_id}#{lot}",
+                    predecessors=tuple(named(p, lot) for p in o.predecessors),
+                    lags={named(p, lot): s for p, s in o.lags.items()},
+                    max_lags={named(p, lot): s for p, s in o.max_lags.items()},
+                    overlaps={named(p, lot): n for p, n in o.overlaps.items()},
+                )
+            )
+    return replace(problem, operations=tuple(operations), published={}, runs=())
+
+
+def with_twin_machines(problem: Problem) -> Problem:
+    """Every machine twice, at the same place, and all work on either of the two."""
+    machines = [replace(m, place=m.place or m.id) for m in problem.machines]
+    twins = [replace(m, id=m.id + "'") for m in machines]
+    operations = tuple(
+        replace(
+            o, alternatives=tuple(x for a in o.alternatives for x in (a, replace(a, machine=a.machine + "'")))
+        )
+        for o in problem.operations
+    )
+    return replace(problem, machines=(*machines, *twins), operations=operations, maintenance=())
+
+
+@pytest.mark.parametrize("features", [(), ALL - {"assembly"}], ids=["plain", "all"])
+def test_of_equal_lots_and_machines_one_order_is_kept_and_the_optimum_with_it(
+    features: Collection[str],
+) -> None:
+    broken = proved = 0
+    for seed in range(16):
+        rng = random.Random(seed)
+        problem = random_shop(
+            rng, operations=2, machines=rng.randint(1, 2), decided=0.2, load=6.0, second=1, features=features
+        )
+        problem = lots(problem, 2)
+        problem = with_twin_machines(problem) if seed % 2 else problem
+        start = serial_plan(problem)
+        assert violations(problem, start) == []
+        broken += bool(twins(compile_shop(problem)) or equal_stations(compile_shop(problem)))
+        best = improve(problem, start, 3.0, workers=1, deterministic=True)
+        for plan in (start, best):
+            assert cost_in_the_model(problem, plan) == plan.objective.total
+        try:
+            least = Exhaustive(problem, bound=best.objective.total + 1, most_nodes=3_000).run()
+        except TooMany:
+            continue
+        proved += 1
+        assert least is not None
+        assert least.objective.total == best.objective.total
+    assert broken >= 10
+    assert proved >= 8
+
+
+def test_a_plan_is_renamed_so_that_equal_lots_start_in_order() -> None:
+    """Lot 1 before lot 0 on the second of two equal machines: the same plan with both the other way round."""
+    machines = (Machine(id="M"), Machine(id="N"))
+    offered = tuple(Alternative(machine=m.id, run_seconds=5) for m in machines)
+    operations = tuple(
+        Operation(id=f"lot {n}", order_id="O", job_id=f"lot {n}", alternatives=offered) for n in range(2)
+    )
+    compiled = compile_shop(Problem(origin=0, now=0, machines=machines, operations=operations))
+    spots, _ = arranged(compiled, [Spot(1, 0, 5, 10), Spot(1, 0, 0, 5)], [])
+    assert spots == [Spot(0, 0, 0, 5), Spot(0, 0, 5, 10)]
 
 
 def test_a_work_limit_makes_the_search_repeatable() -> None:
