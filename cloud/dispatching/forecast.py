@@ -24,7 +24,8 @@ from cloud.dispatching.proposal import carried_on
 from cloud.dispatching.questions.assumptions import Assumptions
 from cloud.dispatching.questions.changes import NewOrder
 from cloud.dispatching.questions.promise import Plan, if_by, promise
-from cloud.dispatching.questions.risk import OrderOutlook, risk
+from cloud.dispatching.questions.risk import OrderOutlook, chain, risk
+from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.service import DispatchService
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.told import Compared, told
@@ -40,6 +41,8 @@ from protocols.site import Site
 FRESH_SECONDS = 60.0
 """How long an outlook stands while its plan is in force: meanwhile work goes on."""
 SAMPLES = 500
+CHAINS = 20
+"""Orders whose binding chain an outlook tells."""
 PROMISE_SECONDS = 3.0
 """For each search of a promise: with everything free to move, and for a date that is wanted."""
 ANSWER_SECONDS = 9.0
@@ -53,7 +56,7 @@ class OrderForecast(msgspec.Struct, frozen=True):
     """When an order ends, in µs UTC: as planned, on average, and with 10, 50 and 90 % probability by then.
 
     ``on_time`` is the share of samples that keep the due date. ``last`` is the operation it ends with in the
-    plan: ``GET /schedule/{last}/explanation`` is what it waits for.
+    plan, ``chain`` what that waits for, link by link; told for the orders that are least certain.
     """
 
     order: str
@@ -65,6 +68,7 @@ class OrderForecast(msgspec.Struct, frozen=True):
     p50: int
     p90: int
     on_time: float | None
+    chain: list[str]
 
 
 class OutlookAnswer(msgspec.Struct, frozen=True):
@@ -170,7 +174,10 @@ class Forecasts:
             spread=found.assumptions.spread,
             samples=found.assumptions.samples,
             on_time=None if on_time is None else round(on_time, 4),
-            orders=[_forecast(problem, order) for order in found.orders],
+            orders=[
+                _forecast(problem, order, kept if place < CHAINS else None)
+                for place, order in enumerate(found.orders)
+            ],
         )
 
     async def promise(self, request: PromiseRequest, actor: str) -> PromiseAnswer:
@@ -252,7 +259,8 @@ def _promised_end(plan: Plan, place: ZoneInfo) -> PromisedEnd:
     )
 
 
-def _forecast(problem: Problem, order: OrderOutlook) -> OrderForecast:
+def _forecast(problem: Problem, order: OrderOutlook, plan: Schedule | None) -> OrderForecast:
+    links = chain(problem, plan, order).links if plan is not None else ()
     return OrderForecast(
         order=order.order,
         last=order.last,
@@ -263,4 +271,5 @@ def _forecast(problem: Problem, order: OrderOutlook) -> OrderForecast:
         p50=problem.utc(order.p50),
         p90=problem.utc(order.p90),
         on_time=None if order.on_time is None else round(order.on_time, 4),
+        chain=[link.text for link in links],
     )

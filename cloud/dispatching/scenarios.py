@@ -50,6 +50,10 @@ MAX_KEPT = 10
 """Scenarios in memory: the one unasked for longest makes room, if its search is over."""
 KEPT_SECONDS = 900.0
 """How long a scenario is kept after somebody has last looked at it."""
+WAIT_SECONDS = 20.0
+"""How long after the last look somebody is thought to wait for a better answer."""
+WATCH_SECONDS = 0.5
+"""How often a search is looked after."""
 NICE = 15
 """How far its solver stands back: that of live dispatching has 5, and gets ten times the processor."""
 ANSWER_SECONDS = 2.0
@@ -230,7 +234,7 @@ class Scenarios:
     # --- searching ----------------------------------------------------------------------------------
 
     async def _improve(self, asked: _Asked, thread: ThreadPoolExecutor) -> None:
-        """Search until the time is up, it is proved, or nobody wants it any more."""
+        """Search until the time is up, it is proved, or nobody waits for it any more."""
 
         def progress(so_far: Progress) -> None:  # from the solver's thread: single assignments
             if so_far.schedule.objective.total <= asked.best.objective.total:
@@ -253,7 +257,11 @@ class Scenarios:
         )
         state = ScenarioState.FINISHED
         try:
-            found = await asyncio.shield(search)
+            while not search.done():
+                await asyncio.wait({search}, timeout=WATCH_SECONDS)
+                if self._clock.monotonic() - asked.looked_at > WAIT_SECONDS:
+                    asked.cancel.set()  # nobody waits for a better one
+            found = search.result()
             asked.note = found.note
             if found.objective.total <= asked.best.objective.total:
                 asked.best = found

@@ -54,6 +54,7 @@ async def test_an_outlook_has_ranges_around_what_is_expected(database: Database)
             assert abs(order.planned - order.expected) < 3600 * SECOND
             assert order.on_time is not None and 0 <= order.on_time <= 1
             assert order.last.startswith(order.order)
+            assert order.chain[0].startswith(order.last)
         shares = [order.on_time for order in found.orders if order.on_time is not None]
         assert shares == sorted(shares)
         assert found.on_time == pytest.approx(sum(shares) / 4, abs=1e-3)

@@ -19,13 +19,16 @@ from cloud.dispatching.decisions import Kind
 from cloud.dispatching.scenarios import (
     KEPT_SECONDS,
     MAX_KEPT,
+    WAIT_SECONDS,
     NoLongerPossible,
     ScenarioAnswer,
     Scenarios,
     ScenarioState,
     UnknownScenario,
 )
+from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.settings import DispatchSettings
+from cloud.dispatching.solve import solve
 from cloud.dispatching.turns import BusyError, Turns
 from cloud.dispatching.violations import violations
 from cloud.hub import OrdersChanged, PlanPublished
@@ -234,6 +237,60 @@ async def test_what_the_floor_no_longer_allows_is_refused_whole(database: Databa
     await what_if.ask(asking({"change": "cancelled_order", "order": kept}), "ann")  # twice is no fault
     with pytest.raises(ImpossibleChanges, match="not possible now"):
         await what_if.ask(asking({"change": "order_terms", "order": kept, "priority": 3}), "ann")
+
+
+async def test_the_dispatcher_goes_on_from_the_plan_that_was_accepted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[Schedule | None] = []
+
+    def watched(*given: Any, **more: Any) -> Schedule:
+        starts.append(more["start"])
+        return solve(*given, **more)
+
+    async with busy_shop(database) as shop:
+        monkeypatch.setattr("cloud.dispatching.service.solve", watched)
+        what_if = scenarios(shop)
+        answer = await what_if.ask(asking(rush()), "ann")
+        await what_if.accept(answer.id, "ben")
+        await until(lambda: any(starts))
+        (start,) = [start for start in starts if start is not None]
+        await until(lambda: "scenario" in shop.causes())
+    wanted = what_if._kept[answer.id].best.assignments
+    assert any(name.startswith(answer.orders[0]) for name in start.assignments)
+    assert {n: a.machine for n, a in start.assignments.items()} == {
+        n: wanted[n].machine for n in start.assignments
+    }
+
+
+async def test_a_search_that_nobody_waits_for_ends(database: Database) -> None:
+    settings = SEARCH.model_copy(update={"scenario_seconds": 300.0})
+    elapsed = [0]
+    async with busy_shop(database) as shop:
+        what_if = scenarios(shop, settings, Clock(elapsed_ns=lambda: elapsed[0]))
+        async with searched(what_if):
+            await what_if.ask(asking(rush()), "ann")
+            await reached(what_if, "s1", ScenarioState.SEARCHING)
+            elapsed[0] += round((WAIT_SECONDS + 1) * 1e9)
+            async with asyncio.timeout(60):
+                while (await what_if.heads())[0].state is ScenarioState.SEARCHING:  # noqa: ASYNC110 - no look at it
+                    await asyncio.sleep(0.05)
+            assert (await what_if.answer("s1")).state is ScenarioState.FINISHED
+
+
+async def test_nothing_is_planned_on_a_machine_that_would_be_down(database: Database) -> None:
+    async with busy_shop(database, 3) as shop:
+        what_if = scenarios(shop)
+        back = at(hours=8)
+        down = {"change": "machine_down", "workcell": "weld-1", "end": back}
+        answer = await what_if.ask(asking(down), "ann")
+    asked = what_if._kept["s1"]
+    welds = [a for a in asked.best.assignments.values() if a.machine == "weld-1"]
+    assert welds
+    end = datetime.fromisoformat(back).timestamp() * 1e6
+    assert all(asked.problem.utc(a.start) + 1_000_000 > end for a in welds)  # plans have whole seconds
+    assert answer.comparison.hurt
+    assert any(move.workcell_after == "weld-1" and move.later > 0 for move in answer.comparison.moves)
 
 
 async def test_decisions_of_a_scenario_come_true(database: Database) -> None:
