@@ -121,10 +121,16 @@ def shortened(product: dict[str, Any], speed: float) -> dict[str, Any]:
                 for name in ("setup_seconds", "seconds_per_run", "seconds_per_piece")
                 if name in operation
             },
+            **({"wait": _shortened_wait(operation["wait"], speed)} if "wait" in operation else {}),
         }
         for operation in product["operations"]
     ]
     return {**product, "operations": operations}
+
+
+def _shortened_wait(wait: Mapping[str, Any], speed: float) -> dict[str, Any]:
+    short = {name: _short(wait[name], speed) for name in ("at_least", "at_most") if name in wait}
+    return {**wait, **short}
 
 
 def _write_site(source: Path, folder: Path, speed: float, ports: Ports, broker: int) -> Path:
@@ -136,8 +142,10 @@ def _write_site(source: Path, folder: Path, speed: float, ports: Ports, broker: 
                 cell["changeover"] = _divided(cell.get("changeover", {}), speed)
     transport = site.get("transport", {})
     site["transport"] = {
+        **transport,
         "default": _short(transport.get("default", 0), speed),
         "seconds": _divided(transport.get("seconds", {}), speed),
+        "empty": _short(transport.get("empty", 0), speed),
     }
     for edge in site["edges"]:
         for device in edge["devices"]:

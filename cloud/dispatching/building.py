@@ -169,6 +169,7 @@ class _Builder:
             machine=wish.workcell,
             seconds=wish.seconds,
             finish_before=self._seconds(wish.finish_before),
+            delay_cost=self.settings.service_delay_cost,
             label=wish.label,
         )
 

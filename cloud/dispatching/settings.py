@@ -42,5 +42,8 @@ class DispatchSettings(BaseModel):
     service_within_seconds: Annotated[int, Field(ge=60, le=8_640_000)] = Field(
         86_400, description="when it should be done at the latest, after the case was planned"
     )
+    service_delay_cost: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        20, description="what each second costs by which it ends later than it could (tardiness costs 1000)"
+    )
     calendar_days: Annotated[int, Field(ge=1, le=366)] = 30
     keep_plans: Annotated[int, Field(ge=2, le=10_000)] = 100

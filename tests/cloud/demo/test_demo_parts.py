@@ -33,7 +33,10 @@ def test_speed_divides_durations_in_a_copy_that_is_still_valid(tmp_path: Path) -
             assert float(after.seconds_per_piece) == pytest.approx(
                 float(before.seconds_per_piece) / 60, abs=0.001
             )
+            if before.wait is not None and after.wait is not None:
+                assert after.wait.at_least == round(before.wait.at_least / 60)
     assert site.workcells()["coat-1"].changeover["colour"] == 15
+    assert (site.transport.vehicles, site.transport.default) == (("agv-1", "agv-2"), 1)
     assert load_config(layout.cloud).site == layout.site
     assert len({*layout.api_ports.values(), layout.broker_port, layout.http_port, layout.panel_port}) == 6
 
