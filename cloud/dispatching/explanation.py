@@ -180,7 +180,7 @@ def _causes(
             early = _saved(problem, name, before, planned, pieces, member.quantity) if pieces else 0
             yield link(Cause.PREDECESSOR, before.end + wait - early, name, max(0, wait - early))
         yield link(Cause.EARLIEST, member.earliest)
-        if member.pin is not None and member.pin.start is not None:
+        if member.state is State.FREE and member.pin is not None and member.pin.start is not None:
             yield link(Cause.PIN, member.pin.start, member.pin.by)
         if member.state is State.LEASED and member.start is not None:
             yield link(Cause.LEASE, member.start)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cloud.dispatching.activities import Shop
 from cloud.dispatching.compilation import compile_shop
-from cloud.dispatching.cp_model import Found, ShopModel, horizon
+from cloud.dispatching.cp_model import Found, ShopModel, horizon, represents
 from cloud.dispatching.hint import Hint
 from cloud.dispatching.limits import Limits, OnSolution, Stop
 from cloud.dispatching.problem import Problem
@@ -43,12 +43,17 @@ def improve_shop(
     stop: Stop | None = None,
     on_bound: Callable[[float], None] | None = None,
 ) -> Schedule:
-    """As :func:`improve`, for a compiled problem; ``on_bound`` hears of every better bound of the cost."""
+    """As :func:`improve`, for a compiled problem; ``on_bound`` hears of every better bound of the cost.
+
+    A shop that is too large for one model keeps its plan.
+    """
     began = time.monotonic()
     stop = stop or Stop()
     if not shop.activities and not shop.tasks:
         return _with(start, Status.OPTIMAL, float(start.objective.total))
     spots = shop.spots(start)
+    if not represents(shop, spots):
+        return start
     model = ShopModel(shop, horizon(shop, spots))
     Hint(model, spots, start.services, start.trips).give()
     best = start

@@ -12,6 +12,7 @@ from cloud.dispatching.activities import Spot
 from cloud.dispatching.compilation import compile_shop
 from cloud.dispatching.constraints.profiles import profile
 from cloud.dispatching.constraints.symmetry import arranged, equal_stations, twins
+from cloud.dispatching.construct import construct
 from cloud.dispatching.cp_model import ShopModel, horizon, represents
 from cloud.dispatching.hint import Hint
 from cloud.dispatching.problem import Alternative, Level, Machine, Operation, Problem, State, Window
@@ -60,13 +61,13 @@ def cost_in_the_model(problem: Problem, plan: Schedule) -> float | None:
 def test_valid_plans_are_solutions_and_solutions_valid_plans(features: set[str]) -> None:
     for seed in range(6):
         problem = shop(seed, features)
-        start = serial_plan(problem)
-        assert violations(problem, start) == []
+        start, quick = serial_plan(problem), construct(problem)
+        assert violations(problem, start) == violations(problem, quick) == []
         seen = [start]
         best = improve(problem, start, 1.0, workers=1, deterministic=True, on_solution=seen.append)
         assert [violations(problem, plan) for plan in (*seen, best)] == [[] for _ in (*seen, best)]
         assert best.objective.total <= start.objective.total
-        for plan in (start, best):
+        for plan in (start, quick, best):
             assert cost_in_the_model(problem, plan) == plan.objective.total
 
 
@@ -192,7 +193,10 @@ def test_a_shop_with_too_many_rests_is_not_for_the_model() -> None:
     ]
     few = Problem(origin=0, now=0, machines=machines, operations=tuple(lots[:5]))
     assert represents(compile_shop(few))
-    assert not represents(compile_shop(replace(few, operations=tuple(lots))))
+    many = replace(few, operations=tuple(lots))
+    assert not represents(compile_shop(many))
+    plan = serial_plan(many)
+    assert improve(many, plan, 60.0) == plan
 
 
 def test_a_profile_counts_levels_facts_and_what_is_given_back() -> None:

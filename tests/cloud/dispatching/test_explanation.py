@@ -28,6 +28,7 @@ from cloud.dispatching.problem import (
 )
 from cloud.dispatching.schedule import Assignment, Schedule, Service, Trip, evaluate
 from cloud.dispatching.violations import violations
+from tests.cloud.dispatching.random_features import ALL
 from tests.cloud.dispatching.random_shop import random_shop
 
 
@@ -208,6 +209,17 @@ def test_what_machines_share_and_people_decide(
 def test_an_unknown_operation_is_not_explained(problem: Problem, plan: Schedule) -> None:
     with pytest.raises(KeyError, match="polish"):
         explain(problem, plan, "polish")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 25))
+def test_with_every_feature_each_start_is_explained_to_the_second(seed: int, operations: int) -> None:
+    problem = random_shop(random.Random(seed), operations=operations, runs=2, features=ALL)
+    plan = construct(problem)
+    for name, assignment in plan.assignments.items():
+        links = explain(problem, plan, name).links
+        assert links[0].until == assignment.start
+        assert all(link.text.startswith(link.operation) for link in links)
 
 
 @settings(max_examples=30, deadline=None)
