@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from cloud.dispatching.problem import Machine, Operation, Problem
 from cloud.dispatching.schedule import Assignment, Schedule, jobs
+from cloud.dispatching.shared_violations import interruptible, pauses_of
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 CLOCK_STEPS = (
@@ -25,6 +26,10 @@ class Kind(StrEnum):
     """What a bar stands for."""
 
     WORK = "work"
+    REST = "rest"
+    """Interruptible work over a pause of its machine."""
+    TRIP = "trip"
+    """A vehicle on its way with material; limited vehicles have rows of their own."""
     CHANGEOVER = "changeover"
     UNAVAILABLE = "unavailable"
     SERVICE = "service"
@@ -68,16 +73,23 @@ def chart(problem: Problem, schedule: Schedule, title: str = "") -> Chart:
     assignments = schedule.assignments
     start = min([problem.now, *(a.occupied_from for a in assignments.values())])
     ends = [a.end for a in assignments.values()] + [s.end for s in schedule.services.values()]
+    trips = list(_trips(problem, schedule))
     end = max([start + 1, *ends])
     orders = tuple(dict.fromkeys(o.order_id for o in problem.operations))
     bars = [
         *_unavailable(problem, start, end),
         *_work(problem, schedule, {name: number for number, name in enumerate(orders)}),
+        *_rests(problem, schedule),
         *_services(problem, schedule),
+        *trips,
     ]
+    lanes = 1 + max((bar.row for bar in trips), default=len(problem.machines) - 1) - len(problem.machines)
     return Chart(
         title=title,
-        rows=tuple(_name(machine) for machine in problem.machines),
+        rows=(
+            *(_name(machine) for machine in problem.machines),
+            *(f"vehicle {number + 1}" for number in range(lanes)),
+        ),
         orders=orders,
         start=start,
         end=end,
@@ -128,6 +140,36 @@ def _work(problem: Problem, schedule: Schedule, number: dict[str, int]) -> Itera
                 f"\n{m.job_id} late by {_duration(finishes[m.job_id].late)}" for m in late
             ),
         )  # fmt: skip
+
+
+def _rests(problem: Problem, schedule: Schedule) -> Iterator[Bar]:
+    """Pauses that work lies on both sides of; a run rests once."""
+    row = {machine.id: index for index, machine in enumerate(problem.machines)}
+    pauses = {machine.id: pauses_of(machine) for machine in problem.machines}
+    seen: set[tuple[str, int]] = set()
+    for name in sorted(interruptible(problem)):
+        a = schedule.assignments[name]
+        for start, end in pauses.get(a.machine, ()):
+            if a.start < start and end < a.end and (a.machine, start) not in seen:
+                seen.add((a.machine, start))
+                note = f"{a.run or name} rests\n{_span(problem, start, end)}"
+                yield Bar(row=row[a.machine], start=start, end=end, kind=Kind.REST, note=note)
+
+
+def _trips(problem: Problem, schedule: Schedule) -> Iterator[Bar]:
+    """Trips in rows below the machines: each by the first vehicle that is there in time."""
+    if problem.vehicles is None:
+        return
+    free: list[int] = []
+    for trip in sorted(schedule.trips, key=lambda trip: (trip.start, trip.end)):
+        since = trip.start - problem.vehicles.empty
+        lane = next((number for number, end in enumerate(free) if end <= since), len(free))
+        free[lane : lane + 1] = [trip.end]
+        note = (
+            f"{trip.predecessor} to {trip.operation}, {problem.vehicles.empty} s empty before\n"
+            f"{_span(problem, trip.start, trip.end)}"
+        )
+        yield Bar(row=len(problem.machines) + lane, start=trip.start, end=trip.end, kind=Kind.TRIP, note=note)
 
 
 def _note(problem: Problem, a: Assignment, members: list[Operation]) -> str:

@@ -30,6 +30,8 @@ text{font-family:system-ui,'Segoe UI',Roboto,'Noto Sans','Noto Sans CJK SC',sans
 .work{stroke:#0007;stroke-width:.5}
 .late{stroke:#c1121f;stroke-width:2}
 .unavailable{fill:#b9c0c8}
+.rest{fill:#fff;fill-opacity:.65;stroke:#57606a;stroke-width:.5;stroke-dasharray:2 2}
+.trip{fill:#8fa3b8;stroke:#57606a;stroke-width:.5}
 .changeover{fill:url(#hatch);stroke:#57606a;stroke-width:.5}
 .service{fill:url(#dots);stroke:#57606a;stroke-width:.8}
 .bar{pointer-events:none}
@@ -150,6 +152,8 @@ class _Picture:
                 (Kind.CHANGEOVER, "changeover"),
                 (Kind.SERVICE, "maintenance"),
                 (Kind.UNAVAILABLE, "unavailable"),
+                (Kind.REST, "rests over a pause"),
+                (Kind.TRIP, "vehicle on its way"),
             )
             if kind in kinds
         ]

@@ -21,6 +21,7 @@ from cloud.dispatching.gantt.chart import Kind, chart, ticks
 from cloud.dispatching.gantt.picture import ENDINGS, CannotDraw, picture
 from cloud.dispatching.gantt.svg import MARGIN, svg
 from cloud.dispatching.schedule import jobs
+from tests.cloud.dispatching.random_features import ALL
 from tests.cloud.dispatching.random_shop import random_shop
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -52,6 +53,27 @@ def test_every_operation_has_its_bar_and_runs_have_one(seed: int) -> None:
     }
     assert sum(b.kind is Kind.SERVICE for b in shown.bars) == len(plan.services)
     assert any(b.late for b in shown.bars) == any(f.late for f in jobs(problem, plan.assignments).values())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_rests_lie_in_their_work_and_no_vehicle_is_on_two_ways(seed: int) -> None:
+    problem = random_shop(random.Random(seed), operations=30, machines=5, second=1, features=ALL)
+    plan = construct(problem)
+    shown = chart(problem, plan)
+    work = [bar for bar in shown.bars if bar.kind is Kind.WORK]
+    for rest in (bar for bar in shown.bars if bar.kind is Kind.REST):
+        assert any(w.row == rest.row and w.start < rest.start and rest.end < w.end for w in work)
+    trips = [bar for bar in shown.bars if bar.kind is Kind.TRIP]
+    assert sorted((t.start, t.end) for t in trips) == sorted((t.start, t.end) for t in plan.trips)
+    assert problem.vehicles is not None
+    for one, other in pairwise(sorted(trips, key=lambda bar: (bar.row, bar.start))):
+        assert one.row != other.row or one.end + problem.vehicles.empty <= other.start
+    most = max(problem.vehicles.count, *(level.capacity for level in problem.vehicles.levels), 0)
+    lanes = {bar.row for bar in trips}
+    assert lanes == set(range(len(problem.machines), len(shown.rows)))
+    assert len(lanes) <= most
+    root = fromstring(svg(shown))
+    assert len(_rects(root, "trip")) == len(trips)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
