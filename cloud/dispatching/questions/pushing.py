@@ -26,7 +26,7 @@ EASE = (0.0, 0.5, 1.0)
 
 
 def push(problem: Problem, plan: Schedule) -> Schedule | None:
-    """A plan of ``problem`` in which what cannot stay comes first; ``None`` where that breaks a rule.
+    """A plan of ``problem`` in which what cannot stay comes first; ``None`` where all can, or a rule breaks.
 
     Of several, in which it comes more or less early, the one that costs least. ``plan`` is the published plan
     (``problem.published``) with its ends; ``problem`` must make sense.
@@ -35,7 +35,9 @@ def push(problem: Problem, plan: Schedule) -> Schedule | None:
     stays = staying(problem, plan, services)
     frozen = facts(problem)
     homeless = {o.id for o in problem.operations if o.id not in stays and o.id not in frozen}
-    first = _alone(problem, stays, frozen, homeless) if homeless else {}
+    if not homeless:
+        return None  # there is nothing to push for
+    first = _alone(problem, stays, frozen, homeless)
     slack = _slack(problem, {**stays, **frozen, **first})
     shop = compile_shop(problem)
     made: list[Schedule] = []
@@ -130,5 +132,8 @@ def _alone(
 
 def repaired(problem: Problem, plan: Schedule) -> Schedule | None:
     """The cheaper of two repairs of the published plan: into its gaps, or first and the rest pushed back."""
-    made = [schedule for repair in (keep, push) if (schedule := repair(problem, plan)) is not None]
+    kept = keep(problem, plan)
+    if kept is not None and not kept.objective.weighted_tardiness:
+        return kept  # nobody moves and nobody is late
+    made = [schedule for schedule in (kept, push(problem, plan)) if schedule is not None]
     return min(made, key=lambda schedule: schedule.objective.total, default=None)
