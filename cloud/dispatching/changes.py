@@ -165,6 +165,11 @@ def make(tx: Connection, changes: tuple[Change, ...], doors: Doors) -> tuple[str
     return tuple(made)
 
 
+def touched(changes: tuple[Change, ...]) -> frozenset[str]:
+    """The orders that are there and that changes are about."""
+    return frozenset(change.order for change in changes if isinstance(change, OrderTerms | CancelledOrder))
+
+
 def _new_order(tx: Connection, change: NewOrder, doors: Doors) -> tuple[str, ...]:
     return (doors.desk.create(tx, change.order, doors.actor),)
 

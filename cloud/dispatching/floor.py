@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -161,8 +162,28 @@ def read_floor(tx: Connection, site: Site, now: int, repair_seconds: int) -> Flo
     )
 
 
-def _operations(tx: Connection) -> tuple[OpenOperation, ...]:
-    rows = tx.execute(
+def read_again(tx: Connection, floor: Floor, orders: Collection[str]) -> Floor:
+    """``floor`` with these orders, with what edges hold and what is decided as they are in ``tx``.
+
+    For a transaction that changed no more than that: it reads a small part of what :func:`read_floor` does.
+    """
+    others = [operation for operation in floor.operations if operation.order not in orders]
+    operations = sorted([*others, *_operations(tx, orders)], key=lambda o: (o.job, o.position, o.id))
+    return msgspec.structs.replace(
+        floor,
+        operations=tuple(operations),
+        runs=_runs(tx),
+        leases=all_leases(tx),
+        asked=frozenset(asked(tx)),
+        finished=_finished(tx, tuple(operations)),
+        decisions=tuple(decisions.current(tx, floor.now)),
+        withdrawn=tuple(decisions.withdrawn(tx, _heeded(tx, floor.version))),
+    )
+
+
+def _operations(tx: Connection, orders: Collection[str] | None = None) -> tuple[OpenOperation, ...]:
+    """Open operations, of all orders or of some."""
+    query = (
         select(
             t.operation,
             t.job.c.order_id,
@@ -176,6 +197,8 @@ def _operations(tx: Connection) -> tuple[OpenOperation, ...]:
         .where(t.operation.c.state.in_(OPEN_STATES))
         .order_by(t.operation.c.job_id, t.operation.c.position, t.operation.c.id)
     )
+    if orders is not None:
+        query = query.where(t.job.c.order_id.in_(orders))
     return tuple(
         OpenOperation(
             id=row.id,
@@ -201,7 +224,7 @@ def _operations(tx: Connection) -> tuple[OpenOperation, ...]:
             links=msgspec.convert(row.links, dict[str, Link]),
             material_at=row.material_at if not row.predecessors else None,
         )
-        for row in rows
+        for row in tx.execute(query)
     )
 
 

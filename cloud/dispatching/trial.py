@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from sqlalchemy import Connection
 
-from cloud.dispatching.changes import Change, Doors, make
+from cloud.dispatching.changes import Change, Doors, make, touched
+from cloud.dispatching.floor import Floor, current_version, read_again
 from cloud.dispatching.making import Situation
 from cloud.dispatching.service import DispatchService
 from cloud.store.database import Database
@@ -52,22 +53,26 @@ class Imagined(NamedTuple):
 async def imagine(
     database: Database, dispatching: DispatchService, changes: tuple[Change, ...], doors: Doors
 ) -> Imagined:
-    """The floor with ``changes`` beside the floor without, both read for ``doors.now``.
+    """The floor with ``changes`` beside the floor without, both as of ``doors.now``.
+
+    Only what the changes touch is read within their transaction, for that holds up all other writing.
 
     Raises:
         ImpossibleChanges: nobody could make these changes now; with every reason at once.
     """
 
-    def changed(tx: Connection) -> tuple[tuple[str, ...], Situation]:
-        orders = make(tx, changes, doors)
-        return orders, dispatching.situation(tx, doors.now)
-
     def unchanged(tx: Connection) -> Situation:
         return dispatching.situation(tx, doors.now)
 
     for _ in range(TRIES):
-        orders, after = await tried(database, changed)
         before = await database.query(unchanged)
-        if before.floor.version == after.floor.version:
-            break  # else a plan was published in between: not what the other one stands on
-    return Imagined(before, after, orders)
+        floor = before.floor
+
+        def changed(tx: Connection, floor: Floor = floor) -> tuple[int, tuple[str, ...], Floor]:
+            orders = make(tx, changes, doors)
+            return current_version(tx), orders, read_again(tx, floor, touched(changes).union(orders))
+
+        version, orders, after = await tried(database, changed)
+        if version == floor.version:
+            break  # else a plan was published in between: not what the floor was read with
+    return Imagined(before, before._replace(floor=after), orders)

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, inspect, text
 
 from cloud.dispatching import decisions, plans
-from cloud.dispatching.changes import ImpossibleChanges, ScenarioRequest
+from cloud.dispatching.changes import Doors, ImpossibleChanges, ScenarioRequest, make
 from cloud.dispatching.decisions import Kind
 from cloud.dispatching.scenarios import (
     KEPT_SECONDS,
@@ -29,6 +29,7 @@ from cloud.dispatching.scenarios import (
 from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.solve import solve
+from cloud.dispatching.trial import imagine
 from cloud.dispatching.turns import BusyError, Turns
 from cloud.dispatching.violations import violations
 from cloud.hub import OrdersChanged, PlanPublished
@@ -146,6 +147,27 @@ async def test_of_a_question_nothing_stays_and_nobody_hears(database: Database) 
     again = await what_if.ask(asking(rush()), "ann")
     assert again.orders == answer.orders, "the id was not used up"
     assert shop.order(("door", 1, {})) == answer.orders[0]
+
+
+async def test_the_floor_of_a_trial_is_the_floor_if_it_were_so(database: Database) -> None:
+    """Only a part is read again: all of it, read after the same changes were made for good, is the same."""
+    async with busy_shop(database) as shop:
+        pass
+    request = asking(
+        rush(id="rush"),
+        {"change": "cancelled_order", "order": "26-0001"},
+        {"change": "order_terms", "order": "26-0002", "priority": 9, "due": at(hours=5)},
+        {"change": "order_terms", "order": "26-0003", "material_at": at(hours=1)},
+        {"change": "machine_down", "workcell": "laser-1", "end": at(hours=2)},
+        {"change": "pinned_operation", "operation": "26-0004-1-30", "start": at(hours=6)},
+    )
+    doors = Doors(shop.desk, SITE, "ann", shop.clock.now())
+    imagined = await imagine(database, shop.service, request.changes, doors)
+    await database.run(lambda tx: make(tx, request.changes, doors))
+    real = await database.query(lambda tx: shop.service.situation(tx, doors.now))
+    assert imagined.after == real
+    assert imagined.before != real
+    assert imagined.before.floor.leases != imagined.after.floor.leases
 
 
 async def test_of_a_question_nothing_stays_on_postgresql(postgres_url: str) -> None:
