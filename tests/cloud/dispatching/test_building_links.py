@@ -10,6 +10,7 @@ import pytest
 
 from cloud.dispatching import decisions
 from cloud.dispatching.building import build
+from cloud.dispatching.construct import construct
 from cloud.dispatching.decisions import Decision, Kind
 from cloud.dispatching.floor import read_floor
 from cloud.dispatching.joblists import Rendering
@@ -17,6 +18,7 @@ from cloud.dispatching.plannable import plannable, unplannable
 from cloud.dispatching.problem import Operation, Pin, Problem, State
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.validation import check
+from cloud.dispatching.violations import violations
 from cloud.orders import leases
 from cloud.orders.articles import import_products
 from cloud.orders.products import Product
@@ -85,6 +87,17 @@ def problem_of(database: Database, site: Site = SITE, now: int = NOW_US) -> Prob
         built = build(read_floor(tx, site, now, SETTINGS.repair_seconds), site, SETTINGS)
     check(built)
     return built
+
+
+def planned(database: Database, site: Site = SITE, now: int = NOW_US) -> dict[str, tuple[float, float]]:
+    """Start and end of everything, in hours from now, by the dispatch rules; the plan keeps every rule."""
+    problem = problem_of(database, site, now)
+    schedule = construct(problem)
+    assert violations(problem, schedule) == []
+    here = problem.now
+    return {
+        name: ((a.start - here) / 3600, (a.end - here) / 3600) for name, a in schedule.assignments.items()
+    }
 
 
 def work(problem: Problem) -> dict[str, Operation]:
@@ -218,6 +231,38 @@ def test_pins_bind_what_is_free(database: Database) -> None:
     assert by_id[WELD].pin == Pin(start=start + 3600, by="sup-1")
     later = work(problem_of(database, now=NOW_US + 90 * 60 * SECOND))
     assert later[CUT].pin == Pin(machine="laser-2", by="sup-1"), "its time has passed, its place holds"
+
+
+def test_what_people_decide_is_what_is_planned(database: Database) -> None:
+    """A closed brake, a welder who is absent and a pinned coat; each is the earliest that it allows."""
+    site = shop_site(cells=", needs: {welding: 1}")
+    first = planned(database, site)
+    assert first[BEND][0] < 1 and first[WELD][0] < 1
+
+    def until(hours: float, kind: Kind, **fields: Any) -> None:
+        decision = Decision(kind=kind, start=NOW_US, end=NOW_US + round(hours * HOUR), **fields)
+        database.write(lambda tx: decisions.add(tx, decision, "sup-1", NOW_US, site)).result()
+
+    until(1, Kind.CLOSED, workcell="brake-1")
+    assert planned(database, site)[BEND][0] == 1
+    until(4, Kind.HEADS, skill="welding", heads=-1)
+    late = planned(database, site)
+    assert late[WELD][0] == 4
+    assert late[WELD][0] - late[BEND][1] <= 0.5, (
+        "bending waits, or welding could not follow within half an hour"
+    )
+    decide(database, operation=COAT, start=NOW_US + 6 * HOUR)
+    assert planned(database, site)[COAT][0] == 6
+
+
+def test_work_that_may_rest_rests_over_the_night_unless_there_is_overtime(database: Database) -> None:
+    site = shop_site(SHIFTS.replace("14:00", "12:00"))
+    start, end = planned(database, site)[FIT]
+    assert start < 4 < end
+    assert end - start == pytest.approx(2 + 18)
+    overtime = Decision(kind=Kind.OVERTIME, workcell="asm-1", start=NOW_US + 4 * HOUR, end=NOW_US + 6 * HOUR)
+    database.write(lambda tx: decisions.add(tx, overtime, "sup-1", NOW_US, site)).result()
+    assert planned(database, site)[FIT] == pytest.approx((start, start + 2))
 
 
 def test_leased_work_keeps_its_place_and_waits_for_its_time(database: Database) -> None:

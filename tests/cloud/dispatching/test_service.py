@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, update
 
-from cloud.dispatching import plans
+from cloud.dispatching import decisions, plans
+from cloud.dispatching.decisions import Decision, Kind
+from cloud.dispatching.floor import current_version, read_plan
 from cloud.dispatching.service import DispatchService
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.tables import plan, plan_service
@@ -305,6 +307,30 @@ async def test_another_due_date_is_planned_for_and_told_to_the_stations(database
         await until(lambda: {o.due for o in shop.edges.lists["finishing"].operations} == {due})
         look = await shop.service._look()
         assert "promise" not in {cause.kind for cause in look.causes}  # it is in force: no more of it
+
+
+async def test_a_planned_stop_and_late_material_are_planned_for_once(database: Database) -> None:
+    """Decided, planned and in force: no more of it until it is taken back."""
+    shop = Shop(database, QUICK)
+    async with shop.running():
+        order_id = shop.order(("cabinet", 1, {}), days=3650)
+        await until(lambda: shop.edges.queue("brake-1"))
+        now = shop.clock.now()
+        until_then = now + 3600 * SECOND
+        stop = Decision(kind=Kind.CLOSED, workcell="brake-1", start=now, end=until_then, reason="cleaning")
+        made = database.write(lambda tx: decisions.add(tx, stop, "sup-1", now, SITE)).result()
+        await until(lambda: shop.causes()[-1] == "closed")
+        with database.read() as tx:
+            planned = read_plan(tx, current_version(tx))
+        assert planned[f"{order_id}-1-20"].start >= until_then - SECOND
+        assert "closed" not in {cause.kind for cause in (await shop.service._look()).causes}
+        database.write(lambda tx: decisions.revoke(tx, made, "sup-1", now)).result()
+        await until(lambda: shop.causes()[-2:] == ["closed", "closed"])
+        material = OrderChange(material_at=datetime.now(UTC) + timedelta(hours=2))
+        database.write(lambda tx: shop.desk.change(tx, order_id, material)).result()
+        shop.hub.publish(OrdersChanged())
+        await until(lambda: shop.causes()[-1] == "material")
+        assert not (await shop.service._look()).causes
 
 
 async def test_a_restart_sends_again_what_was_not_confirmed(database: Database) -> None:
