@@ -127,8 +127,8 @@ def _shared(site: _Plain, places: Sequence[tuple[str, Location, _Plain]]) -> Ite
         for name, number in _mapping(cell.get("needs")).items() if kind == "workcell" else ():
             where = (*at, "needs", name)
             if name not in most:
-                known = not_one_of(name, most) if most else "the site has neither crew nor tools"
-                yield Finding(where, f"nobody has said what this is: {known}")
+                known = not_one_of(name, most) if most else "there are none"
+                yield Finding(where, f"neither crew nor tools have it: {known}")
             elif isinstance(number, int) and number > most[str(name)]:
                 yield Finding(where, f"{number} are needed, and there are never more than {most[str(name)]}")
 

@@ -265,7 +265,7 @@ def test_what_does_not_fit_a_crew_stands_at_its_place() -> None:
         "calendar.shifts.1.breaks.1": "the break from 18:00 to 18:00 does not lie within the shift "
         '"late" from 14:00 to 22:00',
         "areas.0.lines.0.workcells.0.needs.welding": "3 are needed, and there are never more than 2",
-        "areas.0.lines.0.workcells.0.needs.wielding": 'nobody has said what this is: "wielding" is not '
+        "areas.0.lines.0.workcells.0.needs.wielding": 'neither crew nor tools have it: "wielding" is not '
         "one of welding, f2 — did you mean welding?",
     }
     assert all(problem.line > 1 for problem in caught.value.problems)
