@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from cloud.dispatching.changes import Doors, ImpossibleChanges, microseconds
 from cloud.dispatching.changes import NewOrder as OrderIn
+from cloud.dispatching.floor import current_version
 from cloud.dispatching.making import Situation
 from cloud.dispatching.problem import Problem
 from cloud.dispatching.proposal import carried_on
@@ -153,13 +154,13 @@ class Forecasts:
     async def outlook(self) -> OutlookAnswer:
         """Will it be on time? Raises ImpossibleProblem where the floor cannot be planned."""
         async with self._one_outlook:
-            now = self._clock.now()
-            situation = await self._database.query(lambda tx: self._dispatching.situation(tx, now))
-            version = situation.floor.version
             if self._outlook is not None:
                 made, known = self._outlook
-                if known.version == version and self._clock.monotonic() - made < FRESH_SECONDS:
+                fresh = self._clock.monotonic() - made < FRESH_SECONDS
+                if fresh and known.version == await self._database.query(current_version):
                     return known
+            now = self._clock.now()
+            situation = await self._database.query(lambda tx: self._dispatching.situation(tx, now))
             found = await asyncio.to_thread(self._foresee, situation)
             self._outlook = self._clock.monotonic(), found
             return found
