@@ -3,7 +3,8 @@
 Step *op* becomes *op/1*, *op/2* … with the pieces shared as evenly as can be, the run time in proportion and
 the set-up of each in full. A step follows its predecessor sublot by sublot where both are split alike;
 otherwise it waits for all sublots, or they all for it. Frozen and leased work and what lies in a run stays
-whole.
+whole. A longest lag between a lot and its sublots is one between the lot and the first of them to start, or
+the last of them to end: the others have to wait, as the pieces of a lot do.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ def split(problem: Problem, change: SplitLot) -> Problem:
             operations += _sublots(operation, parts, pieces)
         elif any(name in parts for name in operation.predecessors):
             waits = waiting_for(operation, lambda name: parts.get(name, (name,)), pieces=pieces)
+            not_last = {part for names in parts.values() for part in names[:-1]}
+            waits["max_lags"] = {p: most for p, most in waits["max_lags"].items() if p not in not_last}
             operations.append(replace(operation, **waits))
         else:
             operations.append(operation)
@@ -88,6 +91,8 @@ def _sublots(
             return (parts[before][n],) if before in parts else (before,)
 
         fields = waiting_for(operation, same_sublot, pieces=pieces)
+        if n:
+            fields["max_lags"] = {p: most for p, most in fields["max_lags"].items() if p in pieces}
         if operation.quantity > 1:
             fields["quantity"] = pieces[name]
         yield replace(

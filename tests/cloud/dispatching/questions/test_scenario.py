@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from cloud.dispatching.construct import construct
-from cloud.dispatching.problem import Level, Operation, Problem, Resource, State, Window
+from cloud.dispatching.problem import Level, Machine, Operation, Problem, Resource, State, Window
 from cloud.dispatching.questions.changes import (
     CancelledOrder,
     Change,
@@ -25,6 +25,7 @@ from cloud.dispatching.questions.refused import ImpossibleScenario
 from cloud.dispatching.questions.scenario import EFFECTS, Scenario, apply, under
 from cloud.dispatching.violations import violations
 from tests.cloud.dispatching.questions.small_shop import HOUR, NIGHT, small_shop, step, with_run
+from tests.cloud.dispatching.random_features import ALL
 from tests.cloud.dispatching.random_shop import random_shop
 
 
@@ -320,3 +321,29 @@ def test_windows_of_a_scenario_are_windows_of_the_problem() -> None:
     assert all(
         not (a.machine == "LATHE1" and a.start < 4 * HOUR) for a in construct(shop).assignments.values()
     )
+
+
+@pytest.mark.parametrize("first", [0, 40, 80, 120, 160])
+def test_a_split_lot_can_be_planned_whatever_else_the_shop_has(first: int) -> None:
+    for seed in range(first, first + 40):
+        rng = random.Random(seed)
+        shop = random_shop(
+            rng, operations=rng.randint(2, 15), machines=rng.randint(1, 4), second=1, features=ALL
+        )
+        free = [o for o in shop.operations if o.state is State.FREE and o.quantity > 3]
+        grouped = {name for run in shop.runs for name in run.operations}
+        jobs = {o.job_id for o in free if o.id not in grouped}
+        jobs -= {o.job_id for o in shop.operations if 1 < o.quantity <= 3}
+        for job in sorted(jobs):
+            split = changed(SplitLot(job=job, into=rng.randint(2, 3)), problem=shop)
+            assert violations(split, construct(split)) == []
+
+
+def test_the_first_sublot_keeps_the_longest_lag_after_what_stays_whole() -> None:
+    whole = step("S.heat", "S", "M", state=State.LEASED, machine="M", start=0)
+    split = step("S.weld", "S", "M", after="S.heat", max_lags={"S.heat": 5}, quantity=4)
+    shop = Problem(origin=0, now=0, machines=(Machine(id="M"),), operations=(whole, split))
+    made = changed(SplitLot(job="S", into=2), problem=shop)
+    assert operation(made, "S.weld/1").max_lags == {"S.heat": 5}
+    assert operation(made, "S.weld/2").max_lags == {}
+    assert violations(made, construct(made)) == []
