@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from cloud.context import Context
 from cloud.dispatching import outlook, plans
 from cloud.dispatching.floor import current_version, read_plan
+from cloud.dispatching.forecast import OrderForecast
 from cloud.dispatching.tables import plan_service
 from cloud.ledger import alarms, reading
 from cloud.ledger.alarms import Alarm
@@ -88,6 +89,7 @@ class OrderLine:
     late: int
     done: int
     total: int
+    forecast: OrderForecast | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +174,17 @@ class Situation:
     found: _Read
     away: Mapping[str, int]
     running: float | None
+    forecasts: Mapping[str, OrderForecast] = field(default_factory=dict)
 
 
-async def read_board(context: Context, running: float | None = None) -> Situation:
-    """What is now; ``running`` is today's share as it was worked out last (:mod:`cloud.web.today`)."""
+async def read_board(
+    context: Context,
+    running: float | None = None,
+    forecasts: Mapping[str, OrderForecast] | None = None,
+) -> Situation:
+    """What is now; ``running`` is today's share as it was worked out last (:mod:`cloud.web.today`), and
+    ``forecasts`` are those of the open orders.
+    """
     now, site = context.clock.now(), context.site
     heard = dict(context.ingest.heard)
     found = await context.database.query(_read)
@@ -184,7 +193,7 @@ async def read_board(context: Context, running: float | None = None) -> Situatio
         for edge in site.edges
         if now - (seen := max(found.edges.get(edge.id, 0), heard.get(edge.id, 0))) > SILENT
     }
-    return Situation(site, now, found, away, running)
+    return Situation(site, now, found, away, running, forecasts or {})
 
 
 def board(situation: Situation, say: Speech = ENGLISH) -> Board:
@@ -198,7 +207,7 @@ def board(situation: Situation, say: Speech = ENGLISH) -> Board:
         figures=_figures(found, running),
         tiles=tiles,
         needs=tuple(sorted(_needs(found, site, away, say), key=lambda need: (need.rank, need.since))),
-        orders=tuple(_order(order, say) for order in found.orders),
+        orders=tuple(_order(order, say, situation.forecasts.get(order.id)) for order in found.orders),
         bars=tuple(found.bars),
         windows=tuple(found.windows),
         frozen=_frozen(found, now),
@@ -548,7 +557,7 @@ def _machine_needs(found: _Read, site: Site, away: Mapping[str, int], say: Speec
     return needs
 
 
-def _order(order: outlook.Order, say: Speech) -> OrderLine:
+def _order(order: outlook.Order, say: Speech, forecast: OrderForecast | None) -> OrderLine:
     what = ", ".join(f"{line.quantity:g} × {say.either(line.title, line.title_zh)}" for line in order.lines)
     return OrderLine(
         order.id,
@@ -559,6 +568,7 @@ def _order(order: outlook.Order, say: Speech) -> OrderLine:
         order.late,
         order.finished,
         order.operations,
+        forecast,
     )
 
 

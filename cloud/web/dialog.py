@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nicegui import events, ui
 
 from cloud.context import Context
+from cloud.dispatching.forecast import OrderForecast
 from cloud.web import acts, lists, sheets
 from cloud.web.speech import ENGLISH, Speech
 
@@ -21,10 +22,13 @@ Buttons = list[tuple[str, Callable[[], Any]]]
 
 @dataclass(slots=True)
 class SheetDialog:
-    """Made in the current NiceGUI slot. ``buttons`` gives what this browser's person may do on a sheet."""
+    """Made in the current NiceGUI slot. ``buttons`` gives what this browser's person may do on a sheet,
+    ``forecasts`` when orders are likely to end.
+    """
 
     context: Context
     buttons: Callable[[tuple[tuple[str, str], ...]], Buttons]
+    forecasts: Callable[[], Mapping[str, OrderForecast]]
     say: Speech = ENGLISH
     _path: list[str] = field(default_factory=list, init=False)
     _dialog: ui.dialog = field(init=False)
@@ -63,7 +67,10 @@ class SheetDialog:
         address = address[:MAX_ADDRESS]
         self._path.append(address)
         site, now = self.context.site, self.context.clock.now()
-        sheet = await self.context.database.query(lambda tx: sheets.read(tx, site, now, address, self.say))
+        known = self.forecasts()
+        sheet = await self.context.database.query(
+            lambda tx: sheets.read(tx, site, now, address, self.say, known)
+        )
         self._title.set_text(sheet.title)
         self._content.set_content(lists.sheet(sheet, self.say))
         self._back.set_visibility(len(self._path) > 1)

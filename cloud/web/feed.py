@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
 from cloud.context import Context
+from cloud.dispatching.forecast import OrderForecast
 from cloud.hub import (
     ActionsLedgered,
     CaseChanged,
@@ -34,6 +36,10 @@ AT_LEAST = 2.0
 """Seconds after which a board is renewed though nothing was heard: ages and lateness move by themselves."""
 UNWATCHED = 10.0
 """Seconds without a viewer after which a board is worked out only so often."""
+OUTLOOK_EVERY = 10.0
+"""Seconds between two looks at when orders are likely to end."""
+OUTLOOK_REST = 30.0
+"""How many times as long as it took the next look waits: a large shop's outlook is no small sum."""
 RUNNING_EVERY = 15.0
 """Seconds between two sums over all machine states of today."""
 
@@ -50,6 +56,8 @@ class Feed:
     situation: Situation | None = None
     tags: list[reading.Tag] = field(default_factory=list)
     """All tags; another list whenever they have changed."""
+    forecasts: Mapping[str, OrderForecast] = field(default_factory=dict)
+    """When the open orders are likely to end, by order; of some seconds ago."""
     version: int = 0
     _asked: float = field(default=float("-inf"), init=False)
     _read: float = field(default=float("-inf"), init=False)
@@ -88,6 +96,24 @@ class Feed:
 
     async def run(self) -> None:
         """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._foresee(), name="outlook of the page")
+            tasks.create_task(self._keep_renewing(), name="board of the page")
+
+    async def _foresee(self) -> None:
+        """Keep the outlook of the orders, while somebody looks: for all browsers, and not for every plan."""
+        while True:
+            await self._watched()
+            began = time.monotonic()
+            try:
+                found = await self.context.forecasts.outlook()
+                self.forecasts = {order.order: order for order in found.orders}
+            except Exception:
+                # a plan that cannot be foreseen must not stop the page
+                log.exception("page.outlook_failed")
+            await asyncio.sleep(max(OUTLOOK_EVERY, OUTLOOK_REST * (time.monotonic() - began)))
+
+    async def _keep_renewing(self) -> None:
         stale_tags = True
         async with self.context.hub.subscribe(KINDS) as events:
             while True:
@@ -117,7 +143,7 @@ class Feed:
             if time.monotonic() - self._running_read > RUNNING_EVERY:
                 self._running = await read_running(self.context)
                 self._running_read = time.monotonic()
-            situation = await read_board(self.context, self._running)
+            situation = await read_board(self.context, self._running, self.forecasts)
             said = board(situation)
         except Exception:
             # a mistake in what is shown must not stop the service that keeps the data

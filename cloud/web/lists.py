@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from zoneinfo import ZoneInfo
 
+from cloud.dispatching.forecast import OrderForecast
 from cloud.dispatching.outlook import UnassignedRun
 from cloud.web.board import OrderLine, StopLine
-from cloud.web.sheet import Sheet
+from cloud.web.planning import expected
+from cloud.web.sheet import Sheet, Teller
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import ago, clock_words, lateness
 from protocols.site import Site
 from protocols.values import MICROSECONDS
 
+ORDER_HEADS = ("Order", "What", "Done", "Promised", "Expected", "Likely", "")
 
-def order_list(orders: Sequence[OrderLine], now: int, zone: ZoneInfo, say: Speech = ENGLISH) -> str:
+
+def order_list(orders: Sequence[OrderLine], site: Site, now: int, say: Speech = ENGLISH) -> str:
     """Orders with promised and expected finish; what is late says so in words."""
-    rows = []
+    rows, teller = [], Teller(site, now, say)
+    labels = [say(head) for head in ORDER_HEADS]
     for order in orders:
+        forecast = order.forecast
         late = (
             say("▲ late {time}", time=lateness(order.late))
             if order.late
@@ -32,15 +38,23 @@ def order_list(orders: Sequence[OrderLine], now: int, zone: ZoneInfo, say: Speec
                     order.id,
                     order.what,
                     f"{order.done}/{order.total}",
-                    clock_words(order.promised, now, zone),
-                    clock_words(order.expected, now, zone),
-                    late,
+                    teller.time(order.promised),
+                    teller.time(order.expected),
+                    "–" if forecast is None else expected.between(forecast, teller),
+                    _outcome(order.late, late, forecast, say),
                 ],
                 "late" if order.late else "",
                 f"order:{order.id}",
+                labels,
             )
         )
-    return table(("Order", "What", "Done", "Promised", "Expected", ""), rows, "no open orders", say)
+    return table(ORDER_HEADS, rows, "no open orders", say, "cards")
+
+
+def _outcome(late: int, words: str, forecast: OrderForecast | None, say: Speech) -> str:
+    """What the plan says, and how likely it is; *on time* is left out where something better is known."""
+    likely = "" if forecast is None else expected.likely(forecast, say)
+    return f"{words} · {likely}" if late and likely else likely or words
 
 
 def stop_list(stops: Sequence[StopLine], site: Site, now: int, zone: ZoneInfo, say: Speech = ENGLISH) -> str:
@@ -96,15 +110,21 @@ def opening(address: str) -> str:
     return f'data-open="{escape(address)}" tabindex="0" role="button"' if address else ""
 
 
-def row(cells: Iterable[str], kind: str = "", opens: str = "") -> str:
-    """One line of a table."""
-    text = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+def row(cells: Sequence[str], kind: str = "", opens: str = "", labels: Sequence[str] = ()) -> str:
+    """One line of a table. With ``labels`` it can be a card on a phone, where there is no room for heads."""
+    named = [f' data-label="{escape(label)}"' for label in labels] or [""] * len(cells)
+    text = "".join(f"<td{name}>{escape(cell)}</td>" for name, cell in zip(named, cells, strict=True))
     return f'<tr class="{kind}" {opening(opens)}>{text}</tr>'
 
 
-def table(heads: Sequence[str], rows: Sequence[str], nothing: str, say: Speech = ENGLISH) -> str:
-    """Rows under their heads, which are English here, as keys; ``nothing`` is said where there are none."""
+def table(
+    heads: Sequence[str], rows: Sequence[str], nothing: str, say: Speech = ENGLISH, kind: str = ""
+) -> str:
+    """Rows under their heads, which are English here, as keys; ``nothing`` is said where there are none.
+
+    Those of kind ``cards`` become cards on a phone: their rows have labels.
+    """
     if not rows:
         return f'<div class="ok">{escape(say(nothing))}</div>'
     head = "".join(f"<th>{escape(say(name))}</th>" for name in heads)
-    return f'<table class="list"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return f'<table class="list {kind}"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

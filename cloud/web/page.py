@@ -26,6 +26,7 @@ from cloud.web.board import Need, device_of, plant
 from cloud.web.dialog import OPEN, SheetDialog
 from cloud.web.feed import Feed
 from cloud.web.planning import replans
+from cloud.web.planning.new_order import NewOrderSheet
 from cloud.web.planning.whatif import WhatIf
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.tiles import WorkcellTile
@@ -123,7 +124,7 @@ class _Page:
     async def build(self) -> None:
         """Make everything once, filled with what is known; the timers only change what is different."""
         self._begin()
-        self._dialog = SheetDialog(self.context, self._acts_of, self.say)
+        self._dialog = SheetDialog(self.context, self._acts_of, lambda: self.feed.forecasts, self.say)
         user, role = self.session.user, self.session.role
         self._whatif = WhatIf(self.context, role, user, self._allowed, self.say)
         root = ui.element("div").classes("page")
@@ -142,7 +143,7 @@ class _Page:
             if self._vehicles or self.graph is not None:
                 self._panel("agvs", "AGVs", "whole")
             with ui.element("div").classes("band"):
-                self._panel("orders", "Orders", "wide")
+                self._build_orders()
                 with ui.element("div").classes("fill column"):
                     self._panel("stops", "Machine stops", "")
                     self._panel("unassigned", "Unassigned runs", "")
@@ -241,6 +242,15 @@ class _Page:
                 self._select(self._spans(PLAN_SPANS), "24 h", self._choose_plan_span)
             self._html["plan"] = ui.html("", sanitize=False).classes("whole plan")
             ui.html(shown.legend(self.say), sanitize=False).classes("legend")
+
+    def _build_orders(self) -> None:
+        with ui.element("div").classes("panel wide"):
+            with ui.element("div").classes("choose"):
+                ui.html(f"<h2>{escape(self.say('Orders'))}</h2>", sanitize=False).classes("fill")
+                if self.session.role is Role.SUPERVISOR:
+                    sheet = NewOrderSheet(self.context, self.session.user, self._allowed, self.say)
+                    ui.button(self.say("new order"), on_click=sheet.open).props("outline dense no-caps")
+            self._html["orders"] = ui.html("", sanitize=False)
 
     def _build_trend(self) -> None:
         with ui.element("div").classes("panel whole"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from cloud.dispatching.forecast import OrderForecast
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import ago, clock_words
 from protocols.site import Site
@@ -77,3 +78,4 @@ class Reader(Teller):
     """One reading transaction with what is needed to put it into words."""
 
     tx: Connection
+    forecasts: Mapping[str, OrderForecast] = field(default_factory=dict)

@@ -6,16 +6,18 @@ figure leads to its events in at most three clicks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
 from cloud.dispatching import outlook
+from cloud.dispatching.forecast import OrderForecast
 from cloud.ledger import alarms, reading
 from cloud.maintenance import cases
 from cloud.maintenance.cases import Case
 from cloud.web import alarm_list, devices, events, today
 from cloud.web.planning import decided, replans, waits
+from cloud.web.planning import expected as expected_words
 from cloud.web.shapes import look
 from cloud.web.sheet import Reader, Row, Sheet, Table
 from cloud.web.speech import ENGLISH, Speech
@@ -25,13 +27,20 @@ from protocols.site import Device, Site
 from protocols.values import MICROSECONDS
 
 
-def read(tx: Connection, site: Site, now: int, address: str, say: Speech = ENGLISH) -> Sheet:
+def read(
+    tx: Connection,
+    site: Site,
+    now: int,
+    address: str,
+    say: Speech = ENGLISH,
+    forecasts: Mapping[str, OrderForecast] | None = None,
+) -> Sheet:
     """The sheet at an address; one that says so where there is nothing."""
     kind, _, name = address.partition(":")
     make = _SHEETS.get(kind)
     if make is None:
         return Sheet(say("there is nothing at {address}", address=address))
-    return make(Reader(site, now, say, tx=tx), name)
+    return make(Reader(site, now, say, tx=tx, forecasts=forecasts or {}), name)
 
 
 def _orders(r: Reader, name: str) -> Sheet:
@@ -78,6 +87,9 @@ def _order(r: Reader, name: str) -> Sheet:
     lines = [r.say("promised {promised} · expected {expected}", promised=promised, expected=expected)]
     if late:
         lines.append(r.say("▲ late by {time}", time=lateness(late)))
+    forecast = r.forecasts.get(name)
+    if forecast is not None:
+        lines += expected_words.lines(forecast, r)
     last = max((o for job in jobs for o in job.operations if o.end), key=lambda o: o.end or 0, default=None)
     if last is not None:
         lines += waits.chain(r, last.id)

@@ -54,7 +54,7 @@ def draw(board: Board, site: Site, record: Record, say: Speech = ENGLISH) -> Sho
         {
             "clock": escape(clock_words(board.now, board.now, zone) + away),
             "words": escape(board.plan),
-            "orders": lists.order_list(board.orders, board.now, zone, say),
+            "orders": lists.order_list(board.orders, site, board.now, say),
             "stops": lists.stop_list(board.stops, site, board.now, zone, say),
             "unassigned": lists.unassigned_list(board.unassigned, site, board.now, zone, say),
             "alarms": alarm_list.alarm_list(board.alarms, board.alarms_standing, board.now, say),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
 
 from cloud.dispatching.changes import (
     CancelledOrder,
@@ -20,6 +22,7 @@ from cloud.dispatching.changes import (
     PinnedOperation,
 )
 from cloud.orders.products import Product
+from cloud.orders.requests import ImpossibleOrder
 from cloud.web.sheet import Teller
 
 KINDS: Mapping[str, str] = {
@@ -32,6 +35,7 @@ KINDS: Mapping[str, str] = {
 }
 """What can be asked from the page, as its choice says it."""
 MAX_TITLE = 120
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class FormError(ValueError):
@@ -47,6 +51,11 @@ def moment(text: str | None, zone: ZoneInfo) -> datetime | None:
     except ValueError as error:
         raise FormError("a time is not complete") from error
     return local.replace(tzinfo=zone) if local.tzinfo is None else local
+
+
+def microseconds(when: datetime) -> int:
+    """µs UTC."""
+    return (when - _EPOCH) // timedelta(microseconds=1)
 
 
 def field_time(when: datetime, zone: ZoneInfo) -> str:
@@ -220,6 +229,11 @@ _WORDS: Mapping[type, Callable[[Any, Shop], str]] = {
 }
 
 
-def objections(error: ImpossibleChanges) -> str:
-    """Why nobody could make these changes, each reason with the field that it is about."""
+def refusals(error: ValidationError) -> str:
+    """What is wrong with the values of a form, each with its field."""
+    return "\n".join(f"{one['loc'][-1]}: {one['msg']}" for one in error.errors())
+
+
+def objections(error: ImpossibleChanges | ImpossibleOrder) -> str:
+    """Why nobody could make this, each reason with the field that it is about."""
     return "\n".join(f"{problem.path.rsplit('.', 1)[-1]}: {problem.message}" for problem in error.problems)

@@ -72,7 +72,7 @@ _WAITS = {
     ", then {extra} of changeover": "，随后换型 {extra}",
     ", after {extra} of changeover": "，先换型 {extra}",
     ", with {extra} of transport or waiting after it": "，其后运输或等待 {extra}",
-    ": by {extra}": "：早 {extra}",
+    " (by {extra})": "（早 {extra}）",
     "{operation} waits until {until} for {other}": "{operation} 等待 {other} 至 {until}",
     "{operation} waits until {until} for {machine}, because {other} runs there": (
         "{operation} 等待 {machine} 至 {until}，因为 {other} 在该处运行"

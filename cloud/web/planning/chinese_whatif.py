@@ -119,5 +119,37 @@ _DECIDING = {
     "do it": "执行",
     "not now": "暂不",
 }
+_PROMISE = {
+    "New order": "新订单",
+    "new order": "新订单",
+    "take it in": "接收订单",
+    "order {order} is taken in: it is planned anew": "订单 {order} 已接收：将重新计划",
+    "earliest date": "最早日期",
+    "looking for gaps in the plan: about {seconds} s …": "正在查找计划空档：约 {seconds} 秒 …",
+    "take {time} as its date": "采用 {time} 为交期",
+    "no gap was found for it: others must move": "没有空档：须移动其他订单",
+    "earliest without hurting anybody: {time}": "不影响他人的最早完工：{time}",
+    "it ends by {time} nine times out of ten: a date to promise": "十次有九次在 {time} 前完工：可承诺的日期",
+    "{time} if others may move as its priority earns it: {hurt}": "若按优先级可移动他人：{time}，{hurt}",
+    "✓ the wanted date {time} can be promised, and nobody is hurt": "✓ 要求日期 {time} 可以承诺，不影响他人",
+    "△ the wanted date {time} is possible, but without reserve": "△ 要求日期 {time} 可行，但无余量",
+    "▲ the wanted date {time} can be kept: {hurt}": "▲ 要求日期 {time} 可以做到：{hurt}",
+    "✕ the wanted date {time} cannot be kept, it would end {end}: {hurt}": (
+        "✕ 要求日期 {time} 做不到，将于 {end} 完工：{hurt}"
+    ),
+    "nobody is hurt": "不影响他人",
+    "later than promised become {orders}": "晚于交期的有 {orders}",
+    "{order} by {time}": "{order} 晚 {time}",
+}
+_EXPECTED = {
+    "Likely": "可能",
+    "likely {range}, eight times out of ten": "可能 {range}（十次有八次）",
+    "almost certainly in time": "几乎肯定准时",
+    "probably in time": "很可能准时",
+    "rather in time": "可能准时",
+    "rather late": "可能延期",
+    "probably late": "很可能延期",
+    "almost certainly late": "几乎肯定延期",
+}
 
-WHAT_IF: dict[str, str] = {**_FORM, **_CHANGES, **_ANSWER, **_SEARCH, **_DECIDING}
+WHAT_IF: dict[str, str] = {**_FORM, **_CHANGES, **_ANSWER, **_SEARCH, **_DECIDING, **_PROMISE, **_EXPECTED}

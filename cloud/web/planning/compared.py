@@ -103,26 +103,27 @@ def sentences(compared: Compared, say: Speech) -> list[str]:
 
 def orders(compared: Compared, t: Teller) -> str:
     """The orders that change, what matters most first."""
-    heads = [escape(t.say(head)) for head in ORDER_HEADS]
-    rows = []
-    for order in compared.orders[:SHOWN]:
-        cells = (
-            order.order,
-            t.time(order.due),
-            t.time(order.before),
-            t.time(order.after),
-            _late(order.late_before),
-            _late(order.late_after),
-            becomes(order, t.say),
+    labels = [t.say(head) for head in ORDER_HEADS]
+    rows = [
+        row(
+            (
+                order.order,
+                t.time(order.due),
+                t.time(order.before),
+                t.time(order.after),
+                _late(order.late_before),
+                _late(order.late_after),
+                becomes(order, t.say),
+            ),
+            "late" if order.fate in _BAD else "",
+            labels=labels,
         )
-        # on a phone a row is a card without heads: each cell brings its own
-        labelled = zip(heads, cells, strict=True)
-        drawn = "".join(f'<td data-label="{head}">{escape(cell)}</td>' for head, cell in labelled)
-        rows.append(f'<tr class="{"late" if order.fate in _BAD else ""}">{drawn}</tr>')
-    whole = table(ORDER_HEADS, rows, "no order ends at another time", t.say)
+        for order in compared.orders[:SHOWN]
+    ]
+    whole = table(ORDER_HEADS, rows, "no order ends at another time", t.say, "cards moved")
     if (more := len(compared.orders) - SHOWN) > 0:
         whole += f'<div class="more">{escape(t.say("and {more} more orders", more=more))}</div>'
-    return whole.replace('class="list"', 'class="list moved"', 1)
+    return whole
 
 
 _BAD = (Fate.BECOMES_LATE, Fate.LATER_STILL, Fate.ADDED_LATE)

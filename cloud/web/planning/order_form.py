@@ -16,6 +16,7 @@ from cloud.orders.routing import SYMBOLS
 from cloud.web.planning import fields
 from cloud.web.planning.asked import field_time
 from cloud.web.speech import Speech
+from protocols.values import MICROSECONDS
 
 PRIORITIES = 10
 RUSH = 10
@@ -56,6 +57,11 @@ class OrderForm:
         """What stands in the form."""
         found = {name: field.value for name, field in self._fields.items()}
         return {**found, "parameters": {name: field.value for name, field in self._parameters.items()}}
+
+    def promise(self, at: int) -> None:
+        """Put a date (µs UTC) into the form, not before it: the field knows minutes only."""
+        minutes = -(-at // (60 * MICROSECONDS)) * 60
+        self._fields["due"].set_value(field_time(datetime.fromtimestamp(minutes, self.zone), self.zone))
 
     def _chosen(self, event: events.ValueChangeEventArguments[Any]) -> None:
         self._build_parameters(event.value)

@@ -43,7 +43,7 @@ SENTENCES: Mapping[Cause, tuple[str, str]] = {
     Cause.LEASE: ("{operation} is held by its station from {until} on", ""),
     Cause.FIXED: ("{operation} is fixed on {machine}", ""),
     Cause.NOW: ("{operation} begins on {machine} at once", ", after {extra} of changeover"),
-    Cause.KEPT: ("{operation} could begin earlier; the plan leaves it where it is", ": by {extra}"),
+    Cause.KEPT: ("{operation} could begin earlier; the plan leaves it where it is", " (by {extra})"),
 }
 """By cause, with how it goes on where seconds pass in between."""
 NO_MORE = "{operation} waits until {until}, when there is more of {resource}"

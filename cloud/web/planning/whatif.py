@@ -28,6 +28,8 @@ from cloud.dispatching.validation import ImpossibleProblem
 from cloud.web.planning import asked, compared
 from cloud.web.planning.asked import FormError, Shop
 from cloud.web.planning.change_form import ChangeForm
+from cloud.web.planning.order_form import OrderForm
+from cloud.web.planning.promise_button import PromiseButton
 from cloud.web.sheet import Teller
 from cloud.web.speech import Speech
 from cloud.web.words import ago
@@ -107,7 +109,7 @@ class WhatIf:
         with self._body:
             if self.role is Role.SUPERVISOR:
                 names = [order.id for order in orders]
-                self._form = ChangeForm(self.context, self.say, names, now, place)
+                self._form = ChangeForm(self.context, self.say, names, now, place, self._promise)
                 self._list = ui.element("ul").classes("news")
                 self._wrong = ui.label("").classes("wrong").props('role="alert"')
                 with ui.element("div").classes("acts"):
@@ -142,11 +144,13 @@ class WhatIf:
             self._say_wrong(self.say(str(error)))
             return None
         except ValidationError as error:
-            told = [f"{one['loc'][-1]}: {one['msg']}" for one in error.errors()]
-            self._say_wrong("\n".join(told))
+            self._say_wrong(asked.refusals(error))
             return None
         self._say_wrong("")
         return request.changes[0]
+
+    def _promise(self, form: OrderForm) -> None:
+        PromiseButton(self.context, form, self.user, self.allowed, self.say)
 
     def _say_wrong(self, text: str) -> None:
         if self._wrong is not None:

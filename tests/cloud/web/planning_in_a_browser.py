@@ -44,12 +44,13 @@ async def take_in(door: Door, *names: str) -> None:
 
 
 async def people_ask_the_plan(door: Door, view: Any, url: str) -> None:
-    """All of it, on the page of a supervisor."""
+    """All of it, on the page of a supervisor; at the end a viewer looks on."""
     async with planned(door):
         await take_in(door, "26-0001", "26-0002")
         await view.locator(".plan-words >> text=order 26-0001 came in").wait_for(timeout=SLOW)
         await a_rush_order_comes_true(view)
         await why_is_told(view)
+        await an_order_is_promised_and_taken_in(view)
         await work_is_pinned_and_let_go(door, view)
         await a_viewer_may_only_look(door, view, url)
 
@@ -88,6 +89,25 @@ async def why_is_told(view: Any) -> None:
     await view.keyboard.press("Enter")
     await sheet.locator("text=• what was asked came true").wait_for(timeout=SLOW)
     await view.keyboard.press("Escape")
+
+
+async def an_order_is_promised_and_taken_in(view: Any) -> None:
+    listed = view.locator("table.cards")
+    await listed.locator('tr[data-open="order:26-0001"] >> text=/(in time|late) \\(\\d+ %\\)/').wait_for(
+        timeout=SLOW
+    )
+    await view.click('button:has-text("new order")')
+    sheet = view.locator(".whatif:visible")
+    await sheet.get_by_label("Shelves").fill("3")
+    await sheet.get_by_role("button", name="earliest date").click()
+    await sheet.locator(".headline >> text=earliest without hurting anybody").wait_for(timeout=SLOW)
+    before = await sheet.get_by_label("Wanted by").input_value()
+    await sheet.get_by_role("button", name="as its date").click()
+    async with asyncio.timeout(SLOW / 1000):
+        while await sheet.get_by_label("Wanted by").input_value() == before:  # noqa: ASYNC110 - as a person looks
+            await asyncio.sleep(0.05)
+    await sheet.get_by_role("button", name="take it in").click()
+    await view.locator('tr[data-open="order:26-0004"]').first.wait_for(timeout=SLOW)
 
 
 async def work_is_pinned_and_let_go(door: Door, view: Any) -> None:

@@ -10,9 +10,9 @@ from string import Formatter
 import pytest
 
 from cloud.dispatching.scenarios import ScenarioState
-from cloud.web import acts, alarm_list, gantt, page, shapes, shown
+from cloud.web import acts, alarm_list, gantt, lists, page, shapes, shown
 from cloud.web.chinese import CHINESE
-from cloud.web.planning import asked, causes, compared, waits
+from cloud.web.planning import asked, causes, compared, expected, waits
 from cloud.web.speech import CHINA, ENGLISH, preferred
 
 FOLDER = Path(page.__file__).parent
@@ -58,6 +58,7 @@ def phrases() -> set[str]:
     found |= {look.word for look in vars(shapes).values() if isinstance(look, shapes.Look)} | set(acts.ACTS)
     found |= {*page.PLAN_SPANS, *page.TREND_SPANS, *acts.LABELS.values(), *causes.WORDS.values()}
     found |= {phrase for both in waits.SENTENCES.values() for phrase in both} | {waits.NO_MORE}
+    found |= {words for _, words in expected.LIKELY} | set(lists.ORDER_HEADS)
     found |= {*asked.KINDS.values(), *compared.ORDER_HEADS, *compared.FIGURE_HEADS}
     found |= {*compared.FATES, *compared.STATES, *map(str, ScenarioState)}
     return found - {""}
