@@ -48,7 +48,7 @@ def order_list(orders: Sequence[OrderLine], site: Site, now: int, say: Speech = 
                 labels,
             )
         )
-    return table(ORDER_HEADS, rows, "no open orders", say, "cards")
+    return table(ORDER_HEADS, rows, "no open orders", say, kind="cards")
 
 
 def _outcome(late: int, words: str, forecast: OrderForecast | None, say: Speech) -> str:

@@ -120,7 +120,7 @@ def orders(compared: Compared, t: Teller) -> str:
         )
         for order in compared.orders[:SHOWN]
     ]
-    whole = table(ORDER_HEADS, rows, "no order ends at another time", t.say, "cards moved")
+    whole = table(ORDER_HEADS, rows, "no order ends at another time", t.say, kind="cards moved")
     if (more := len(compared.orders) - SHOWN) > 0:
         whole += f'<div class="more">{escape(t.say("and {more} more orders", more=more))}</div>'
     return whole
