@@ -19,6 +19,7 @@ from msgspec import structs
 from cloud.dispatching.activities import Shop, Spot
 from cloud.dispatching.compilation import compile_shop
 from cloud.dispatching.cp_model import MAX_ARCS, Found, ShopModel, arcs, horizon
+from cloud.dispatching.cp_model import represents as represented
 from cloud.dispatching.hint import Hint
 from cloud.dispatching.limits import Limits, OnSolution, Stop
 from cloud.dispatching.neighbourhood import cut
@@ -26,7 +27,7 @@ from cloud.dispatching.picker import Picker
 from cloud.dispatching.plan_graph import PlanGraph
 from cloud.dispatching.problem import Problem
 from cloud.dispatching.schedule import Schedule, Service, Status
-from cloud.dispatching.search import portfolio
+from cloud.dispatching.search import lists, portfolio
 from cloud.dispatching.search.arrays import represents
 from cloud.dispatching.search.cache import available
 from cloud.dispatching.timeline import retime
@@ -40,6 +41,9 @@ MEDIUM = 300
 
 SHARE_WHOLE = 0.2
 """Of the time, for that model."""
+
+SHARE_LISTS = 0.5
+"""Of the work, for the search over lists in deterministic mode; the rest is for parts of the shop."""
 
 ROUND = 0.02
 """Deterministic time for one part: tenths of a second. Several short looks find more than a long one."""
@@ -72,7 +76,10 @@ def improve(
     if available() and not represents(shop):
         return portfolio.improve(shop, start, limits, _solver(shop), on_solution, stop, clock)
     if not shop.is_plain:  # parts of a shop know nothing of what is shared
-        return improve_shop(shop, start, limits, on_solution, stop) if arcs(shop) <= MAX_ARCS else start
+        whole = not limits.deterministic and count <= MEDIUM and represented(shop, shop.spots(start))
+        return lists.improve(shop, start, limits, _whole(shop) if whole else None, on_solution, stop, clock)
+    if available():
+        return lists.improve(shop, start, limits, _parts(shop), on_solution, stop, clock, SHARE_LISTS)
     best, left = start, limits.seconds
     if count <= MEDIUM and arcs(shop) <= MAX_ARCS:
         first = replace(limits, seconds=limits.seconds * SHARE_WHOLE)
@@ -85,13 +92,33 @@ def improve(
     return Search(shop, best, replace(limits, seconds=left), on_solution, stop, clock).run()
 
 
+def _whole(shop: Shop) -> portfolio.Solver:
+    return lambda start, limits, found, on_bound, stop: improve_shop(
+        shop, start, limits, found, stop, on_bound
+    )
+
+
 def _solver(shop: Shop) -> portfolio.Solver:
     """What goes beside the local search: the whole shop in one model, or if it is too large, its parts."""
     if arcs(shop) <= MAX_ARCS:
-        return lambda start, limits, found, on_bound, stop: improve_shop(
-            shop, start, limits, found, stop, on_bound
-        )
+        return _whole(shop)
     return lambda start, limits, found, on_bound, stop: Search(shop, start, limits, found, stop).run()
+
+
+def _parts(shop: Shop) -> portfolio.Solver:
+    """The whole shop in one model at first, if it is not too large for that, and then its parts."""
+    whole = len(shop.activities) <= MEDIUM and arcs(shop) <= MAX_ARCS
+
+    def solve(
+        start: Schedule, limits: Limits, found: OnSolution, on_bound: portfolio.OnBound, stop: Stop
+    ) -> Schedule:
+        nonlocal whole
+        if whole and not limits.deterministic:
+            whole = False
+            return improve_shop(shop, start, limits, found, stop, on_bound)
+        return Search(shop, start, limits, found, stop).run()
+
+    return solve
 
 
 class Search:

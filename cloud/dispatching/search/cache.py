@@ -21,7 +21,7 @@ from pathlib import Path
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "cloud.dispatching.search.warm")
 """How the compiling process is started."""
 
-SOURCES = ("kernel.py", "columns.py", "decode.py", "list_columns.py", "jit.py")
+SOURCES = ("kernel.py", "columns.py", "decode.py", "climb.py", "list_columns.py", "jit.py")
 """What is compiled, and what it is compiled with."""
 
 STALE = 300.0

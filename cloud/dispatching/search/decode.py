@@ -11,7 +11,7 @@ anew with all that follow it. Nothing is ever pushed further than it must, so th
 soon (no plan of these machines may keep the lag), the seconds too many are counted as :data:`BROKEN`.
 
 Everything placed can be taken back, last first, so a changed list is decoded from its first change on only.
-``a``, ``o``, ``r``, ``j``, ``m``, ``b``, ``t``, ``p``, ``x``, ``n``, ``u`` and ``l`` are the arrays of
+``a``, ``o``, ``r``, ``j``, ``m``, ``b``, ``t``, ``p``, ``x``, ``n``, ``u`` and ``k`` are the arrays of
 :class:`~cloud.dispatching.search.numbered.Numbered`, their columns those of
 :mod:`~cloud.dispatching.search.list_columns`.
 """
@@ -547,18 +547,18 @@ def _put_unit(
     p: Ints,
     x: Ints,
     n: Ints,
-    l: Ints,  # noqa: E741
+    k: Ints,
     first: int,
     last: int,
 ) -> None:
-    """Place the members ``l[first:last]``, which longest lags bind, in order."""
+    """Place the members ``k[first:last]``, which longest lags bind, in order."""
     for at in range(first, last):
-        a[l[at], PUSHED] = NEVER
-        a[l[at], PLACE] = at
+        a[k[at], PUSHED] = NEVER
+        a[k[at], PLACE] = at
     left = PUSHES * (last - first)
     at = first
     while at < last:
-        v = l[at]
+        v = k[at]
         _put(a, o, r, j, m, b, t, p, x, n, v)
         back = at + 1
         broken = 0
@@ -576,7 +576,7 @@ def _put_unit(
         left -= 1
         if back <= at:
             for undone in range(at, back - 1, -1):
-                _take_back(a, o, r, j, m, b, t, p, x, n, l[undone])
+                _take_back(a, o, r, j, m, b, t, p, x, n, k[undone])
         elif broken:
             n[BROKEN] += broken
             n[COST] += broken * PENALTY
@@ -596,7 +596,7 @@ def undo(
     x: Ints,
     n: Ints,
     u: Ints,
-    l: Ints,  # noqa: E741
+    k: Ints,
     order: Ints,
     position: int,
 ) -> None:
@@ -604,7 +604,7 @@ def undo(
     for at in range(n[PLACED] - 1, position - 1, -1):
         unit = order[at]
         for member in range(u[unit, MEMBER_END] - 1, u[unit, MEMBER_AT] - 1, -1):
-            _take_back(a, o, r, j, m, b, t, p, x, n, l[member])
+            _take_back(a, o, r, j, m, b, t, p, x, n, k[member])
     n[PLACED] = min(n[PLACED], position)
 
 
@@ -621,7 +621,7 @@ def decode(
     x: Ints,
     n: Ints,
     u: Ints,
-    l: Ints,  # noqa: E741
+    k: Ints,
     order: Ints,
     limit: int,
 ) -> int:
@@ -634,9 +634,9 @@ def decode(
         first = u[unit, MEMBER_AT]
         last = u[unit, MEMBER_END]
         if last - first == 1:
-            _put(a, o, r, j, m, b, t, p, x, n, l[first])
+            _put(a, o, r, j, m, b, t, p, x, n, k[first])
         else:
-            _put_unit(a, o, r, j, m, b, t, p, x, n, l, first, last)
+            _put_unit(a, o, r, j, m, b, t, p, x, n, k, first, last)
         n[PLACED] = at + 1
         if n[COST] > limit:
             break

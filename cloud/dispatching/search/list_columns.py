@@ -14,9 +14,11 @@ OPTION, HELD, PUSHED, START, END, CHANGE, DONE, PREVIOUS, CAUSE = range(15, 24)
 """Of ``a``: what is decided. ``HELD`` is a start it keeps although it could be earlier, ``PUSHED`` one that a
 longest lag asks of it; ``DONE`` says whether a task is done; ``PREVIOUS`` is what comes before it on its
 machine (−1: nothing), ``CAUSE`` which of that and its predecessors it waits for (−1: for none)."""
-OLD_FREE, OLD_STATE, OLD_AT, OLD_DUE, OLD_DUE_AT, OLD_COST, OLD_FINISH, OLD_BROKEN, PLACE = range(24, 33)
-"""Of ``a``: how its machine and the sums were before it, to take it back; its place among its unit."""
-COLUMNS = 33
+OLD_FREE, OLD_STATE, OLD_AT, OLD_DUE, OLD_DUE_AT, OLD_COST, OLD_FINISH, OLD_BROKEN, PLACE, UNIT = range(
+    24, 34
+)
+"""Of ``a``: how its machine and the sums were before it, to take it back; its place in ``k`` and its unit."""
+COLUMNS = 34
 
 O_STATION, O_SECONDS, O_RELEASE, O_STATE, NEED_AT, NEED_END = range(6)
 """Of ``o``; ``O_RELEASE`` is the earliest start, the needs are rows of ``r``."""
@@ -35,8 +37,9 @@ JOB, TAIL, OLD_JOB_END = range(3)
 """Of a part in a job: seconds that must follow in that job, and the job's end before this was placed."""
 R_COLUMNS = 5
 
-DUE, WEIGHT, JOB_ENDS = range(3)
-"""Of ``j``, the jobs: ``JOB_ENDS`` is when it ends, or must at least by what is placed."""
+DUE, WEIGHT, JOB_ENDS, OF_AT, OF_END = range(5)
+"""Of ``j``, the jobs: ``JOB_ENDS`` is when it ends, or must at least by what is placed; its activities lie
+in ``k``."""
 
 CHANGE_AT, STATES, BLOCK_AT, BLOCK_END, FREE, STATE, AT, FACT_COST, FACT_AT, TOP = range(10)
 """Of ``m``, the stations: where its changeovers lie in ``t`` (−1: none) and how many states there are; its
@@ -61,4 +64,15 @@ exceeded; and how many units are placed."""
 NUMBERS = 10
 
 MEMBER_AT, MEMBER_END, BEFORE_AT, BEFORE_END, AFTER_AT, AFTER_END = range(6)
-"""Of ``u``, the units: what is placed together, in ``l``; and the units before and after it, there too."""
+"""Of ``u``, the units: what is placed together, in ``k``; and the units before and after it, there too."""
+
+C_OPTION, C_HELD, C_START, C_END, C_CHANGE, C_PREVIOUS, C_CAUSE = range(7)
+"""Of ``c``, the list the search has in hand, by activity and task: what was decided and came of it."""
+C_COLUMNS = 7
+CURRENT, BEST, VALID, ALTERED, EVALUATED, ACCEPTED, IMPROVED = range(7)
+"""Of ``s``, the search's numbers: costs in hand and of the best list, how much of the list in hand is placed
+as it is, how many rows of ``d`` are used, and how many lists were looked at, taken, and better than all."""
+SUMS = 7
+KIND, INDEX, BEFORE = range(3)
+"""Of ``d``, what the list on trial has changed beside the order: a column of ``c``, or −1 for a place in
+``k``; which row or place; and the value it had."""

@@ -78,7 +78,9 @@ class _Numbering:
         stations, facts = self._stations()
         pools, steps = self._pools()
         units = units_of(shop)
-        unit_rows, members = _unit_arrays(units)
+        unit_rows, flat = _unit_arrays(units)
+        for unit, inside in enumerate(units.members):
+            activities[list(inside), k.UNIT] = unit
         numbers = np.zeros(k.NUMBERS, dtype=np.int64)
         vehicles = shop.problem.vehicles
         numbers[k.NOW] = shop.problem.now
@@ -88,7 +90,7 @@ class _Numbering:
         numbers[k.OTHER_MACHINE] = weights.other_machine
         numbers[k.VEHICLES] = len(shop.pools) if vehicles is not None else -1
         numbers[k.FINISH] = shop.settled_end
-        jobs = np.array([self._job(job) for job in shop.jobs], dtype=np.int64).reshape(-1, 3)
+        jobs = _table([self._job(job, flat) for job in shop.jobs], 5)
         late = np.maximum(0, jobs[:, k.JOB_ENDS] - jobs[:, k.DUE]) @ jobs[:, k.WEIGHT]
         numbers[k.COST] = (
             int(late) + weights.changeover * facts + weights.makespan * (shop.settled_end - shop.problem.now)
@@ -105,13 +107,15 @@ class _Numbering:
             steps=steps,
             numbers=numbers,
             units=unit_rows,
-            members=members,
+            members=np.array(flat, dtype=np.int64),
         )
 
-    def _job(self, job: Job) -> tuple[int, int, int]:
+    def _job(self, job: Job, flat: list[int]) -> tuple[int, ...]:
+        first = len(flat)
+        flat += job.activities
         due = FAR if job.due is None else job.due
         weight = 0 if job.due is None else job.weight * self.shop.problem.weights.tardiness
-        return due, weight, job.end
+        return due, weight, job.end, first, len(flat)
 
     def _activity(self, row: Ints, activity: Activity) -> None:
         deviation = self.shop.problem.weights.deviation
@@ -262,7 +266,7 @@ def _tails(shop: Shop) -> list[dict[int, int]]:
     return tails
 
 
-def _unit_arrays(units: Units) -> tuple[Ints, Ints]:
+def _unit_arrays(units: Units) -> tuple[Ints, list[int]]:
     rows: list[tuple[int, ...]] = []
     flat: list[int] = []
     for group in zip(units.members, units.before, units.after, strict=True):
@@ -271,7 +275,7 @@ def _unit_arrays(units: Units) -> tuple[Ints, Ints]:
             row += (len(flat), len(flat) + len(entries))
             flat += entries
         rows.append(tuple(row))
-    return _table(rows, 6), np.array(flat, dtype=np.int64)
+    return _table(rows, 6), flat
 
 
 def _table(rows: Sequence[tuple[int, ...]], columns: int) -> Ints:

@@ -1,4 +1,4 @@
-"""Local search and constraint solver side by side on one shop: one finds plans, the other proves.
+"""Local search and solver side by side on one shop: one finds plans, the other proves, or improves parts.
 
 The search runs in a thread of its own (compiled code holds no lock); its plans end the solver as soon as the
 solver's bound meets them. The solver is started a second time from the best plan, which it cannot be told of
@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 from msgspec import structs
 
@@ -94,6 +95,21 @@ OnBound = Callable[[float], None]
 Solver = Callable[[Schedule, Limits, OnSolution, OnBound, Stop], Schedule]
 """Searches beside: from a plan, within limits, tells of plans and bounds, returns the best with its bound."""
 
+
+class Climber(Protocol):
+    """A local search on one shop that tells a board of its plans and takes up what others found."""
+
+    @property
+    def done(self) -> float:
+        """Share of the work that it may do in deterministic mode."""
+
+    def step(self) -> None:
+        """A portion of it, some hundredths of a second long."""
+
+
+Start = Callable[[Board, int], Climber]
+"""Makes a local search, given a seed; called in the thread in which it will run."""
+
 MOVES = 12_000_000
 """Activities × moves that stand for a second in deterministic mode."""
 
@@ -122,34 +138,66 @@ def improve(
     unit = shop.problem.weights.makespan
     least = unit * (lower_bound(shop) - shop.problem.now)
     board = Board(start, on_solution, float(least), unit)
+    most = int(limits.seconds * SHARE * MOVES / len(shop.activities))
+    return side_by_side(
+        board,
+        replace(limits, seconds=until - clock()) if not limits.deterministic else limits,
+        lambda board, seed: Climb(shop, board, seed, most),
+        solver,
+        stop,
+        clock,
+        SHARE,
+        twice=True,
+    )
+
+
+def side_by_side(
+    board: Board,
+    limits: Limits,
+    start: Start,
+    solver: Solver | None,
+    stop: Stop,
+    clock: Callable[[], float],
+    share: float,
+    *,
+    twice: bool,
+) -> Schedule:
+    """A local search, and beside it the ``solver`` if there is one; the best plan of both.
+
+    In deterministic mode they take turns: ``share`` of the work is the search's. Where there is no solver, or
+    with ``twice`` where no proof is in sight, a second search takes its place.
+    """
+    until = clock() + limits.seconds
     if board.proved or stop.requested:
         return board.result()
     if limits.deterministic:
-        _in_turns(shop, board, limits, solver, stop)
+        _in_turns(board, limits, start, solver, stop, share)
     else:
-        _beside(shop, board, limits, solver, stop, until, clock)
+        _beside(board, limits, start, solver, stop, until, clock, twice)
     return board.result()
 
 
-def _in_turns(shop: Shop, board: Board, limits: Limits, solver: Solver, stop: Stop) -> None:
+def _in_turns(
+    board: Board, limits: Limits, start: Start, solver: Solver | None, stop: Stop, share: float
+) -> None:
     """A fixed number of moves, then the solver with what work is left."""
-    climb = Climb(shop, board, limits.seed)
-    most = int(limits.seconds * SHARE * MOVES / len(shop.activities))
-    while climb.moves < most and not stop.requested and not board.proved:
+    climb = start(board, limits.seed)
+    while climb.done < 1.0 and not stop.requested and not board.proved:
         climb.step()
-    if not stop.requested and not board.proved:
-        left = replace(limits, seconds=limits.seconds * (1 - SHARE))
+    if solver is not None and not stop.requested and not board.proved:
+        left = replace(limits, seconds=limits.seconds * (1 - share))
         board.take(solver(board.best, left, board.offer, board.prove, stop))
 
 
 def _beside(
-    shop: Shop,
     board: Board,
     limits: Limits,
-    solver: Solver,
+    start: Start,
+    solver: Solver | None,
     stop: Stop,
     until: float,
     clock: Callable[[], float],
+    twice: bool,
 ) -> None:
     inner = Stop()
     failures: list[str] = []
@@ -157,18 +205,21 @@ def _beside(
     def search(seed: int = limits.seed) -> None:
         if not _compiled(inner):
             return
-        climb = Climb(shop, board, seed)
+        climb = start(board, seed)
         while not inner.requested and not board.proved:
             climb.step()
 
     def prove() -> None:
+        if solver is None:
+            search(limits.seed + 1)
+            return
         _yield_to_the_search()
         for share in (FIRST, 1.0):
             left = (until - clock()) * share
             if inner.requested or board.proved or left <= 0:
                 return
             board.take(solver(board.best, replace(limits, seconds=left), board.offer, board.prove, inner))
-            if board.far:
+            if twice and board.far:
                 search(limits.seed + 1)
 
     def told(work: Callable[[], None]) -> None:
@@ -203,7 +254,7 @@ def _beside(
 
 def _compiled(stop: Stop) -> bool:
     """Wait until the search is compiled; ``False`` if it was stopped first."""
-    path = cache.folder()
+    path = cache.folder() if cache.available() else None
     if path is None:
         return True  # nowhere to keep it: this process compiles it for itself
     while not cache.complete(path):
@@ -217,9 +268,10 @@ def _compiled(stop: Stop) -> bool:
 class Climb:
     """The local search on one shop, telling the board of what it finds and taking up what others found."""
 
-    def __init__(self, shop: Shop, board: Board, seed: int) -> None:
+    def __init__(self, shop: Shop, board: Board, seed: int, most: int) -> None:
         from cloud.dispatching.search.pool import Pool  # compiles, and only where numba is installed
 
+        self.most = most
         self.shop = shop
         self.board = board
         self.facts = facts(shop)
@@ -227,9 +279,9 @@ class Climb:
         self.known = board.best
 
     @property
-    def moves(self) -> int:
-        """Made so far."""
-        return self.pool.moves
+    def done(self) -> float:
+        """Share of the moves that it may make in deterministic mode."""
+        return self.pool.moves / self.most if self.most else 1.0
 
     def step(self) -> None:
         """A portion of moves."""

@@ -6,8 +6,10 @@ import sys
 
 import numpy as np
 
-from cloud.dispatching.activities import Activity, Option, Shop, Station
-from cloud.dispatching.problem import Problem
+from cloud.dispatching.activities import Shop, Spot
+from cloud.dispatching.compilation import compile_shop
+from cloud.dispatching.problem import Alternative, Machine, Operation, Problem
+from cloud.dispatching.schedule import Status
 from cloud.dispatching.search import cache
 from cloud.dispatching.search.arrays import Code, facts
 
@@ -19,26 +21,18 @@ def main() -> int:
         return 1
     if not cache.complete(path):
         shop = _smallest()
-        _decoder(shop)
+        _lists(shop)
         _tabu(shop)
         cache.mark(path)
     return 0
 
 
 def _smallest() -> Shop:
-    """One activity on one machine."""
-    return Shop(
-        problem=Problem(origin=0, now=0, machines=(), operations=()),
-        stations=(Station(index=0, id="", state=0, changeover=[[0]], blocks=()),),
-        activities=(Activity(0, "", None, (), (Option(0, 1, 0, 0, 0),), leased=False, wishes=()),),
-        jobs=(),
-        tasks=(),
-        travel=[[0]],
-        has_travel=False,
-        fixed={},
-        order=(0,),
-        settled_end=0,
+    """One operation on one machine."""
+    work = Operation(
+        id="o", order_id="o", job_id="o", alternatives=(Alternative(machine="m", run_seconds=1),)
     )
+    return compile_shop(Problem(origin=0, now=0, machines=(Machine(id="m"),), operations=(work,)))
 
 
 def _tabu(shop: Shop) -> None:
@@ -49,14 +43,10 @@ def _tabu(shop: Shop) -> None:
     tabu.run(1, 1, 0, 1, 1)
 
 
-def _decoder(shop: Shop) -> None:
-    from cloud.dispatching.search import decode
-    from cloud.dispatching.search.numbered import numbered
+def _lists(shop: Shop) -> None:
+    from cloud.dispatching.search.list_search import ListSearch
 
-    order = np.zeros(1, dtype=np.int64)
-    given = numbered(shop)
-    decode.decode(*given, order, 0)
-    decode.undo(*given, order, 0)
+    ListSearch(shop, shop.schedule([Spot(0, 0, 0, 1)], {}, Status.CONSTRUCTED)).run(1, 0.0)
 
 
 if __name__ == "__main__":
