@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -71,7 +72,7 @@ class ListClimb:
         self._most = most
         self._search = ListSearch(shop, board.best, seed)
         self._untold = False
-        self._told = 0.0
+        self._told = math.inf
         self._telling = 0.0
         self._rate = PLACED / self._size
         self._known = board.best
