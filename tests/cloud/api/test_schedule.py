@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from cloud.api.accounts import Role
+from cloud.dispatching.turns import Turns
 from cloud.hub import OrdersChanged
 from tests.cloud.api.service import Door, opened
 
@@ -244,3 +245,16 @@ async def test_when_orders_will_be_done_and_what_can_be_promised(tmp_path: Path)
     assert [answer.status_code for answer in (naive, wrong)] == [422, 422]
     assert wrong.json()["problems"][0]["path"] == "lines"
     assert len(left) == 3
+
+
+async def test_who_asks_while_too_many_do_hears_when_to_come_back(tmp_path: Path) -> None:
+    asked = {"changes": [{"change": "overtime", "end": at(hours=1)}]}
+    async with opened(tmp_path) as door, door.client() as office:
+        door.context.scenarios._turns = Turns(3.0, most=0)
+        busy = await office.post("/api/v1/schedule/scenarios", json=asked)
+        door.context.scenarios._turns = Turns(3.0)
+        calm = await office.post("/api/v1/schedule/scenarios", json=asked)
+
+    assert (busy.status_code, calm.status_code) == (429, 201)
+    assert int(busy.headers["retry-after"]) >= 1
+    assert "ask again soon" in busy.json()["detail"]
