@@ -68,9 +68,9 @@ class Scales:
     """``look_ahead`` (k1) and ``changeover`` (k2) of ATCS; ``lead`` times their work is what later operations
     are expected to take."""
 
-    look_ahead: float = 2.0
-    changeover: float = 0.5
-    lead: float = 2.0
+    look_ahead: float = 5.0
+    changeover: float = 0.4
+    lead: float = 1.0
 
 
 class Atcs(Fifo):

@@ -132,7 +132,13 @@ class Noting:
         return made
 
 
-@pytest.mark.parametrize("make", [PlanOnce, Rolling])
+class Strict(Rolling):
+    """The dispatcher, but nothing goes before its turn."""
+
+    strict = True
+
+
+@pytest.mark.parametrize("make", [PlanOnce, Strict])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_without_chance_the_plan_is_what_happens(make: type[Rolling], seed: int) -> None:
     planner = Noting()
@@ -141,6 +147,18 @@ def test_without_chance_the_plan_is_what_happens(make: type[Rolling], seed: int)
     (made,) = planner.plans
     happened = {d.operation: (d.machine, d.start, d.end) for d in history.done if not d.prepared}
     assert happened == {name: (a.machine, a.start, a.end) for name, a in made.assignments.items()}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_lot_that_goes_first_makes_no_order_late(seed: int) -> None:
+    """Without chance all that can differ from the plan is what was let go first."""
+    planner = Noting()
+    history = run(at_once(world(seed, CALM)), Rolling(planner))
+    first = planner.plans[0]
+    finish = history.finishes()
+    for order in history.world.orders:
+        planned = max(first.assignments[o.id].end for o in order.operations)
+        assert finish[order.id] <= max(planned, order.due)
 
 
 def test_without_chance_nothing_is_later_than_last_planned() -> None:
