@@ -116,7 +116,7 @@ def test_ctrl_c_shows_what_was_run() -> None:
     assert process.stderr is not None
     assert process.stderr.readline().startswith("1/500")
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert out.splitlines()[2].startswith("fifo")
     assert "Traceback" not in err
