@@ -12,9 +12,12 @@ makes a plan of that.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from cloud.dispatching.activities import Shop, Spot
 from cloud.dispatching.compilation import compile_shop
@@ -22,11 +25,18 @@ from cloud.dispatching.dispatch_rules import rules, urgency
 from cloud.dispatching.dispatcher import Dispatcher
 from cloud.dispatching.problem import Problem
 from cloud.dispatching.schedule import Schedule, Service, Status
+from cloud.dispatching.shared_validation import ProblemError
 from cloud.dispatching.timeline import Timeline, retime
-from cloud.dispatching.validation import check
+from cloud.dispatching.validation import ImpossibleProblem, check
+
+if TYPE_CHECKING:
+    from cloud.dispatching.search.listing import List
 
 EFFORT = 12_000
 """Activities dispatched over all tries: two tries of 6,000, forty of 300."""
+
+SEARCHED = 10_000
+"""Activities × lists in a hundredth of the search for a plan that keeps all longest lags."""
 
 
 def construct(problem: Problem, seed: int = 0) -> Schedule:
@@ -92,7 +102,7 @@ def _listed(
 
     ``wished`` is where the published plan has everything; what is in it comes no earlier.
     """
-    from cloud.dispatching.search.listing import Decoder, List  # numpy, and what is compiled, take a while
+    from cloud.dispatching.search.listing import Decoder  # numpy, and what is compiled, take a while
 
     decoder = Decoder(shop)
     lists = [decoder.list_of(spots, services) for spots, services in drafts]
@@ -105,7 +115,44 @@ def _listed(
         return decoded.broken, decoded.cost
 
     best = decoder.mend(min(lists, key=worth), rng)
-    return decoder.schedule(best, Status.CONSTRUCTED)
+    if best.broken and (found := _kept_lags(shop, decoder.placed())) is not None:
+        return found
+    plan = decoder.schedule(best, Status.CONSTRUCTED)
+    if best.broken:
+        raise ImpossibleProblem(list(_too_late(shop, best.spots)))
+    return plan
+
+
+def _kept_lags(shop: Shop, given: List) -> Schedule | None:
+    """A plan in which no longest lag is exceeded, by a short search from a list in which one is."""
+    from cloud.dispatching.search.listing import is_compiled
+
+    if not is_compiled():  # compiling takes longer than anyone waits for a first plan
+        return None
+    from cloud.dispatching.search.list_search import ListSearch
+
+    search = ListSearch(shop, given)
+    lists = max(1, SEARCHED // max(1, len(shop.activities)))
+    for part in range(100):
+        if search.run(lists, part / 100):
+            return structs.replace(search.plan(), status=Status.CONSTRUCTED)
+    return None
+
+
+def _too_late(shop: Shop, spots: Sequence[Spot]) -> Iterator[ProblemError]:
+    """What starts too long after something else in a plan."""
+    orders = {operation.id: operation.order_id for operation in shop.problem.operations}
+    for activity, spot in zip(shop.activities, spots, strict=True):
+        for other, most in activity.most.items():
+            over = spot.start - spots[other].end - most
+            if over > 0:
+                name = activity.operations[0]
+                yield ProblemError(
+                    reason=f"no plan was found that starts it {most} s after {shop.activities[other].id} at "
+                    f"most; the best starts it {over} s later: allow that, or another machine",
+                    order_id=orders[name],
+                    operation_id=name,
+                )
 
 
 def _wished(shop: Shop) -> list[Spot]:

@@ -11,7 +11,7 @@ from cloud.dispatching.schedule import Schedule, Status
 from cloud.dispatching.search import climb as compiled_climb
 from cloud.dispatching.search import decode as compiled_decode
 from cloud.dispatching.search import list_columns as k
-from cloud.dispatching.search.listing import Decoder, List
+from cloud.dispatching.search.listing import NO_LIMIT, Decoder, List
 
 MASK = (1 << 64) - 1
 
@@ -32,10 +32,17 @@ AGAIN = 0.3
 
 
 class ListSearch:
-    """Simulated annealing from one plan of a shop; the same seed and calls give the same plans."""
+    """Simulated annealing from a plan of a shop, or from a list, whose plan may exceed longest lags.
+
+    The same seed and calls give the same plans.
+    """
 
     def __init__(
-        self, shop: Shop, start: Schedule, seed: int = 0, functions: ModuleType = compiled_climb
+        self,
+        shop: Shop,
+        start: Schedule | List,
+        seed: int = 0,
+        functions: ModuleType = compiled_climb,
     ) -> None:
         self.shop = shop
         self._climb = functions
@@ -52,12 +59,17 @@ class ListSearch:
         self._mark = np.zeros(units, dtype=np.uint8)
         self._best = np.zeros((4, max(rows, units, len(arrays.members))), dtype=np.int64)
         self._random = np.array([((2 * seed + 1) * 0x9E3779B97F4A7C15 & MASK) | 1], dtype=np.uint64)
-        self._sums[k.BEST] = start.objective.total
+        self._sums[k.BEST] = NO_LIMIT
         self._teller: Decoder | None = None
         self.stuck = False
         """Whether there is nothing in a list of this shop that can be changed."""
         self._hottest = 0.0
-        self.take_up(start)
+        self._kept = False
+        """Whether a list that was taken up is a best one."""
+        if isinstance(start, List):
+            self._load(start)
+        else:
+            self.take_up(start)
 
     @property
     def evaluated(self) -> int:
@@ -90,7 +102,7 @@ class ListSearch:
 
     def return_to_best(self) -> None:
         """Go on from the best list so far, if there is one that is better than the plan it began with."""
-        if self._sums[k.IMPROVED]:
+        if self._kept or self._sums[k.IMPROVED]:
             self._load(self._best_list())
 
     def in_hand(self) -> List:
@@ -171,3 +183,4 @@ class ListSearch:
             *arrays, self._list, self._ends, self._sums, self._altered, self._order, self._position,
             self._placed, self._best,
         )  # fmt: skip
+        self._kept |= self.current == self.best and not arrays.numbers[k.BROKEN]

@@ -51,6 +51,12 @@ def kernel() -> ModuleType:
         return _interpreted()
 
 
+def is_compiled() -> bool:
+    """Whether the search's functions are machine code that can be loaded at once."""
+    path = cache.folder() if cache.available() else None
+    return path is not None and cache.complete(path)
+
+
 @dataclass(frozen=True, slots=True)
 class List:
     """A plan in its shortest form: units in the order in which they are placed, an option by activity (tasks
@@ -220,6 +226,13 @@ class Decoder:
                 yield Trip(
                     operation=haul.operation, predecessor=haul.predecessor, start=start, end=start + seconds
                 )
+
+    def placed(self) -> List:
+        """The list of what is placed now."""
+        arrays = self.given
+        rows = arrays.activities
+        option = rows[:, k.OPTION] - rows[:, k.OPTION_AT]
+        return List(self._placed.copy(), option, rows[:, k.HELD].copy(), arrays.members.copy())
 
     def schedule(self, decoded: Decoded, status: Status) -> Schedule:
         """A decoded plan with names and objective."""

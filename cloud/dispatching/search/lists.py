@@ -71,7 +71,7 @@ class ListClimb:
         self._left = left
         self._most = most
         self._search = ListSearch(shop, board.best, seed)
-        self._untold = False
+        self._untold = self._search.best < board.best.objective.total
         self._told = math.inf
         self._telling = 0.0
         self._rate = PLACED / self._size

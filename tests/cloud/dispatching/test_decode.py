@@ -33,6 +33,7 @@ from cloud.dispatching.search.jit import interpreted
 from cloud.dispatching.search.listing import DECODE, Decoder, List
 from cloud.dispatching.search.numbered import NEVER
 from cloud.dispatching.search.units import units_of
+from cloud.dispatching.validation import ImpossibleProblem
 from cloud.dispatching.violations import violations
 from tests.cloud.dispatching.random_features import ALL
 from tests.cloud.dispatching.random_shop import random_shop
@@ -300,3 +301,23 @@ def test_a_larger_shop_is_planned_at_once(operations: int) -> None:
     problem = shop_of(5, operations)
     plan = construct_shop(compile_shop(problem))
     assert violations(problem, plan) == []
+
+
+def test_a_longest_lag_that_nothing_can_keep_is_told() -> None:
+    """The jig is on the first machine until the end, and the second cannot be changed over without it."""
+    jig = Resource(id="jig", capacity=1, kind=Kind.TOOL)
+    painted = Machine(id="B", changeovers=(Changeover(attribute="colour", seconds=50),))
+    problem = Problem(
+        origin=0,
+        now=0,
+        machines=(Machine(id="A"), painted),
+        operations=(
+            operation("dip", "A", 10, needs={"jig": 1}),
+            operation(
+                "paint", "B", 10, "dip", needs={"jig": 1}, setup={"colour": "red"}, max_lags={"dip": 20}
+            ),
+        ),
+        resources=(jig,),
+    )
+    with pytest.raises(ImpossibleProblem, match=r"paint.* 20 s after dip at most.* 30 s later"):
+        construct(problem)
