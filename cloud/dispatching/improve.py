@@ -1,7 +1,9 @@
-"""Improve a plan: first one model of the whole shop, which may prove the plan best, then part after part.
+"""Improve a plan: which searches do it depends on the shop.
 
-A shop of machines, routings and changeovers only, whose plan shall end early, has a search of its own
-(:mod:`~cloud.dispatching.search`, decision 0024).
+A small one is one constraint model, which may prove the plan best. A shop of machines, routings and
+changeovers only, whose plan shall end early, has a tabu search of its own (decision 0024). All others are
+planned by a search over lists of work (decision 0031); beside it goes a model of the whole shop, or where
+machines share nothing, part after part of it.
 
 Large-neighbourhood search after Shaw (1998): some two dozen activities are decided anew by the solver while
 the rest keeps its order. How many follows from how fast the solver proves them.
@@ -67,17 +69,20 @@ def improve(
     clock: Callable[[], float] = time.monotonic,
 ) -> Schedule:
     """The best plan found within ``limits``, never worse than ``start``, which must be valid."""
-    began = clock()
+    until = clock() + limits.seconds
     shop = compile_shop(problem)
     stop = stop or Stop()
     count = len(shop.activities)
-    if count <= SMALL:
+    fits = shop.is_plain or (count <= MEDIUM and represented(shop, shop.spots(start)))
+    if not limits.deterministic:
+        limits = replace(limits, seconds=max(0.0, until - clock()))
+    if count <= SMALL and fits:
         return improve_shop(shop, start, limits, on_solution, stop)
     if available() and not represents(shop):
         return portfolio.improve(shop, start, limits, _solver(shop), on_solution, stop, clock)
     if not shop.is_plain:  # parts of a shop know nothing of what is shared
-        whole = not limits.deterministic and count <= MEDIUM and represented(shop, shop.spots(start))
-        return lists.improve(shop, start, limits, _whole(shop) if whole else None, on_solution, stop, clock)
+        beside = _whole(shop) if fits and not limits.deterministic else None
+        return lists.improve(shop, start, limits, beside, on_solution, stop, clock)
     if available():
         return lists.improve(shop, start, limits, _parts(shop), on_solution, stop, clock, SHARE_LISTS)
     best, left = start, limits.seconds
@@ -88,7 +93,7 @@ def improve(
             return best
         left -= first.seconds
     if not limits.deterministic:
-        left = limits.seconds - (clock() - began)
+        left = until - clock()
     return Search(shop, best, replace(limits, seconds=left), on_solution, stop, clock).run()
 
 
