@@ -12,6 +12,7 @@ import structlog
 
 from cloud.context import Context
 from cloud.dispatching.forecast import OrderForecast
+from cloud.dispatching.validation import ImpossibleProblem
 from cloud.hub import (
     ActionsLedgered,
     CaseChanged,
@@ -108,6 +109,8 @@ class Feed:
             try:
                 found = await self.context.forecasts.outlook()
                 self.forecasts = {order.order: order for order in found.orders}
+            except ImpossibleProblem:
+                self.forecasts = {}  # the dispatcher has told it, in the inbox
             except Exception:
                 # a plan that cannot be foreseen must not stop the page
                 log.exception("page.outlook_failed")

@@ -47,6 +47,10 @@ _PLACES = {"down", "up", "overtime", "closed"}
 _DETAILED = _PLACES | {"stuck", "absent", "extra", "pin", "maintenance", "scenario"}
 """Kinds whose words go on behind a colon with what comes from outside."""
 
+_FIRST = ("scenario", "asked", "down", "order", "remake", "promise", "cancelled", "overtime", "closed")
+_RANK = {kind: rank for rank, kind in enumerate((*_FIRST, "absent", "extra", "pin", "stuck", "maintenance"))}
+"""What people did and what broke comes before what only took its course."""
+
 
 def cause_words(cause: Cause, say: Speech, title: Title) -> str:
     """One cause as a sentence without its full stop."""
@@ -59,7 +63,8 @@ def cause_words(cause: Cause, say: Speech, title: Title) -> str:
 
 
 def causes_words(causes: Iterable[Cause], say: Speech, title: Title, shown: int = 3) -> str:
-    """The first few causes, and how many there are besides."""
-    found = list(dict.fromkeys(cause_words(cause, say, title) for cause in causes))
+    """The causes that matter most, and how many there are besides."""
+    ranked = sorted(causes, key=lambda cause: _RANK.get(cause.kind, len(_RANK)))
+    found = list(dict.fromkeys(cause_words(cause, say, title) for cause in ranked))
     more = say(" and {more} more", more=len(found) - shown) if len(found) > shown else ""
     return "; ".join(found[:shown]) + more

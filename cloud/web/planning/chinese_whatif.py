@@ -90,18 +90,19 @@ _ANSWER = {
     "lateness of all orders": "总延期",
     "changeovers": "换型",
     "all work ends": "全部完工",
-    "cost, as the planner weighs it": "成本（计划权重）",
+    "cost, not counting moved work": "成本（不计工序变动）",
     "▲ the plan has changed since this was asked: ask again for a comparison with the new one": (
         "▲ 询问之后计划已变：请重新询问，以便与新计划比较"
     ),
 }
 _SEARCH = {
     "searching": "搜索中",
+    "answered": "已回答",
     "first answer; the search for better ones waits for its turn": "初步答案；等待继续搜索",
     "searching for better: {seconds} s of {most} s": "正在改进：{seconds} / {most} 秒",
     "searched for {seconds} s": "已搜索 {seconds} 秒",
     "the search broke off after {seconds} s; the answer so far stands": "搜索于 {seconds} 秒中断；答案有效",
-    "plan {count}, cost {cost}": "第 {count} 个计划，成本 {cost}",
+    "plan {count}, cost with moved work {cost}": "第 {count} 个计划，含变动成本 {cost}",
     "no plan costs less than {bound}": "任何计划不低于 {bound}",
     "gap {gap}": "差距 {gap}",
     "proved: there is no better one": "已证明最优",

@@ -162,7 +162,7 @@ def figures(compared: Compared, t: Teller) -> str:
         (t.say("lateness of all orders"), before.late_seconds, after.late_seconds, span, signed),
         (t.say("changeovers"), before.changeover_seconds, after.changeover_seconds, span, signed),
         (t.say("all work ends"), before.end, after.end, t.time, _shift),
-        (t.say("cost, as the planner weighs it"), before.cost, after.cost, "{:,}".format, _number),
+        (t.say("cost, not counting moved work"), before.cost, after.cost, "{:,}".format, _number),
     ]
     drawn = [
         row((name, tell(old), tell(new), difference(new - old))) for name, old, new, tell, difference in rows
@@ -194,7 +194,9 @@ def progress(answer: ScenarioAnswer, most: float, say: Speech) -> str:
     """How far the search is: seconds, plans found, cost, and the gap that may still be saved."""
     phrase = _STATES[answer.state]
     parts = [say(phrase, seconds=f"{answer.seconds:.0f}", most=f"{most:.0f}")]
-    parts.append(say("plan {count}, cost {cost}", count=answer.plans, cost=f"{answer.cost:,}"))
+    parts.append(
+        say("plan {count}, cost with moved work {cost}", count=answer.plans, cost=f"{answer.cost:,}")
+    )
     if answer.bound is not None:
         parts.append(say("no plan costs less than {bound}", bound=f"{answer.bound:,.0f}"))
     if answer.gap is not None:

@@ -127,9 +127,9 @@ class WhatIf:
                 with ui.element("div").classes("fill"):
                     ui.label(head.title)
                     age = ago((self.context.clock.now() - head.asked) / MICROSECONDS)
-                    words = self.say(
-                        "{actor}, {age} ago, {state}", actor=head.actor, age=age, state=self.say(head.state)
-                    )
+                    over = head.state is ScenarioState.FINISHED
+                    state = self.say("answered") if over else self.say(str(head.state))
+                    words = self.say("{actor}, {age} ago, {state}", actor=head.actor, age=age, state=state)
                     ui.label(words).classes("detail")
                 ui.button(self.say("look"), on_click=lambda name=head.id: self._look(name)).props(
                     "flat dense no-caps"

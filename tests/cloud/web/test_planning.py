@@ -70,6 +70,14 @@ def test_the_first_causes_are_told_and_the_others_counted() -> None:
     )
 
 
+def test_what_people_did_comes_before_what_took_its_course() -> None:
+    late = Cause("late", "26-1-1-10", "26-1-1-10 is not finished, 3 min after its planned end")
+    asked = Cause("scenario", "s1", "what was asked came true: rush")
+    assert causes_words([late, DOWN, asked], ENGLISH, title, shown=1) == (
+        "what was asked came true: rush and 2 more"
+    )
+
+
 def test_the_line_above_the_plan_says_when_why_and_what_moved() -> None:
     plan = stored(
         DOWN, orders=(Shift("26-1", 600), Shift("26-2", 11_400), Shift("26-3", -60), Shift("26-4", 5))

@@ -181,7 +181,8 @@ def test_the_whole_comparison_is_well_formed_and_names_from_outside_cannot_break
 
 def test_the_search_says_how_far_it_is() -> None:
     assert compared.progress(answer(bound=1000.0, gap=0.19), 30, ENGLISH) == (
-        "searching for better: 3 s of 30 s · plan 4, cost 1,234 · no plan costs less than 1,000 · gap 19 %"
+        "searching for better: 3 s of 30 s · plan 4, cost with moved work 1,234 · "
+        "no plan costs less than 1,000 · gap 19 %"
     )
     assert "proved" in compared.progress(answer(gap=0.0, state=ScenarioState.FINISHED), 30, ENGLISH)
     assert compared.share(answer(), 32) == pytest.approx(0.1)
