@@ -133,6 +133,7 @@ def _kept_lags(shop: Shop, given: List) -> Schedule | None:
 
     search = ListSearch(shop, given)
     lists = max(1, SEARCHED // max(1, len(shop.activities)))
+    search.heat(100 * lists)
     for part in range(100):
         if search.run(lists, part / 100):
             return structs.replace(search.plan(), status=Status.CONSTRUCTED)

@@ -15,19 +15,25 @@ from cloud.dispatching.search.listing import NO_LIMIT, Decoder, List
 
 MASK = (1 << 64) - 1
 
-HOT = 0.3
-"""First temperature, in mean rises of the cost by a changed list."""
+HOT = 1.0
+"""First temperature, in mean rises of the cost by a changed list, where there is time for it."""
 
-COLD = 0.001
-"""Last one."""
+TIME = 100
+"""Lists by activity in a cycle of cooling that are time for it; with half as many it begins at a quarter."""
+
+WARM = 0.002
+"""First temperature at least, so measured."""
+
+COLD = 0.003
+"""Last temperature as a share of the first."""
 
 ANY = 1e30
 """A temperature at which every list is taken."""
 
-SAMPLE = 100
-"""Changed lists from which that mean is learned."""
+SAMPLE = 10, 100
+"""Changed lists from which that mean is learned: at least, and at most; a tenth of the cycle between that."""
 
-AGAIN = 0.3
+AGAIN = 0.5
 """Each cycle after the first begins at this share of the temperature of the one before."""
 
 
@@ -63,7 +69,8 @@ class ListSearch:
         self._teller: Decoder | None = None
         self.stuck = False
         """Whether there is nothing in a list of this shop that can be changed."""
-        self._hottest = 0.0
+        self._hottest = self._rise = 0.0
+        self._cycles = 0
         self._kept = False
         """Whether a list that was taken up is a best one."""
         if isinstance(start, List):
@@ -131,14 +138,18 @@ class ListSearch:
 
         ``share`` is how much of the cycle has passed, 0…1: it cools from one to the other.
         """
-        if not self._hottest:
-            self._learn()
-        temperature = self._hottest * (COLD / HOT) ** share
-        return self._step(lists, temperature)
+        return self._step(lists, self._hottest * COLD**share)
 
-    def reheat(self) -> None:
-        """Begin a new cycle from the best list, less hot than the last one."""
-        self._hottest = max(1.0, self._hottest * AGAIN)
+    def heat(self, lists: float) -> None:
+        """Begin a cycle of some ``lists`` from the best list, less hot than the one before."""
+        if not self._rise:
+            least, most = SAMPLE
+            self._rise = self._learned(int(min(most, max(least, lists / 10))))
+        else:
+            self._cycles += 1
+        time = lists / max(1, len(self.shop.activities)) / TIME
+        share = min(HOT, max(WARM, time * time)) * AGAIN**self._cycles
+        self._hottest = max(1.0, self._rise * share)
         self.return_to_best()
 
     def plan(self) -> Schedule:
@@ -147,18 +158,17 @@ class ListSearch:
             self._teller = Decoder(self.shop, compiled_decode)
         return self._teller.schedule(self._teller.decode(self._best_list()), Status.FEASIBLE)
 
-    def _learn(self) -> None:
-        """How much a changed list costs more than the one in hand, on average over some."""
+    def _learned(self, lists: int) -> float:
+        """How much a changed list costs more than the one in hand, on average over some ``lists``."""
         rises: list[int] = []
-        for _ in range(SAMPLE):
+        for _ in range(lists):
             before = self.current
             accepted = int(self._sums[k.ACCEPTED])
             self._step(1, ANY)
             if self._sums[k.ACCEPTED] > accepted and self.current > before:
                 rises.append(self.current - before)
         rises.sort()
-        self._hottest = max(1.0, HOT * (rises[len(rises) // 2] if rises else self.current * 0.001))
-        self.return_to_best()
+        return float(rises[len(rises) // 2]) if rises else self.current * 0.001
 
     def _step(self, lists: int, temperature: float) -> bool:
         before = self.evaluated

@@ -76,9 +76,9 @@ class ListClimb:
         self._telling = 0.0
         self._rate = PLACED / self._size
         self._known = board.best
-        self._search.run(1, 0.0)  # loads what is compiled, and learns how hot to begin
-        self._began = self._now()
-        self._length = self._cycle()
+        self._search.run(1, 0.0)  # loads what is compiled
+        self._began = self._length = 0.0
+        self._begin()
 
     @property
     def done(self) -> float:
@@ -95,8 +95,7 @@ class ListClimb:
         if passed >= 1.0:
             self._tell()
             self._take_up()
-            self._search.reheat()
-            self._began, self._length = self._now(), self._cycle()
+            self._begin()
             passed = 0.0
         lists = max(1, int(self._rate * PORTION))
         began = time.perf_counter()
@@ -116,12 +115,13 @@ class ListClimb:
         """Time, in lists or seconds."""
         return -self._left() if self._left is not None else float(self._search.evaluated)
 
-    def _cycle(self) -> float:
-        """How long the next cycle shall last: what is left is shared out evenly."""
+    def _begin(self) -> None:
+        """Begin a cycle: what is left is shared out evenly."""
         left = self._left() if self._left is not None else self._most - self._search.evaluated
-        lists = left * self._rate if self._left is not None else left
+        lists = max(0.0, left * self._rate if self._left is not None else left)
         cycles = max(1.0, round(lists / (CYCLE * self._size)))
-        return max(0.0, left) / cycles
+        self._search.heat(lists / cycles)
+        self._began, self._length = self._now(), max(0.0, left) / cycles
 
     def _tell(self) -> None:
         if not self._untold:

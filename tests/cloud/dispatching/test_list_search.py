@@ -39,6 +39,7 @@ def shop_of(seed: int, operations: int = 30, features: frozenset[str] = FEATURES
 
 def searched(problem: Problem, start: Schedule, seed: int, portions: int = 20) -> tuple[ListSearch, Schedule]:
     search = ListSearch(compile_shop(problem), start, seed)
+    search.heat(50 * portions)
     better = [search.run(50, at / portions) for at in range(portions)]
     return search, search.plan() if any(better) or search.best < start.objective.total else start
 
@@ -88,6 +89,8 @@ def test_compiled_and_as_plain_python_it_finds_the_same(seed: int) -> None:
     shop, start = compile_shop(problem), construct(problem)
     one = ListSearch(shop, start, seed)
     other = ListSearch(shop, start, seed, interpreted(compiled_climb.__name__))
+    one.heat(4000)
+    other.heat(4000)
     for at in range(4):
         assert one.run(20, at / 4) == other.run(20, at / 4)
         assert np.array_equal(one._list, other._list)
