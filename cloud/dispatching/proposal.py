@@ -8,6 +8,7 @@ import structlog
 from msgspec.structs import replace
 
 from cloud.dispatching.construct import repair
+from cloud.dispatching.floor import Floor, effective_lease
 from cloud.dispatching.problem import MICROSECONDS, Placement, Problem
 from cloud.dispatching.questions.scenario import under
 from cloud.dispatching.schedule import Schedule, evaluate
@@ -48,3 +49,11 @@ class Proposal:
             _log.warning("an accepted plan is no start for the next one", broken=broken[0])
             return None
         return plan
+
+
+def elsewhere(floor: Floor, schedule: Schedule) -> list[str]:
+    """Operations that an edge holds or works on at another workcell than ``schedule`` has them."""
+    held = {name: lease.workcell for name in floor.leases if (lease := effective_lease(floor, name))}
+    held |= {name: run.workcell for run in floor.runs for name in run.operations}
+    planned = schedule.assignments
+    return [name for name, cell in held.items() if name in planned and planned[name].machine != cell]

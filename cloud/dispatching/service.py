@@ -23,13 +23,13 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from cloud.dispatching import joblists, plans
 from cloud.dispatching.building import build
 from cloud.dispatching.causes import LATENESS, causes
-from cloud.dispatching.construct import construct
+from cloud.dispatching.construct import construct, repair
 from cloud.dispatching.floor import Floor, read_floor
 from cloud.dispatching.making import Look, Making, SearchProgress, Situation
 from cloud.dispatching.plannable import unplannable
 from cloud.dispatching.plans import Cause
 from cloud.dispatching.problem import Problem
-from cloud.dispatching.proposal import Proposal
+from cloud.dispatching.proposal import Proposal, elsewhere
 from cloud.dispatching.releases import Wanted, wanted
 from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.settings import DispatchSettings
@@ -344,9 +344,19 @@ class DispatchService:
     async def _put_in_force(self, problem: Problem, schedule: Schedule, making: Making) -> None:
         """Store a valid plan and hand out what follows from it; one that is no better than its own
         predecessor of the same search changes nothing.
+
+        Edges may have taken up work of that predecessor meanwhile: then the plan is fitted to what they hold.
         """
         if making.in_force is not None and schedule.objective.total >= making.in_force.objective.total:
             return
+        floor = making.look.floor
+        if making.in_force is not None:
+            now_there = await self._database.query(lambda tx: self.situation(tx, self._clock.now()))
+            if elsewhere(now_there.floor, schedule):
+                fitted = await asyncio.to_thread(self._fitted, problem, schedule, now_there)
+                if fitted is None:
+                    return
+                problem, schedule, floor = *fitted, now_there.floor
         broken = violations(problem, schedule)
         if broken:
             await self._complain(
@@ -355,7 +365,6 @@ class DispatchService:
             return
         now = self._clock.now()
         seconds = self._clock.monotonic() - making.began
-        floor = making.look.floor
 
         def work(tx: Connection) -> int:
             version = plans.store(
@@ -382,6 +391,17 @@ class DispatchService:
         causes_shown = [cause.text for cause in making.causes[:5]]
         _log.info("plan", version=version, status=str(schedule.status), causes=causes_shown)
         await self._hand_out()
+
+    def _fitted(
+        self, problem: Problem, schedule: Schedule, situation: Situation
+    ) -> tuple[Problem, Schedule] | None:
+        """A plan as near as can be to ``schedule`` for what the floor is now, with its problem; None where
+        staying with the plan in force costs no more."""
+        anew = self.problem(situation, problem.origin)
+        near = Proposal(problem.origin, schedule).start(anew)
+        if near is None or near.objective.total >= repair(anew).objective.total:
+            return None
+        return anew, near
 
     # --- towards the edges --------------------------------------------------------------------------
 

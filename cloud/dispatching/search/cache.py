@@ -61,7 +61,10 @@ def _key() -> str:
         except PackageNotFoundError:
             digest.update(b"-")
     for name in SOURCES:
-        digest.update(Path(__file__).with_name(name).read_bytes())
+        source = Path(__file__).with_name(name)
+        digest.update(source.read_bytes())
+        # numba takes a file that was moved or written anew for another one, and compiles again.
+        digest.update(f"{source} {source.stat().st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
 
 

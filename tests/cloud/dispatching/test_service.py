@@ -9,11 +9,15 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import insert, select, update
 
 from cloud.dispatching import decisions, plans
+from cloud.dispatching.construct import construct
 from cloud.dispatching.decisions import Decision, Kind
 from cloud.dispatching.floor import current_version, read_plan
+from cloud.dispatching.making import Making, Situation
+from cloud.dispatching.proposal import elsewhere
 from cloud.dispatching.service import DispatchService
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.tables import plan, plan_service
@@ -226,6 +230,33 @@ async def test_only_the_next_few_go_out_and_more_as_work_is_done(database: Datab
         await until(lambda: not set(first) & set(shop.edges.queue(station)))
         await until(shop.edges.known_finished)
         assert set(shop.edges.known_finished()) <= set(first)
+
+
+async def test_a_plan_found_late_is_fitted_to_what_edges_took_up_meanwhile(database: Database) -> None:
+    shop = Shop(database, QUICK)
+    shop.order(("cabinet", 1, {}), ("door", 2, {}))
+    service = shop.service
+    look = await service._look()
+    problem = service.problem(Situation(look.floor, look.wishes))
+    making = Making(look, (), 0.0, 0)
+    first = construct(problem)
+    await service._put_in_force(problem, first, making)
+    with database.read() as tx:
+        held = next(row for row in tx.execute(select(tables.lease)) if row.workcell.startswith("laser"))
+    other = "laser-2" if held.workcell == "laser-1" else "laser-1"
+    moved = {
+        name: replace(a, machine=other) if a.machine == held.workcell else a
+        for name, a in first.assignments.items()
+    }
+    late = replace(first, assignments=moved, objective=replace(first.objective, total=0))
+    with database.read() as tx:
+        assert held.operation_id in elsewhere(service._floor(tx), late)
+        assert elsewhere(service._floor(tx), first) == []
+    await service._put_in_force(problem, late, making)
+    with database.read() as tx:
+        stored = plans.stored(tx)
+        assert stored is not None
+        assert stored.version == 1  # nothing is left of it once what is held stays
 
 
 async def test_nothing_leaves_a_station_before_its_edge_gave_it_back(database: Database) -> None:

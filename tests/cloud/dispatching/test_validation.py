@@ -434,7 +434,9 @@ def test_a_need_of_nothing_and_a_fact_that_took_too_much_are_sound() -> None:
     assert validate(problem) == []
 
 
-@pytest.mark.parametrize("features", [*({name} for name in sorted(ALL)), ALL], ids=lambda f: "+".join(f)[:12])
+@pytest.mark.parametrize(
+    "features", [*({name} for name in sorted(ALL)), ALL], ids=lambda f: "+".join(sorted(f))[:12]
+)
 def test_random_shops_make_sense_and_keep_what_they_have_without_features(features: set[str]) -> None:
     for seed in range(60):
         rng, twin = random.Random(seed), random.Random(seed)
