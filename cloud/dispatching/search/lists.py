@@ -20,6 +20,9 @@ CYCLE = 1500
 """Lists looked at in one cycle of cooling, by activity; where there is no time for that, the cycle is
 shorter."""
 
+FIRST = 30
+"""Lists from which is learned how many there is time for."""
+
 PORTION = 0.02
 """Seconds of search between two looks at the clock."""
 
@@ -77,6 +80,10 @@ class ListClimb:
         self._rate = PLACED / self._size
         self._known = board.best
         self._search.run(1, 0.0)  # loads what is compiled
+        if left is not None:
+            began = time.perf_counter()
+            self._search.run(FIRST, 0.0)
+            self._rate = FIRST / max(1e-6, time.perf_counter() - began)
         self._began = self._length = 0.0
         self._begin()
 
