@@ -71,6 +71,7 @@ class ListSearch:
         """Whether there is nothing in a list of this shop that can be changed."""
         self._hottest = self._rise = 0.0
         self._cycles = 0
+        self._lists = 0.0
         self._kept = False
         """Whether a list that was taken up is a best one."""
         if isinstance(start, List):
@@ -141,12 +142,13 @@ class ListSearch:
         return self._step(lists, self._hottest * COLD**share)
 
     def heat(self, lists: float) -> None:
-        """Begin a cycle of some ``lists`` from the best list, less hot than the one before."""
+        """Begin a cycle of some ``lists`` from the best list, less hot than one as long before it."""
         if not self._rise:
             least, most = SAMPLE
             self._rise = self._learned(int(min(most, max(least, lists / 10))))
-        else:
+        elif lists <= self._lists:
             self._cycles += 1
+        self._lists = lists
         time = lists / max(1, len(self.shop.activities)) / TIME
         share = min(HOT, max(WARM, time * time)) * AGAIN**self._cycles
         self._hottest = max(1.0, self._rise * share)

@@ -17,8 +17,10 @@ PLACED = 600_000
 """Activities × lists that stand for a second in deterministic mode."""
 
 CYCLE = 1500
-"""Lists looked at in one cycle of cooling, by activity; where there is no time for that, the cycle is
-shorter."""
+"""Lists looked at in one cycle of cooling at most, by activity."""
+
+SOON, GROWTH = 0.3, 6
+"""Seconds of the first cycle, and how much longer each is than the one before."""
 
 FIRST = 30
 """Lists from which is learned how many there is time for."""
@@ -84,7 +86,7 @@ class ListClimb:
             began = time.perf_counter()
             self._search.run(FIRST, 0.0)
             self._rate = FIRST / max(1e-6, time.perf_counter() - began)
-        self._began = self._length = 0.0
+        self._began = self._length = self._lists = 0.0
         self._begin()
 
     @property
@@ -123,12 +125,14 @@ class ListClimb:
         return -self._left() if self._left is not None else float(self._search.evaluated)
 
     def _begin(self) -> None:
-        """Begin a cycle: what is left is shared out evenly."""
+        """Begin a cycle: a short one at first, which finds something soon, then longer and hotter ones."""
         left = self._left() if self._left is not None else self._most - self._search.evaluated
-        lists = max(0.0, left * self._rate if self._left is not None else left)
-        cycles = max(1.0, round(lists / (CYCLE * self._size)))
-        self._search.heat(lists / cycles)
-        self._began, self._length = self._now(), max(0.0, left) / cycles
+        rate = self._rate if self._left is not None else 1.0
+        lists = max(1.0, left * rate)
+        wanted = min(CYCLE * self._size, GROWTH * self._lists or SOON * self._rate)
+        self._lists = lists if lists < 2 * wanted else wanted
+        self._search.heat(self._lists)
+        self._began, self._length = self._now(), self._lists / rate
 
     def _tell(self) -> None:
         if not self._untold:
