@@ -32,6 +32,7 @@ from cloud.dispatching.problem import Problem
 from cloud.dispatching.proposal import Proposal, elsewhere
 from cloud.dispatching.releases import Wanted, wanted
 from cloud.dispatching.schedule import Schedule
+from cloud.dispatching.search import cache
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.solve import Progress, solve
 from cloud.dispatching.validation import ImpossibleProblem
@@ -114,6 +115,7 @@ class DispatchService:
 
     async def run(self) -> None:
         """Dispatch until cancelled."""
+        await asyncio.to_thread(cache.prepare)
         kinds: set[type[Event]] = {ActionsLedgered, StatesLedgered, OrdersChanged, CaseChanged}
         async with self._hub.subscribe(kinds) as events, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(events), name="dispatching events")

@@ -97,3 +97,10 @@ def begin(path: Path) -> None:
     )
     # Somebody takes its exit code, as long as this process lives.
     threading.Thread(target=process.wait, name="compiling the search", daemon=True).start()
+
+
+def prepare() -> None:
+    """Have the search compiled ahead of its first use, unless it is already or cannot be kept."""
+    path = folder() if available() else None
+    if path is not None and not complete(path):
+        begin(path)
