@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
 from cloud.dispatching.compilation import compile_shop
-from cloud.dispatching.construct import construct, repair
-from cloud.dispatching.dispatch_rules import rules
-from cloud.dispatching.dispatcher import Dispatcher
+from cloud.dispatching.construct import construct
 from cloud.dispatching.problem import (
     Machine,
     Operation,
@@ -22,7 +19,7 @@ from cloud.dispatching.problem import (
     Weights,
     Window,
 )
-from cloud.dispatching.schedule import Schedule, Status
+from cloud.dispatching.schedule import Schedule
 from cloud.dispatching.search.cache import available
 from cloud.dispatching.simulation.board import Board
 from cloud.dispatching.simulation.world import Order
@@ -49,11 +46,11 @@ class Aims:
     weights: Weights = field(default_factory=Weights)
 
 
-RULES = 2
-"""Dispatch rules that are tried; the search finds more in the time of others."""
+MOVES = 6000
+"""Of the search, for one plan …"""
 
-MOVES = 3000
-"""Of the search, for one plan."""
+MEMORY = 200
+"""… and how many of them it looks back."""
 
 
 def plan(problem: Problem) -> Schedule:
@@ -62,12 +59,7 @@ def plan(problem: Problem) -> Schedule:
         return construct(problem)
     from cloud.dispatching.simulation.sequencing import sequence  # compiles
 
-    shop = compile_shop(problem)
-    drafts = [Dispatcher(shop, rule).run() for rule in rules(shop, RULES, random.Random(0))]
-    starts = [shop.schedule(spots, services, Status.CONSTRUCTED) for spots, services in drafts]
-    if problem.published:
-        starts.append(repair(problem))
-    return sequence(shop, min(starts, key=lambda start: start.objective.total), MOVES)
+    return sequence(compile_shop(problem), construct(problem), MOVES, MEMORY)
 
 
 def make_problem(

@@ -19,7 +19,7 @@ NEVER = 1 << 60
 """Seconds later than anything ends."""
 
 
-def sequence(shop: Shop, start: Schedule, moves: int, seed: int = 0) -> Schedule:
+def sequence(shop: Shop, start: Schedule, moves: int, memory: int, seed: int = 0) -> Schedule:
     """The best plan found with so many moves, never worse than ``start``, which must be valid.
 
     ``shop`` may have no tasks, vehicles, crews, rests or overlaps.
@@ -34,7 +34,8 @@ def sequence(shop: Shop, start: Schedule, moves: int, seed: int = 0) -> Schedule
     count, stations, jobs = len(shop.activities), len(shop.stations), len(shop.jobs)
     sizes = (count, count, count, stations, stations, stations, jobs)
     plan = Plan(*(np.zeros(size, np.int64) for size in sizes))
-    search(facts, order, option, plan, moves, seed)
+    held = np.array([activity.leased for activity in shop.activities], np.bool_)
+    search(facts, order, option, plan, held, moves, memory, seed)
     found = [
         Spot(
             int(option[i] - facts.options_at[i]),

@@ -21,8 +21,9 @@ from cloud.dispatching.search.jit import compiled
 
 Ints = NDArray[np.int64]
 
-HISTORY = 50
-"""Moves after which an old cost is what a new list is compared with."""
+
+JOBS = 0.3
+"""Share of the moves that take a whole job elsewhere."""
 
 
 class Facts(NamedTuple):
@@ -204,6 +205,40 @@ def _partition(
 
 
 @compiled
+def together(
+    f: Facts, order: Ints, new: Ints, job: int, to: int, held: NDArray[np.bool_], position: Ints
+) -> bool:
+    """Into ``new``: all of a job but what is ``held`` stands together from place ``to`` on, or as near as can
+    be. False if it would stand before what it waits for."""
+    count = order.shape[0]
+    at = 0
+    inserted = False
+    passed = 0
+    for k in range(count + 1):
+        if not inserted and (passed == to or k == count):
+            inserted = True
+            for a in order:
+                if f.job[a] == job and not held[a]:
+                    new[at] = a
+                    at += 1
+        if k < count and (f.job[order[k]] != job or held[order[k]]):
+            new[at] = order[k]
+            at += 1
+            passed += 1
+    for k in range(count):
+        position[new[k]] = k
+    for a in order:
+        if f.job[a] == job:
+            for e in range(f.before_at[a], f.before_at[a + 1]):
+                if position[f.before[e]] > position[a]:
+                    return False
+            for e in range(f.after_at[a], f.after_at[a + 1]):
+                if position[f.after[e]] < position[a]:
+                    return False
+    return True
+
+
+@compiled
 def neighbour(f: Facts, order: Ints, option: Ints, at: int, target: int, step: int, count: int) -> int:
     """Where the ``count``-th activity on station ``target`` stands from ``at`` in direction ``step``; the
     last one if there are fewer, −1 if there is none."""
@@ -220,8 +255,18 @@ def neighbour(f: Facts, order: Ints, option: Ints, at: int, target: int, step: i
 
 
 @compiled
-def search(f: Facts, order: Ints, option: Ints, p: Plan, moves: int, seed: int) -> int:
-    """Makes of ``order`` and ``option`` the best list found with ``moves`` tries, and returns its cost."""
+def search(
+    f: Facts,
+    order: Ints,
+    option: Ints,
+    p: Plan,
+    held: NDArray[np.bool_],
+    moves: int,
+    memory: int,
+    seed: int,
+) -> int:
+    """Makes of ``order`` and ``option`` the best list found with ``moves`` tries, and returns its cost. A new
+    list is compared with what the present one cost ``memory`` tries ago."""
     np.random.seed(seed)
     count = order.shape[0]
     present = decode(f, order, option, p)
@@ -229,12 +274,27 @@ def search(f: Facts, order: Ints, option: Ints, p: Plan, moves: int, seed: int) 
     best_order, best_option = order.copy(), option.copy()
     new_order, new_option = order.copy(), option.copy()
     marked = np.zeros(count, np.bool_)
-    past = np.full(HISTORY, present, np.int64)
+    position = np.zeros(count, np.int64)
+    past = np.full(memory, present, np.int64)
     for move in range(moves):
         at = np.random.randint(count)
         a = order[at]
         new_order[:] = order
         new_option[:] = option
+        if np.random.random() < JOBS:
+            to = np.random.randint(count)
+            if not together(f, order, new_order, f.job[a], to, held, position):
+                continue
+            cost = decode(f, new_order, new_option, p)
+            if cost <= present or cost <= past[move % memory]:
+                present = cost
+                order[:] = new_order
+                if cost < best:
+                    best = cost
+                    best_order[:] = new_order
+                    best_option[:] = new_option
+            past[move % memory] = min(past[move % memory], present)
+            continue
         choices = f.options_at[a + 1] - f.options_at[a]
         if choices > 1 and np.random.random() < 0.5:
             new_option[a] = f.options_at[a] + np.random.randint(choices)
@@ -252,7 +312,7 @@ def search(f: Facts, order: Ints, option: Ints, p: Plan, moves: int, seed: int) 
             if not possible:
                 continue
         cost = decode(f, new_order, new_option, p)
-        if cost <= present or cost <= past[move % HISTORY]:
+        if cost <= present or cost <= past[move % memory]:
             present = cost
             order[:] = new_order
             option[:] = new_option
@@ -260,7 +320,7 @@ def search(f: Facts, order: Ints, option: Ints, p: Plan, moves: int, seed: int) 
                 best = cost
                 best_order[:] = new_order
                 best_option[:] = new_option
-        past[move % HISTORY] = min(past[move % HISTORY], present)
+        past[move % memory] = min(past[move % memory], present)
     order[:] = best_order
     option[:] = best_option
     return decode(f, order, option, p)
