@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from msgspec.structs import replace
 
 from cloud.dispatching.compilation import compile_shop
 from cloud.dispatching.construct import construct
+from cloud.dispatching.dispatch_rules import rules
+from cloud.dispatching.dispatcher import Dispatcher
 from cloud.dispatching.problem import (
     Machine,
     Operation,
@@ -19,10 +22,11 @@ from cloud.dispatching.problem import (
     Weights,
     Window,
 )
-from cloud.dispatching.schedule import Schedule
+from cloud.dispatching.schedule import Schedule, Status
 from cloud.dispatching.search.cache import available
 from cloud.dispatching.simulation.board import Board
 from cloud.dispatching.simulation.world import Order
+from cloud.dispatching.validation import check
 
 Planner = Callable[[Problem], Schedule]
 """Makes a valid plan. It must be deterministic, or the simulation is not repeatable."""
@@ -46,6 +50,9 @@ class Aims:
     weights: Weights = field(default_factory=Weights)
 
 
+RULES = 8
+"""Dispatch rules that are tried: all there are. Restarts cost more than they bring here."""
+
 MOVES = 6000
 """Of the search, for one plan …"""
 
@@ -59,7 +66,11 @@ def plan(problem: Problem) -> Schedule:
         return construct(problem)
     from cloud.dispatching.simulation.sequencing import sequence  # compiles
 
-    return sequence(compile_shop(problem), construct(problem), MOVES, MEMORY)
+    check(problem)
+    shop = compile_shop(problem)
+    drafts = [Dispatcher(shop, rule).run() for rule in rules(shop, RULES, random.Random(0))]
+    starts = [shop.schedule(spots, services, Status.CONSTRUCTED) for spots, services in drafts]
+    return sequence(shop, min(starts, key=lambda start: start.objective.total), MOVES, MEMORY)
 
 
 def make_problem(
