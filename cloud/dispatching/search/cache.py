@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,7 +54,9 @@ def folder() -> Path | None:
     return path if os.access(path, os.W_OK) else None
 
 
+@cache
 def _key() -> str:
+    """Asked for by every compiled function when a process starts."""
     digest = hashlib.sha256(platform.machine().encode() + sys.version.encode())
     for name in ("numba", "llvmlite", "numpy"):
         try:
