@@ -26,9 +26,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from cloud.api.accounts import Accounts
 from cloud.config import CloudConfig, HttpConfig, load_site
 from cloud.context import Context
-from cloud.dispatching.forecast import Forecasts
-from cloud.dispatching.scenarios import Scenarios
-from cloud.dispatching.service import DispatchService
+from cloud.dispatching.asking.forecast import Forecasts
+from cloud.dispatching.asking.scenarios import Scenarios
+from cloud.dispatching.keeping.service import DispatchService
 from cloud.history.influx import InfluxHistory, InfluxSettings
 from cloud.history.port import History
 from cloud.history.projection import Projection

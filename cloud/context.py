@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cloud.config import CloudConfig
-from cloud.dispatching.forecast import Forecasts
-from cloud.dispatching.scenarios import Scenarios
-from cloud.dispatching.service import DispatchService
+from cloud.dispatching.asking.forecast import Forecasts
+from cloud.dispatching.asking.scenarios import Scenarios
+from cloud.dispatching.keeping.service import DispatchService
 from cloud.history.port import History
 from cloud.history.projection import Projection
 from cloud.hub import Hub

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from cloud.api.answers import Reply, answers
 from cloud.api.security import In, Supervisor, Viewer
-from cloud.dispatching import decisions
-from cloud.dispatching.decisions import MAX_HEADS, MAX_REASON, Decision, Kind
+from cloud.dispatching.floor import decisions
+from cloud.dispatching.floor.decisions import MAX_HEADS, MAX_REASON, Decision, Kind
 from cloud.hub import OrdersChanged
 
 router = APIRouter(tags=["schedule"], prefix="/schedule/decisions")

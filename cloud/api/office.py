@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from cloud.api.answers import Reply, answers
 from cloud.api.security import In, Supervisor, Viewer
-from cloud.dispatching import outlook, plans
+from cloud.dispatching.keeping import outlook, plans
 from cloud.hub import OrdersChanged
 from cloud.maintenance import cases
 from cloud.orders import exceptions

@@ -15,11 +15,11 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from cloud.api.accounts import LoginRefusedError, TooManyTriesError
-from cloud.dispatching.changes import ImpossibleChanges
-from cloud.dispatching.decisions import ImpossibleDecision, UnknownDecision
-from cloud.dispatching.scenarios import NoLongerPossible, UnknownScenario
-from cloud.dispatching.turns import BusyError
-from cloud.dispatching.validation import ImpossibleProblem
+from cloud.dispatching.asking.changes import ImpossibleChanges
+from cloud.dispatching.asking.scenarios import NoLongerPossible, UnknownScenario
+from cloud.dispatching.asking.turns import BusyError
+from cloud.dispatching.floor.decisions import ImpossibleDecision, UnknownDecision
+from cloud.dispatching.shop.validation import ImpossibleProblem
 from cloud.maintenance.cases import NoSuchCaseError
 from cloud.orders.requests import ImpossibleOrder, UnknownOrder
 from protocols.lifecycle import IllegalTransitionError

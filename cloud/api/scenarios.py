@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path
 
 from cloud.api.answers import Reply, answers
 from cloud.api.security import In, Supervisor, Viewer
-from cloud.dispatching.changes import ScenarioRequest
-from cloud.dispatching.scenarios import ScenarioAnswer, ScenarioHead
+from cloud.dispatching.asking.changes import ScenarioRequest
+from cloud.dispatching.asking.scenarios import ScenarioAnswer, ScenarioHead
 
 router = APIRouter(tags=["schedule"], prefix="/schedule/scenarios")
 Id = Annotated[str, Path(max_length=64)]

@@ -10,13 +10,13 @@ from sqlalchemy import Connection
 
 from cloud.api.answers import Reply, answers
 from cloud.api.security import In, Supervisor, Viewer
-from cloud.dispatching import plans
-from cloud.dispatching.explanation import Explanation
-from cloud.dispatching.floor import Planned, current_version, read_plan
-from cloud.dispatching.forecast import OutlookAnswer, PromiseAnswer, PromiseRequest
-from cloud.dispatching.making import SearchProgress
-from cloud.dispatching.plans import Cause, Difference, PlannedService, Shift, StoredPlan
-from cloud.dispatching.schedule import Objective
+from cloud.dispatching.asking.forecast import OutlookAnswer, PromiseAnswer, PromiseRequest
+from cloud.dispatching.floor.floor import Planned, current_version, read_plan
+from cloud.dispatching.keeping import plans
+from cloud.dispatching.keeping.making import SearchProgress
+from cloud.dispatching.keeping.plans import Cause, Difference, PlannedService, Shift, StoredPlan
+from cloud.dispatching.shop.explanation import Explanation
+from cloud.dispatching.shop.schedule import Objective
 
 router = APIRouter(tags=["schedule"], prefix="/schedule")
 Id = Annotated[str, Path(max_length=64)]

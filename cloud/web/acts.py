@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy import Connection
 
 from cloud.context import Context
-from cloud.dispatching import decisions
-from cloud.dispatching.decisions import Decision, ImpossibleDecision, Kind, UnknownDecision
-from cloud.dispatching.floor import current_version, read_plan
+from cloud.dispatching.floor import decisions
+from cloud.dispatching.floor.decisions import Decision, ImpossibleDecision, Kind, UnknownDecision
+from cloud.dispatching.floor.floor import current_version, read_plan
 from cloud.hub import CaseChanged, OrdersChanged
 from cloud.maintenance import cases
 from cloud.orders import exceptions

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, select
 
 from cloud.context import Context
-from cloud.dispatching import outlook, plans
-from cloud.dispatching.floor import current_version, read_plan
-from cloud.dispatching.forecast import OrderForecast
+from cloud.dispatching.asking.forecast import OrderForecast
+from cloud.dispatching.floor.floor import current_version, read_plan
+from cloud.dispatching.keeping import outlook, plans
 from cloud.dispatching.tables import plan_service
 from cloud.ledger import alarms, reading
 from cloud.ledger.alarms import Alarm

@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import events, ui
 
 from cloud.context import Context
-from cloud.dispatching.forecast import OrderForecast
+from cloud.dispatching.asking.forecast import OrderForecast
 from cloud.web import acts, lists, sheets
 from cloud.web.speech import ENGLISH, Speech
 

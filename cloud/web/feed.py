@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from cloud.context import Context
-from cloud.dispatching.forecast import OrderForecast
-from cloud.dispatching.validation import ImpossibleProblem
+from cloud.dispatching.asking.forecast import OrderForecast
+from cloud.dispatching.shop.validation import ImpossibleProblem
 from cloud.hub import (
     ActionsLedgered,
     CaseChanged,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from zoneinfo import ZoneInfo
 
-from cloud.dispatching.forecast import OrderForecast
-from cloud.dispatching.outlook import UnassignedRun
+from cloud.dispatching.asking.forecast import OrderForecast
+from cloud.dispatching.keeping.outlook import UnassignedRun
 from cloud.web.board import OrderLine, StopLine
 from cloud.web.planning import expected
 from cloud.web.sheet import Sheet, Teller

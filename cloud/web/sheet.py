@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from cloud.dispatching.forecast import OrderForecast
+from cloud.dispatching.asking.forecast import OrderForecast
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import ago, clock_words
 from protocols.site import Site

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from cloud.dispatching import outlook
-from cloud.dispatching.forecast import OrderForecast
+from cloud.dispatching.asking.forecast import OrderForecast
+from cloud.dispatching.keeping import outlook
 from cloud.ledger import alarms, reading
 from cloud.maintenance import cases
 from cloud.maintenance.cases import Case

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from cloud.dispatching.command.instance_bench import INVALID, BestKnown, Row, instance_files, measure
 from cloud.dispatching.files.formats import read_problem
-from cloud.dispatching.instance_bench import INVALID, BestKnown, Row, instance_files, measure
 from tests.bench.figures import Figure, Size, missing, progress
 from tests.system.processes import ROOT
 

@@ -14,9 +14,9 @@ import venv
 from pathlib import Path
 from typing import Any
 
+from cloud.dispatching.command.instance_bench import instance_files
 from cloud.dispatching.files.formats import read_problem
-from cloud.dispatching.instance_bench import instance_files
-from cloud.dispatching.problem import Problem
+from cloud.dispatching.shop.problem import Problem
 from tests.bench.figures import Figure, Size, missing, progress
 from tests.bench.instances import FOLDER, SETS, Set, best_known
 

@@ -12,7 +12,6 @@ import time
 
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import Problem, Window
 from cloud.dispatching.questions.answer import Answer, answer
 from cloud.dispatching.questions.assumptions import Assumptions, Breakdowns
 from cloud.dispatching.questions.changes import (
@@ -26,8 +25,9 @@ from cloud.dispatching.questions.changes import (
 from cloud.dispatching.questions.promise import promise
 from cloud.dispatching.questions.risk import risk
 from cloud.dispatching.questions.scenario import Scenario
-from cloud.dispatching.solve import solve
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.problem import Problem, Window
+from cloud.dispatching.shop.violations import violations
+from cloud.dispatching.solving.solve import solve
 from tests.bench.figures import Figure, Size, median, progress
 from tests.cloud.dispatching.random_shop import random_shop
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from cloud.dispatching import plans
-from cloud.dispatching.building import build
-from cloud.dispatching.changes import ScenarioRequest
-from cloud.dispatching.construct import construct
-from cloud.dispatching.floor import read_floor
-from cloud.dispatching.scenarios import ScenarioAnswer, Scenarios, ScenarioState
-from cloud.dispatching.service import DispatchService
+from cloud.dispatching.asking.changes import ScenarioRequest
+from cloud.dispatching.asking.scenarios import ScenarioAnswer, Scenarios, ScenarioState
+from cloud.dispatching.floor.building import build
+from cloud.dispatching.floor.floor import read_floor
+from cloud.dispatching.keeping import plans
+from cloud.dispatching.keeping.service import DispatchService
 from cloud.dispatching.settings import DispatchSettings
+from cloud.dispatching.solving.construct import construct
 from cloud.hub import Hub
 from cloud.store.database import Database
 from cloud.store.schema import import_tables

@@ -27,7 +27,7 @@ ALLOWED = {
     "edge/planted.py": "import drivers\nimport paho.mqtt.client\nimport sqlite3",
     "edge/terminal/planted.py": "import textual.app",
     "cloud/planted.py": "import protocols\nimport sqlalchemy",
-    "cloud/dispatching/cp_model.py": "from ortools.sat.python import cp_model",
+    "cloud/dispatching/solving/exact/cp_model.py": "from ortools.sat.python import cp_model",
     "cloud/web/planted.py": "import nicegui",
     "cloud/maintenance/planted.py": "import sklearn",
 }

@@ -9,16 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
+from cloud.dispatching.command.instance_bench import makespan_only
 from cloud.dispatching.files.documents import PlanFile, ProblemFile, read_plan
 from cloud.dispatching.files.formats import Format, read_problem
 from cloud.dispatching.gantt.chart import Chart
 from cloud.dispatching.gantt.picture import CannotDraw, picture
 from cloud.dispatching.gantt.svg import WIDTH
-from cloud.dispatching.instance_bench import makespan_only
-from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Schedule
-from cloud.dispatching.validation import ImpossibleProblem, check
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.problem import Problem
+from cloud.dispatching.shop.schedule import Schedule
+from cloud.dispatching.shop.validation import ImpossibleProblem, check
+from cloud.dispatching.shop.violations import violations
 from protocols.documents import DocumentError
 
 UNREADABLE = 2

@@ -21,10 +21,10 @@ from cloud.dispatching.command.asking import (
     fail,
     print_json,
 )
+from cloud.dispatching.command.instance_bench import ENDINGS, BestKnown, Row, instance_files, measure
 from cloud.dispatching.command.interrupting import ctrl_c_sets
 from cloud.dispatching.files.formats import read_problem
-from cloud.dispatching.instance_bench import ENDINGS, BestKnown, Row, instance_files, measure
-from cloud.dispatching.validation import ImpossibleProblem
+from cloud.dispatching.shop.validation import ImpossibleProblem
 from protocols.documents import DocumentError
 
 HEAD = ("instance", "makespan", "bound", "status", "best known", "gap %", "seconds", "first plan s")

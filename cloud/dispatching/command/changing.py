@@ -11,7 +11,6 @@ import typer
 from cloud.dispatching.command.asking import fail
 from cloud.dispatching.command.times import span_of, time_of
 from cloud.dispatching.files.documents import read_order
-from cloud.dispatching.problem import Problem
 from cloud.dispatching.questions.changes import (
     CancelledOrder,
     Change,
@@ -25,6 +24,7 @@ from cloud.dispatching.questions.changes import (
     SplitLot,
 )
 from cloud.dispatching.questions.orders import order_ids
+from cloud.dispatching.shop.problem import Problem
 from protocols.documents import DocumentError
 
 

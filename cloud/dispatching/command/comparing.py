@@ -51,14 +51,14 @@ from cloud.dispatching.files.documents import (
     problem_text,
     read_scenario,
 )
-from cloud.dispatching.problem import Problem
 from cloud.dispatching.questions.answer import Answer, answer
 from cloud.dispatching.questions.comparison import Comparison, Fate, OrderDifference
 from cloud.dispatching.questions.durations import words
 from cloud.dispatching.questions.refused import ImpossibleScenario
 from cloud.dispatching.questions.scenario import Scenario
 from cloud.dispatching.questions.sentences import sentences
-from cloud.dispatching.validation import ImpossibleProblem
+from cloud.dispatching.shop.problem import Problem
+from cloud.dispatching.shop.validation import ImpossibleProblem
 from protocols.documents import DocumentError
 
 SHOWN = 15

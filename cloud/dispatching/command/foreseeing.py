@@ -24,12 +24,12 @@ from cloud.dispatching.command.asking import (
 from cloud.dispatching.command.interrupting import ctrl_c_sets
 from cloud.dispatching.command.plan_in_force import PlanPath, plan_in_force
 from cloud.dispatching.command.times import teller, zone_note
-from cloud.dispatching.problem import Problem
 from cloud.dispatching.questions.assumptions import Assumptions, Breakdowns, Shape
 from cloud.dispatching.questions.durations import parse, words
 from cloud.dispatching.questions.refused import unknown
 from cloud.dispatching.questions.risk import OrderOutlook, Outlook, chain, risk
-from cloud.dispatching.schedule import Schedule
+from cloud.dispatching.shop.problem import Problem
+from cloud.dispatching.shop.schedule import Schedule
 
 SURE = 0.9
 """Share of samples from which on an order counts as safe."""

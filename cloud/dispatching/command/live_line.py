@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from cloud.dispatching.command.asking import bounded
-from cloud.dispatching.schedule import Schedule
+from cloud.dispatching.shop.schedule import Schedule
 
 
 class LiveLine:

@@ -11,9 +11,9 @@ import typer
 from cloud.dispatching.command.asking import BROKEN, checked_plan, cost, fail
 from cloud.dispatching.command.live_line import LiveLine
 from cloud.dispatching.files.documents import ProblemFile
-from cloud.dispatching.schedule import Schedule
-from cloud.dispatching.solve import solve
-from cloud.dispatching.validation import ImpossibleProblem
+from cloud.dispatching.shop.schedule import Schedule
+from cloud.dispatching.shop.validation import ImpossibleProblem
+from cloud.dispatching.solving.solve import solve
 
 PlanPath = Annotated[
     Path | None,

@@ -29,13 +29,13 @@ from cloud.dispatching.command.interrupting import ctrl_c_sets
 from cloud.dispatching.command.plan_in_force import Out, PlanPath, Seconds, plan_in_force
 from cloud.dispatching.command.times import teller, time_of, zone_note
 from cloud.dispatching.files.documents import PlanFile, plan_text
-from cloud.dispatching.problem import Problem
 from cloud.dispatching.questions.assumptions import Assumptions
 from cloud.dispatching.questions.comparison import OrderDifference
 from cloud.dispatching.questions.durations import words
 from cloud.dispatching.questions.promise import IfBy, Promise, if_by, promise
 from cloud.dispatching.questions.refused import ImpossibleScenario
-from cloud.dispatching.validation import ImpossibleProblem
+from cloud.dispatching.shop.problem import Problem
+from cloud.dispatching.shop.validation import ImpossibleProblem
 
 
 def promise_order(

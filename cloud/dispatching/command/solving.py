@@ -34,10 +34,10 @@ from cloud.dispatching.files.csv_table import plan_csv
 from cloud.dispatching.files.documents import PlanFile, plan_text
 from cloud.dispatching.gantt.chart import chart
 from cloud.dispatching.gantt.picture import ENDINGS
-from cloud.dispatching.schedule import Schedule
-from cloud.dispatching.solve import Progress, solve
-from cloud.dispatching.validation import ImpossibleProblem
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.schedule import Schedule
+from cloud.dispatching.shop.validation import ImpossibleProblem
+from cloud.dispatching.shop.violations import violations
+from cloud.dispatching.solving.solve import Progress, solve
 
 
 def solve_file(

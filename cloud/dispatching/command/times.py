@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from cloud.dispatching.problem import Problem
 from cloud.dispatching.questions.durations import parse
+from cloud.dispatching.shop.problem import Problem
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ import csv
 import io
 from datetime import UTC, datetime, timedelta
 
-from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Schedule
+from cloud.dispatching.shop.problem import Problem
+from cloud.dispatching.shop.schedule import Schedule
 
 COLUMNS = (
     "operation", "order", "job", "label", "machine", "start", "end", "setup_seconds", "changeover_seconds",

@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from cloud.dispatching.files.lines import read_text
 from cloud.dispatching.files.places import line_and_column, position
-from cloud.dispatching.problem import Problem
 from cloud.dispatching.questions.changes import NewOrder
 from cloud.dispatching.questions.scenario import Scenario
-from cloud.dispatching.schedule import Schedule
+from cloud.dispatching.shop.problem import Problem
+from cloud.dispatching.shop.schedule import Schedule
 from protocols.documents import DocumentError, nearest, not_one_of, quoted
 from protocols.documents import Problem as Mistake
 

@@ -16,7 +16,7 @@ from cloud.dispatching.files.documents import ProblemFile, is_json, problem_text
 from cloud.dispatching.files.instance import Instance
 from cloud.dispatching.files.lines import read_text
 from cloud.dispatching.files.naming import instance_of, problem_of
-from cloud.dispatching.problem import Problem
+from cloud.dispatching.shop.problem import Problem
 from protocols.documents import DocumentError
 from protocols.documents import Problem as Mistake
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloud.dispatching.files.instance import Instance, Step
-from cloud.dispatching.problem import (
+from cloud.dispatching.shop.problem import (
     Alternative,
     Changeover,
     Machine,

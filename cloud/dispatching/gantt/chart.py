@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from cloud.dispatching.problem import Machine, Operation, Problem
-from cloud.dispatching.schedule import Assignment, Schedule, jobs
-from cloud.dispatching.shared_violations import interruptible, pauses_of
+from cloud.dispatching.shop.problem import Machine, Operation, Problem
+from cloud.dispatching.shop.schedule import Assignment, Schedule, jobs
+from cloud.dispatching.shop.shared_violations import interruptible, pauses_of
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 CLOCK_STEPS = (

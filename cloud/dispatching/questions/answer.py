@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from cloud.dispatching.problem import Problem, State
 from cloud.dispatching.questions.comparison import Comparison, compare
 from cloud.dispatching.questions.pushing import repaired
 from cloud.dispatching.questions.scenario import Scenario, apply, under
-from cloud.dispatching.schedule import Schedule
-from cloud.dispatching.solve import Progress, solve
+from cloud.dispatching.shop.problem import Problem, State
+from cloud.dispatching.shop.schedule import Schedule
+from cloud.dispatching.solving.solve import Progress, solve
 
 PAUSE = 0.5
 """Seconds between two answers at least: a person reads them, and each costs a comparison."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import Level, Machine, Pin, Problem, Resource, State, Window
 from cloud.dispatching.questions.changes import MachineDown, OtherHeads, Overtime, PinnedOperation
 from cloud.dispatching.questions.refused import Refused, unknown
+from cloud.dispatching.shop.problem import Level, Machine, Pin, Problem, Resource, State, Window
 
 
 def take_down(problem: Problem, change: MachineDown) -> Problem:

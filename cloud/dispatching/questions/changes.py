@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from cloud.dispatching.problem import Operation
+from cloud.dispatching.shop.problem import Operation
 
 
 class _Change(Struct, frozen=True, kw_only=True, tag_field="change"):

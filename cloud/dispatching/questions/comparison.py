@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from cloud.dispatching.problem import Problem, State
-from cloud.dispatching.schedule import Finish, Move, Objective, Schedule, difference, evaluate, orders
+from cloud.dispatching.shop.problem import Problem, State
+from cloud.dispatching.shop.schedule import Finish, Move, Objective, Schedule, difference, evaluate, orders
 
 
 class Fate(StrEnum):

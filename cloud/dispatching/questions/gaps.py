@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from cloud.dispatching.construct import construct
-from cloud.dispatching.problem import Operation, Problem, State, Window
 from cloud.dispatching.questions.shared import left_of_resources, left_of_vehicles
-from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, Trip, evaluate
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.problem import Operation, Problem, State, Window
+from cloud.dispatching.shop.schedule import Assignment, Schedule, Service, Status, Trip, evaluate
+from cloud.dispatching.shop.violations import violations
+from cloud.dispatching.solving.construct import construct
 
 ROUNDS = 8
 """Gaps turn out to be useless (no time to change back over): how often to try without them."""

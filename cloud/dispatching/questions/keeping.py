@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from cloud.dispatching.problem import Machine, Operation, Problem, Run, State
 from cloud.dispatching.questions.gaps import Stay, facts, insert, stays_of
-from cloud.dispatching.schedule import Assignment, Schedule, Service
+from cloud.dispatching.shop.problem import Machine, Operation, Problem, Run, State
+from cloud.dispatching.shop.schedule import Assignment, Schedule, Service
 
 
 def keep(problem: Problem, plan: Schedule) -> Schedule | None:

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import Operation, Problem, State
 from cloud.dispatching.questions.changes import SplitLot
 from cloud.dispatching.questions.refused import Refused, unknown
 from cloud.dispatching.questions.routing import waiting_for
+from cloud.dispatching.shop.problem import Operation, Problem, State
 
 MOST = 20
 """Sublots: more of them are a mistake, and every one is work for the planner."""

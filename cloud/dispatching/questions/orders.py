@@ -6,10 +6,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import Operation, Problem, State
 from cloud.dispatching.questions.changes import CancelledOrder, LikeOrder, NewOrder, OrderTerms
 from cloud.dispatching.questions.refused import Refused, unknown
 from cloud.dispatching.questions.routing import undecided, waiting_for
+from cloud.dispatching.shop.problem import Operation, Problem, State
 
 
 def order_ids(problem: Problem) -> list[str]:

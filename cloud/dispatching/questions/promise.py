@@ -12,7 +12,6 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import Problem, State, Weights
 from cloud.dispatching.questions.assumptions import Assumptions
 from cloud.dispatching.questions.changes import LikeOrder, NewOrder
 from cloud.dispatching.questions.comparison import Comparison, OrderDifference, compare
@@ -20,8 +19,9 @@ from cloud.dispatching.questions.gaps import insert
 from cloud.dispatching.questions.pushing import repaired
 from cloud.dispatching.questions.risk import risk
 from cloud.dispatching.questions.scenario import Scenario, apply, under
-from cloud.dispatching.schedule import Schedule, evaluate, orders
-from cloud.dispatching.solve import solve
+from cloud.dispatching.shop.problem import Problem, State, Weights
+from cloud.dispatching.shop.schedule import Schedule, evaluate, orders
+from cloud.dispatching.solving.solve import solve
 
 SECONDS = 2.0
 """For placing the order in the gaps; few operations, so mostly proved before."""

@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from cloud.dispatching.activities import Shop, Spot
-from cloud.dispatching.compilation import compile_shop
-from cloud.dispatching.construct import construct
-from cloud.dispatching.problem import Problem
 from cloud.dispatching.questions.gaps import facts, rest
 from cloud.dispatching.questions.keeping import keep, kept_services, staying
-from cloud.dispatching.schedule import Assignment, Schedule, Service, Status, jobs
-from cloud.dispatching.timeline import retime
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.problem import Problem
+from cloud.dispatching.shop.schedule import Assignment, Schedule, Service, Status, jobs
+from cloud.dispatching.shop.violations import violations
+from cloud.dispatching.solving.activities import Shop, Spot
+from cloud.dispatching.solving.compilation import compile_shop
+from cloud.dispatching.solving.construct import construct
+from cloud.dispatching.solving.timeline import retime
 
 EASE = (0.0, 0.5, 1.0)
 """How far new work is put towards the time at which its job is just not late: not at all, half way, there."""
@@ -56,7 +56,7 @@ def _listed(
     shop: Shop, spots: Sequence[Spot], services: dict[str, Service], later: Mapping[str, int]
 ) -> Schedule:
     """As :func:`retime`, for shops with crews, tools, vehicles and the like."""
-    from cloud.dispatching.search.listing import Decoder  # numpy, and what is compiled, take a while
+    from cloud.dispatching.solving.search.listing import Decoder  # numpy, and what is compiled, take a while
 
     decoder = Decoder(shop)
     held = [

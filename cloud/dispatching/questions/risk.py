@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import numpy as np
 from msgspec import Struct
 
-from cloud.dispatching.explanation import Explanation, explain
-from cloud.dispatching.problem import Problem
 from cloud.dispatching.questions.assumptions import Assumptions, Shape
 from cloud.dispatching.questions.rollout import Rollout
-from cloud.dispatching.schedule import Schedule, orders
+from cloud.dispatching.shop.explanation import Explanation, explain
+from cloud.dispatching.shop.problem import Problem
+from cloud.dispatching.shop.schedule import Schedule, orders
 
 MOST_CELLS = 60_000_000
 """Operations × samples: half a gigabyte of ends."""

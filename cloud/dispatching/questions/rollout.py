@@ -23,9 +23,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from cloud.dispatching.problem import Machine, Operation, Problem, Run, State
 from cloud.dispatching.questions.assumptions import Assumptions, Shape
-from cloud.dispatching.schedule import Assignment, Schedule
+from cloud.dispatching.shop.problem import Machine, Operation, Problem, Run, State
+from cloud.dispatching.shop.schedule import Assignment, Schedule
 
 Times = NDArray[np.float64]
 """A time or a duration in seconds, a sample per column."""

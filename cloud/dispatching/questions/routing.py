@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import Operation, State
+from cloud.dispatching.shop.problem import Operation, State
 
 BY_PREDECESSOR = ("lags", "max_lags", "overlaps")
 """What an operation says about each of its predecessors."""

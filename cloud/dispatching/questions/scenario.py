@@ -8,7 +8,6 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import Problem
 from cloud.dispatching.questions import capacity, lots, orders
 from cloud.dispatching.questions.changes import (
     CancelledOrder,
@@ -23,8 +22,9 @@ from cloud.dispatching.questions.changes import (
     SplitLot,
 )
 from cloud.dispatching.questions.refused import ImpossibleScenario, Reason, Refused
-from cloud.dispatching.schedule import Schedule
-from cloud.dispatching.validation import check, validate
+from cloud.dispatching.shop.problem import Problem
+from cloud.dispatching.shop.schedule import Schedule
+from cloud.dispatching.shop.validation import check, validate
 
 
 class Scenario(Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import Level, Operation, Problem, Resource, Vehicles
-from cloud.dispatching.schedule import Assignment, Trip
+from cloud.dispatching.shop.problem import Level, Operation, Problem, Resource, Vehicles
+from cloud.dispatching.shop.schedule import Assignment, Trip
 
 Taken = tuple[int, int, int]
 """From when until when, how many."""

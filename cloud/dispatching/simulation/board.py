@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cloud.dispatching.problem import Machine, Operation
+from cloud.dispatching.shop.problem import Machine, Operation
 from cloud.dispatching.simulation.shifts import Shifts
 from cloud.dispatching.simulation.world import Order, World
 

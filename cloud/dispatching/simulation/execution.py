@@ -13,7 +13,7 @@ from enum import IntEnum
 from heapq import heappop, heappush
 from typing import Protocol
 
-from cloud.dispatching.problem import Operation
+from cloud.dispatching.shop.problem import Operation
 from cloud.dispatching.simulation.board import Board
 from cloud.dispatching.simulation.history import Done, History
 from cloud.dispatching.simulation.world import Order, World

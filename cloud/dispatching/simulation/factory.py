@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cloud.dispatching.problem import Changeover
+from cloud.dispatching.shop.problem import Changeover
 from cloud.dispatching.simulation.shifts import Shifts
 from protocols.documents import Finding, Findings, load, not_one_of
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cloud.dispatching.problem import Operation
-from cloud.dispatching.schedule import Assignment, Schedule
+from cloud.dispatching.shop.problem import Operation
+from cloud.dispatching.shop.schedule import Assignment, Schedule
 from cloud.dispatching.simulation.board import Board
 from cloud.dispatching.simulation.execution import NOTHING, Choice, Wait
 

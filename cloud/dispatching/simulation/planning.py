@@ -8,11 +8,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from cloud.dispatching.compilation import compile_shop
-from cloud.dispatching.construct import construct
-from cloud.dispatching.dispatch_rules import rules
-from cloud.dispatching.dispatcher import Dispatcher
-from cloud.dispatching.problem import (
+from cloud.dispatching.shop.problem import (
     Machine,
     Operation,
     Placement,
@@ -22,11 +18,15 @@ from cloud.dispatching.problem import (
     Weights,
     Window,
 )
-from cloud.dispatching.schedule import Schedule, Status
-from cloud.dispatching.search.cache import available
+from cloud.dispatching.shop.schedule import Schedule, Status
+from cloud.dispatching.shop.validation import check
 from cloud.dispatching.simulation.board import Board
 from cloud.dispatching.simulation.world import Order
-from cloud.dispatching.validation import check
+from cloud.dispatching.solving.compilation import compile_shop
+from cloud.dispatching.solving.construct import construct
+from cloud.dispatching.solving.dispatch_rules import rules
+from cloud.dispatching.solving.dispatcher import Dispatcher
+from cloud.dispatching.solving.search.cache import available
 
 Planner = Callable[[Problem], Schedule]
 """Makes a valid plan. It must be deterministic, or the simulation is not repeatable."""

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cloud.dispatching.problem import Operation
-from cloud.dispatching.schedule import Assignment, Schedule
+from cloud.dispatching.shop.problem import Operation
+from cloud.dispatching.shop.schedule import Assignment, Schedule
 from cloud.dispatching.simulation.board import Board
 from cloud.dispatching.simulation.execution import Choice, Wait
 from cloud.dispatching.simulation.following import Following

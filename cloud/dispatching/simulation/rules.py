@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cloud.dispatching.problem import Operation
+from cloud.dispatching.shop.problem import Operation
 from cloud.dispatching.simulation.board import Board
 from cloud.dispatching.simulation.execution import NOTHING, Choice, Wait
 from cloud.dispatching.simulation.history import History

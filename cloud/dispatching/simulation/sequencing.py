@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from cloud.dispatching.activities import Shop, Spot
-from cloud.dispatching.schedule import Schedule, Status
+from cloud.dispatching.shop.schedule import Schedule, Status
 from cloud.dispatching.simulation.sequencing_kernel import Facts, Ints, Plan, search
+from cloud.dispatching.solving.activities import Shop, Spot
 
 NEVER = 1 << 60
 """Seconds later than anything ends."""

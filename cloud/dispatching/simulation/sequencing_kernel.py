@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.dispatching.search.jit import compiled
+from cloud.dispatching.solving.search.jit import compiled
 
 Ints = NDArray[np.int64]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from cloud.dispatching.problem import Alternative, Machine, Operation
+from cloud.dispatching.shop.problem import Alternative, Machine, Operation
 from cloud.dispatching.simulation.factory import Factory
 from cloud.dispatching.simulation.shifts import WEEK, Shifts
 

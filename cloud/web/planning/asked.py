@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from cloud.dispatching.changes import (
+from cloud.dispatching.asking.changes import (
     CancelledOrder,
     Change,
     ImpossibleChanges,
@@ -64,7 +64,7 @@ def field_time(when: datetime, zone: ZoneInfo) -> str:
 
 
 def change(kind: str, values: Mapping[str, Any], now: datetime, zone: ZoneInfo) -> dict[str, Any]:
-    """One change as :class:`~cloud.dispatching.changes.ScenarioRequest` reads it, from the values of a form.
+    """One change as :class:`~cloud.dispatching.asking.changes.ScenarioRequest` reads it, from a form.
 
     Raises FormError where the form lacks what the change cannot do without.
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from cloud.dispatching.plans import Cause
+from cloud.dispatching.keeping.plans import Cause
 from cloud.web.speech import Speech
 
 Title = Callable[[str], str]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
+from cloud.dispatching.asking.scenarios import ScenarioAnswer, ScenarioState
+from cloud.dispatching.asking.told import Compared, OrderNews
 from cloud.dispatching.questions.comparison import Fate
-from cloud.dispatching.scenarios import ScenarioAnswer, ScenarioState
-from cloud.dispatching.told import Compared, OrderNews
 from cloud.web.lists import row, table
 from cloud.web.sheet import Teller
 from cloud.web.speech import Speech

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cloud.dispatching import decisions
-from cloud.dispatching.decisions import Decision, Kind
+from cloud.dispatching.floor import decisions
+from cloud.dispatching.floor.decisions import Decision, Kind
 from cloud.web.sheet import Reader, Row, Sheet, Table
 
 

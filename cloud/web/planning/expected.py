@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cloud.dispatching.forecast import OrderForecast
+from cloud.dispatching.asking.forecast import OrderForecast
 from cloud.web.sheet import Teller
 from cloud.web.speech import Speech
 from protocols.values import MICROSECONDS

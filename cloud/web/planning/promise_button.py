@@ -10,10 +10,10 @@ from nicegui import ui
 from pydantic import ValidationError
 
 from cloud.context import Context
-from cloud.dispatching.changes import ImpossibleChanges
-from cloud.dispatching.forecast import PromiseRequest
-from cloud.dispatching.turns import BusyError
-from cloud.dispatching.validation import ImpossibleProblem
+from cloud.dispatching.asking.changes import ImpossibleChanges
+from cloud.dispatching.asking.forecast import PromiseRequest
+from cloud.dispatching.asking.turns import BusyError
+from cloud.dispatching.shop.validation import ImpossibleProblem
 from cloud.web.planning import asked, promised
 from cloud.web.planning.asked import FormError
 from cloud.web.planning.order_form import OrderForm

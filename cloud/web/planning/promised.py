@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloud.dispatching.forecast import PromiseAnswer, PromisedEnd
-from cloud.dispatching.told import OrderNews
+from cloud.dispatching.asking.forecast import PromiseAnswer, PromisedEnd
+from cloud.dispatching.asking.told import OrderNews
 from cloud.web.planning.compared import NAMED, later_late
 from cloud.web.sheet import Teller
 from cloud.web.words import span

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from cloud.dispatching import plans
-from cloud.dispatching.making import SearchProgress
-from cloud.dispatching.plans import Cause, Difference, StoredPlan
+from cloud.dispatching.keeping import plans
+from cloud.dispatching.keeping.making import SearchProgress
+from cloud.dispatching.keeping.plans import Cause, Difference, StoredPlan
 from cloud.web.planning.causes import Title, cause_words, causes_words
 from cloud.web.sheet import Reader, Row, Sheet, Table
 from cloud.web.speech import ENGLISH, Speech

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import select
 
-from cloud.dispatching import plans
-from cloud.dispatching.explanation import Cause, Link
-from cloud.dispatching.floor import current_version, read_plan
+from cloud.dispatching.floor.floor import current_version, read_plan
+from cloud.dispatching.keeping import plans
+from cloud.dispatching.shop.explanation import Cause, Link
 from cloud.orders.tables import operation as operations
 from cloud.web.sheet import Reader
 from cloud.web.words import span

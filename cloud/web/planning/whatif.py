@@ -13,9 +13,8 @@ from pydantic import ValidationError
 
 from cloud.api.accounts import Role
 from cloud.context import Context
-from cloud.dispatching import outlook
-from cloud.dispatching.changes import Change, ImpossibleChanges, ScenarioRequest
-from cloud.dispatching.scenarios import (
+from cloud.dispatching.asking.changes import Change, ImpossibleChanges, ScenarioRequest
+from cloud.dispatching.asking.scenarios import (
     OPEN,
     NoLongerPossible,
     ScenarioAnswer,
@@ -23,8 +22,9 @@ from cloud.dispatching.scenarios import (
     ScenarioState,
     UnknownScenario,
 )
-from cloud.dispatching.turns import BusyError
-from cloud.dispatching.validation import ImpossibleProblem
+from cloud.dispatching.asking.turns import BusyError
+from cloud.dispatching.keeping import outlook
+from cloud.dispatching.shop.validation import ImpossibleProblem
 from cloud.web.planning import asked, compared
 from cloud.web.planning.asked import FormError, Shop
 from cloud.web.planning.change_form import ChangeForm

@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from cloud.api.decisions import DecisionRequest
-from cloud.dispatching.changes import ScenarioRequest
-from cloud.dispatching.forecast import PromiseRequest
+from cloud.dispatching.asking.changes import ScenarioRequest
+from cloud.dispatching.asking.forecast import PromiseRequest
 from tests.cloud.api.service import opened
 
 PAGE = Path(__file__).parents[3] / "docs/questions.md"

@@ -11,9 +11,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cloud.dispatching.problem import Alternative, Kind, Machine, Maintenance, Operation, Problem, Run, State
-from cloud.dispatching.schedule import Assignment, Schedule, Service, Trip, evaluate
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.problem import (
+    Alternative,
+    Kind,
+    Machine,
+    Maintenance,
+    Operation,
+    Problem,
+    Run,
+    State,
+)
+from cloud.dispatching.shop.schedule import Assignment, Schedule, Service, Trip, evaluate
+from cloud.dispatching.shop.violations import violations
 
 
 class TooMany(Exception):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import (
+from cloud.dispatching.shop.problem import (
     Alternative,
     Kind,
     Level,

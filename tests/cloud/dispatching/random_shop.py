@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection
 
-from cloud.dispatching.problem import (
+from cloud.dispatching.shop.problem import (
     Alternative,
     Changeover,
     Machine,

@@ -5,10 +5,10 @@ Shows that a random shop can be planned, and is what a search may start from.
 
 from __future__ import annotations
 
-from cloud.dispatching.activities import Activity, Shop, Spot
-from cloud.dispatching.compilation import compile_shop
-from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Schedule, Status, Trip
+from cloud.dispatching.shop.problem import Problem
+from cloud.dispatching.shop.schedule import Schedule, Status, Trip
+from cloud.dispatching.solving.activities import Activity, Shop, Spot
+from cloud.dispatching.solving.compilation import compile_shop
 
 
 def serial_plan(problem: Problem) -> Schedule:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud.dispatching import causes, decisions
+from cloud.dispatching.floor import decisions
+from cloud.dispatching.keeping import causes
 from cloud.orders.articles import load_products
 from cloud.orders.products import Product
 from protocols.documents import loads

@@ -16,11 +16,11 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from cloud.dispatching.command.main import app
-from cloud.dispatching.construct import construct
 from cloud.dispatching.gantt.chart import Kind, chart, ticks
 from cloud.dispatching.gantt.picture import ENDINGS, CannotDraw, picture
 from cloud.dispatching.gantt.svg import MARGIN, svg
-from cloud.dispatching.schedule import jobs
+from cloud.dispatching.shop.schedule import jobs
+from cloud.dispatching.solving.construct import construct
 from tests.cloud.dispatching.random_features import ALL
 from tests.cloud.dispatching.random_shop import random_shop
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloud.dispatching.floor import read_floor
-from cloud.dispatching.outlook import inbox
+from cloud.dispatching.floor.floor import read_floor
+from cloud.dispatching.keeping.outlook import inbox
 from cloud.ledger import reading
 from cloud.ledger.machines import MachineEffects
 from cloud.orders.controls import ControlEffects

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
-from cloud.dispatching import outlook
+from cloud.dispatching.keeping import outlook
 from cloud.orders import tables
 from cloud.orders.create import OrderDesk
 from cloud.orders.requests import ImpossibleOrder, LineRequest, OrderChange, UnknownOrder

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from cloud.dispatching import outlook
+from cloud.dispatching.keeping import outlook
 from cloud.orders import tables
 from cloud.store.database import Database
 from protocols import actions as act

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 from cloud.api.accounts import Role
-from cloud.dispatching import decisions
-from cloud.dispatching.decisions import Kind
+from cloud.dispatching.floor import decisions
+from cloud.dispatching.floor.decisions import Kind
 from cloud.hub import OrdersChanged
 from cloud.orders.requests import OrderRequest
 from cloud.web import login

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Connection
 
-from cloud.dispatching import causes as planner
-from cloud.dispatching import decisions
-from cloud.dispatching.decisions import Decision, Kind
-from cloud.dispatching.making import SearchProgress
-from cloud.dispatching.plans import Cause, Difference, Shift, StoredPlan
-from cloud.dispatching.schedule import Objective
+from cloud.dispatching.floor import decisions
+from cloud.dispatching.floor.decisions import Decision, Kind
+from cloud.dispatching.keeping import causes as planner
+from cloud.dispatching.keeping.making import SearchProgress
+from cloud.dispatching.keeping.plans import Cause, Difference, Shift, StoredPlan
+from cloud.dispatching.shop.schedule import Objective
 from cloud.store.database import Database
 from cloud.web import sheets
 from cloud.web.planning import replans
@@ -23,7 +23,7 @@ from cloud.web.sheet import Sheet
 from cloud.web.speech import CHINA, ENGLISH, Speech
 from protocols.clock import Clock
 from protocols.values import MICROSECONDS
-from tests.cloud.dispatching.test_service import QUICK, SITE, Shop, until
+from tests.cloud.dispatching.keeping.test_service import QUICK, SITE, Shop, until
 from tests.cloud.orders.shop import open_database
 
 NOW = 1_790_000_000 * MICROSECONDS

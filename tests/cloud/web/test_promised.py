@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from cloud.dispatching.forecast import OrderForecast, PromiseAnswer, PromisedEnd
+from cloud.dispatching.asking.forecast import OrderForecast, PromiseAnswer, PromisedEnd
 from cloud.dispatching.questions.comparison import Fate
 from cloud.web.planning import expected, promised
 from cloud.web.sheet import Teller
 from cloud.web.speech import CHINA, ENGLISH
-from tests.cloud.dispatching.test_service import SITE
+from tests.cloud.dispatching.keeping.test_service import SITE
 from tests.cloud.web.test_whatif import HOUR, LATE, LATER, NOW, news, plans
 
 TELLER = Teller(SITE, NOW)

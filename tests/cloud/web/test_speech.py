@@ -9,7 +9,7 @@ from string import Formatter
 
 import pytest
 
-from cloud.dispatching.scenarios import ScenarioState
+from cloud.dispatching.asking.scenarios import ScenarioState
 from cloud.web import acts, alarm_list, gantt, lists, page, shapes, shown
 from cloud.web.chinese import CHINESE
 from cloud.web.planning import asked, causes, compared, expected, waits

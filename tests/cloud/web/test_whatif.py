@@ -10,16 +10,16 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from cloud.dispatching.changes import MachineDown, ScenarioRequest
+from cloud.dispatching.asking.changes import MachineDown, ScenarioRequest
+from cloud.dispatching.asking.scenarios import ScenarioAnswer, ScenarioState
+from cloud.dispatching.asking.told import Compared, OrderNews, PlanTotals
 from cloud.dispatching.questions.comparison import Fate
-from cloud.dispatching.scenarios import ScenarioAnswer, ScenarioState
-from cloud.dispatching.told import Compared, OrderNews, PlanTotals
 from cloud.web.planning import asked, compared
 from cloud.web.planning.asked import FormError, Shop
 from cloud.web.sheet import Teller
 from cloud.web.speech import CHINA, ENGLISH, Speech
 from protocols.values import MICROSECONDS
-from tests.cloud.dispatching.test_service import SITE
+from tests.cloud.dispatching.keeping.test_service import SITE
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 NOW = int(NOON.timestamp()) * MICROSECONDS

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from cloud.dispatching.command.instance_bench import BestKnown, measure
 from cloud.dispatching.command.main import app
-from cloud.dispatching.construct import construct
 from cloud.dispatching.files.documents import PlanFile, plan_text, read_plan, schema_text
 from cloud.dispatching.files.formats import read_problem
-from cloud.dispatching.instance_bench import BestKnown, measure
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.violations import violations
+from cloud.dispatching.solving.construct import construct
 
 ROOT = Path(__file__).parents[4]
 JSP = "2 2\n0 3 1 2\n1 4 0 1\n"

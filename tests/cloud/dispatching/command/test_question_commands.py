@@ -21,10 +21,10 @@ from cloud.dispatching.files.documents import (
     read_plan,
     read_problem_text,
 )
-from cloud.dispatching.problem import Resource
 from cloud.dispatching.questions.changes import MachineDown, NewOrder, OrderTerms
 from cloud.dispatching.questions.scenario import Scenario
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.problem import Resource
+from cloud.dispatching.shop.violations import violations
 from tests.cloud.dispatching.questions.plans import BASE, plan
 from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop, step
 

@@ -15,7 +15,7 @@ from cloud.dispatching.files import fjsp, jsp
 from cloud.dispatching.files.formats import Format, problem_from, problem_written, read_problem
 from cloud.dispatching.files.instance import Instance
 from cloud.dispatching.files.naming import NotExpressible, instance_of, problem_of
-from cloud.dispatching.validation import validate
+from cloud.dispatching.shop.validation import validate
 from protocols.documents import DocumentError
 from tests.cloud.dispatching.files.classic import instances
 from tests.cloud.dispatching.random_shop import random_shop

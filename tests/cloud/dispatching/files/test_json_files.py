@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from cloud.dispatching.construct import construct
 from cloud.dispatching.files.csv_table import COLUMNS, plan_csv
 from cloud.dispatching.files.documents import (
     KINDS,
@@ -26,7 +25,8 @@ from cloud.dispatching.files.documents import (
     schema_text,
 )
 from cloud.dispatching.files.places import line_and_column, position
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.violations import violations
+from cloud.dispatching.solving.construct import construct
 from protocols.documents import DocumentError
 from tests.cloud.dispatching.random_shop import random_shop
 

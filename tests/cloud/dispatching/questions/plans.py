@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Assignment, Schedule, evaluate
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.problem import Problem
+from cloud.dispatching.shop.schedule import Assignment, Schedule, evaluate
+from cloud.dispatching.shop.violations import violations
 from tests.cloud.dispatching.questions.small_shop import HOUR
 
 HALF = HOUR // 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import (
+from cloud.dispatching.shop.problem import (
     Alternative,
     Changeover,
     Machine,

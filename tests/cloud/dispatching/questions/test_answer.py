@@ -7,7 +7,6 @@ import threading
 import pytest
 from msgspec.structs import replace
 
-from cloud.dispatching.problem import State
 from cloud.dispatching.questions.answer import Answer, answer
 from cloud.dispatching.questions.assumptions import Assumptions
 from cloud.dispatching.questions.changes import LikeOrder, MachineDown, NewOrder
@@ -15,7 +14,8 @@ from cloud.dispatching.questions.comparison import Fate
 from cloud.dispatching.questions.promise import if_by, promise
 from cloud.dispatching.questions.refused import ImpossibleScenario
 from cloud.dispatching.questions.scenario import Scenario
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.problem import State
+from cloud.dispatching.shop.violations import violations
 from tests.cloud.dispatching.questions.plans import BASE, plan
 from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop, step
 

@@ -10,7 +10,7 @@ from cloud.dispatching.questions.comparison import Comparison, Fate, compare
 from cloud.dispatching.questions.durations import parse, words
 from cloud.dispatching.questions.scenario import Scenario, apply
 from cloud.dispatching.questions.sentences import sentences
-from cloud.dispatching.schedule import Assignment, Schedule, evaluate
+from cloud.dispatching.shop.schedule import Assignment, Schedule, evaluate
 from tests.cloud.dispatching.questions.plans import BASE, HALF, plan
 from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop
 

@@ -7,15 +7,15 @@ import random
 import pytest
 from msgspec.structs import replace
 
-from cloud.dispatching.construct import construct
-from cloud.dispatching.problem import Problem, State, Window
 from cloud.dispatching.questions.changes import CancelledOrder, Change, LikeOrder, MachineDown, NewOrder
 from cloud.dispatching.questions.keeping import keep, staying
 from cloud.dispatching.questions.pushing import push
 from cloud.dispatching.questions.refused import ImpossibleScenario
 from cloud.dispatching.questions.scenario import Scenario, apply, under
-from cloud.dispatching.schedule import Schedule, orders
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.problem import Problem, State, Window
+from cloud.dispatching.shop.schedule import Schedule, orders
+from cloud.dispatching.shop.violations import violations
+from cloud.dispatching.solving.construct import construct
 from tests.cloud.dispatching.questions.plans import BASE, plan
 from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop, step
 from tests.cloud.dispatching.random_features import ALL

@@ -7,12 +7,12 @@ import random
 import pytest
 from msgspec.structs import replace
 
-from cloud.dispatching.construct import construct
-from cloud.dispatching.problem import Alternative, Machine, Operation, Problem, Resource, Window
 from cloud.dispatching.questions.assumptions import Assumptions, Breakdowns, Shape
 from cloud.dispatching.questions.risk import Outlook, chain, risk
 from cloud.dispatching.questions.rollout import Rollout
-from cloud.dispatching.schedule import Assignment, Schedule, Status, evaluate, orders
+from cloud.dispatching.shop.problem import Alternative, Machine, Operation, Problem, Resource, Window
+from cloud.dispatching.shop.schedule import Assignment, Schedule, Status, evaluate, orders
+from cloud.dispatching.solving.construct import construct
 from tests.cloud.dispatching.questions.plans import BASE, plan
 from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop, step
 from tests.cloud.dispatching.random_features import ALL

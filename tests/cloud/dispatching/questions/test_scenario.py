@@ -7,8 +7,6 @@ import random
 import msgspec
 import pytest
 
-from cloud.dispatching.construct import construct
-from cloud.dispatching.problem import Level, Machine, Operation, Problem, Resource, State, Window
 from cloud.dispatching.questions.changes import (
     CancelledOrder,
     Change,
@@ -23,7 +21,9 @@ from cloud.dispatching.questions.changes import (
 )
 from cloud.dispatching.questions.refused import ImpossibleScenario
 from cloud.dispatching.questions.scenario import EFFECTS, Scenario, apply, under
-from cloud.dispatching.violations import violations
+from cloud.dispatching.shop.problem import Level, Machine, Operation, Problem, Resource, State, Window
+from cloud.dispatching.shop.violations import violations
+from cloud.dispatching.solving.construct import construct
 from tests.cloud.dispatching.questions.small_shop import HOUR, NIGHT, small_shop, step, with_run
 from tests.cloud.dispatching.random_features import ALL
 from tests.cloud.dispatching.random_shop import random_shop

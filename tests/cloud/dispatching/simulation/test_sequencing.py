@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from cloud.dispatching.compilation import compile_shop
-from cloud.dispatching.construct import construct
-from cloud.dispatching.problem import Problem
-from cloud.dispatching.schedule import Schedule
+from cloud.dispatching.shop.problem import Problem
+from cloud.dispatching.shop.schedule import Schedule
+from cloud.dispatching.shop.violations import violations
 from cloud.dispatching.simulation.sequencing import sequence
-from cloud.dispatching.violations import violations
+from cloud.dispatching.solving.compilation import compile_shop
+from cloud.dispatching.solving.construct import construct
 from tests.cloud.dispatching.random_shop import random_shop
 
 

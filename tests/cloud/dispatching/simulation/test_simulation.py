@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from cloud.dispatching.problem import Operation, Problem
-from cloud.dispatching.schedule import Schedule
+from cloud.dispatching.shop.problem import Operation, Problem
+from cloud.dispatching.shop.schedule import Schedule
+from cloud.dispatching.shop.violations import violations
 from cloud.dispatching.simulation.board import Board
 from cloud.dispatching.simulation.comparison import POLICIES
 from cloud.dispatching.simulation.execution import Choice, Execution, Policy, Wait
@@ -22,7 +23,6 @@ from cloud.dispatching.simulation.planning import plan
 from cloud.dispatching.simulation.rolling import PlanOnce, Rolling
 from cloud.dispatching.simulation.rules import Edd, Fifo
 from cloud.dispatching.simulation.world import Chance, World, make_world, stream
-from cloud.dispatching.violations import violations
 
 CALM = Chance(spread=0.0, missing=0.0, breakdowns=False)
 
