@@ -50,10 +50,11 @@ def _plant(folder: Path, sources: dict[str, str]) -> Path:
     for name in ("protocols", "drivers", "edge", "cloud"):
         (folder / name).mkdir()
     for name, source in sources.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(source)
-    for place in {(folder / name).parent for name in sources}:
-        (place / "__init__.py").touch()
+    packages = {parent for name in sources for parent in Path(name).parents}
+    for place in packages - {Path()}:
+        (folder / place / "__init__.py").touch()
     return folder
 
 

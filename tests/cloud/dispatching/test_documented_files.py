@@ -43,7 +43,10 @@ def test_every_kind_of_decision_is_told(kind: decisions.Kind) -> None:
 
 
 def test_every_cause_is_told() -> None:
-    sources = [ROOT / "cloud/dispatching" / name for name in ("causes.py", "service.py", "scenarios.py")]
+    sources = [
+        ROOT / "cloud/dispatching" / name
+        for name in ("keeping/causes.py", "keeping/service.py", "asking/scenarios.py")
+    ]
     code = "".join(source.read_text("utf-8") for source in sources)
     kinds = set(re.findall(r'Cause\(\s*"(\w+)"', code)) | causes.DECIDED
     assert len(kinds) > 20
