@@ -1,0 +1,1 @@
+"""Quality: inspection plans, control charts, capability, nonconformances, envelopes of good parts."""

@@ -1,0 +1,1 @@
+"""Statistical process control: charts, limits and run rules. Pure, so that edge and cloud judge alike."""
