@@ -1,0 +1,1 @@
+"""``onelot maintenance``: train, score, explain and measure models on files, with no server."""

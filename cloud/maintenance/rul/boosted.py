@@ -1,0 +1,101 @@
+"""Histogram gradient boosting of scikit-learn: the one place that fits it, and its trees as ours."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from cloud.maintenance.rul.runs import Floats
+from protocols.prognostics.trees import MAX_LEAVES, Ensemble, Tree
+
+Regressor = Any
+"""An estimator of scikit-learn, which has no types."""
+
+LARGEST = sys.float_info.max
+"""Stands for the infinite threshold of a split "missing or not": no feature of ours is infinite."""
+
+
+class Growth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How trees are grown; the names are those of scikit-learn. Chosen by cross-validation."""
+
+    max_iter: int = 200
+    learning_rate: float = 0.05
+    max_leaf_nodes: int = 15
+    min_samples_leaf: int = 40
+    l2_regularization: float = 5.0
+    max_features: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.max_leaf_nodes > MAX_LEAVES:
+            raise ValueError(f"{self.max_leaf_nodes} leaves a tree: a model file takes {MAX_LEAVES}")
+
+
+def be_patient() -> None:
+    """Have threads of scikit-learn sleep while they wait for each other.
+
+    To be called before it is imported. By default they spin, and on a machine where something else works
+    too a fit takes ten times as long (measured).
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def regressor(growth: Growth, seed: int) -> Regressor:
+    """A regressor that is not fitted yet."""
+    be_patient()
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    return HistGradientBoostingRegressor(
+        early_stopping=False, random_state=seed, **msgspec.to_builtins(growth)
+    )
+
+
+def classifier(growth: Growth, seed: int) -> Regressor:
+    """The same for two classes."""
+    be_patient()
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        early_stopping=False, random_state=seed, **msgspec.to_builtins(growth)
+    )
+
+
+def ensemble(fitted: Any) -> Ensemble:
+    """The trees of a fitted regressor or two-class classifier, whose raw sum they give bit for bit."""
+    trees = [predictors[0] for predictors in fitted._predictors]
+    baseline = float(np.asarray(fitted._baseline_prediction).ravel()[0])
+    return Ensemble(baseline, tuple(_tree(predictor.nodes) for predictor in trees))
+
+
+def raw_sums(fitted: Any, rows: Floats) -> Floats:
+    """What a fitted model of scikit-learn gives for rows of features, before any link function."""
+    return np.asarray(fitted._raw_predict(rows)).ravel()
+
+
+def _tree(nodes: Any) -> Tree:
+    feature: list[int] = []
+    at: list[float] = []
+    missing_left: list[bool] = []
+    right: list[int] = []
+    cover: list[int] = []
+
+    def lay(number: int) -> None:
+        node, place = nodes[number], len(feature)
+        leaf = bool(node["is_leaf"])
+        if node["is_categorical"] and not leaf:
+            raise ValueError("a split by category has no place in a model file")
+        feature.append(-1 if leaf else int(node["feature_idx"]))
+        at.append(float(node["value"]) if leaf else min(float(node["num_threshold"]), LARGEST))
+        missing_left.append(not leaf and bool(node["missing_go_to_left"]))
+        right.append(0)
+        cover.append(int(node["count"]))
+        if not leaf:
+            lay(int(node["left"]))
+            right[place] = len(feature)
+            lay(int(node["right"]))
+
+    lay(0)
+    return Tree(tuple(feature), tuple(at), tuple(missing_left), tuple(right), tuple(cover))

@@ -1,0 +1,198 @@
+"""Training a model of remaining life: features, grouped cross-validation, intervals, the final trees.
+
+Whole assets are left out of a fold, never single rows: rows of one asset are near-copies of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloud.maintenance.rul import boosted, conformal, regime_search
+from cloud.maintenance.rul.boosted import Growth
+from cloud.maintenance.rul.runs import Fleet, Floats, Run
+from protocols.prognostics.features import Feature, Kind, Plan
+from protocols.prognostics.intervals import Intervals
+from protocols.prognostics.model import Model, Prognoser, Training, Validation
+from protocols.prognostics.regimes import Regimes
+from protocols.prognostics.trees import Ensemble
+
+FOLDS = 5
+LEVEL = 0.9
+GROWTH = Growth()
+QUANTILES = tuple(n / 10 for n in range(11))
+
+Tell = Callable[[str, float], None]
+"""Hears what is being done and how much of all of it is done, 0 … 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a training may be told. ``horizon`` is in the fleet's unit; ``members`` ensembles are averaged."""
+
+    horizon: float = 125.0
+    growth: Growth = GROWTH
+    members: int = 2
+    seed: int = 0
+
+
+def silent(_doing: str, _done: float) -> None:
+    """For a training nobody watches."""
+
+
+def feature_plan(signals: int) -> Plan:
+    """The features of every signal: windows, smoothed values, and the whole life."""
+    kinds: Sequence[tuple[Kind, int]] = (
+        ("mean", 5),
+        ("mean", 15),
+        ("mean", 30),
+        ("smoothed", 19),
+        ("smoothed", 65),
+        ("slope", 30),
+        ("life_mean", 0),
+        ("life_slope", 0),
+        ("drift", 15),
+    )
+    made = [Feature(kind, signal, span) for kind, span in kinds for signal in range(signals)]
+    return Plan((Feature("age", 0), *made))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Features of every sample of a fleet, the truth (capped at the horizon), and whose run each row is."""
+
+    features: Floats
+    truth: Floats
+    run: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """Out-of-fold predictions for ``rows``, and what they say."""
+
+    predicted: Floats
+    intervals: Intervals
+    validation: Validation
+
+
+def train(fleet: Fleet, choices: Choices, at: int, tell: Tell = silent) -> Model:
+    """The model of a fleet; ``at`` (µs UTC) is written into it. Raises TrainingRefusedError."""
+    usable = fleet.failures()
+    tell("regimes", 0.0)
+    conditions, values, _ = usable.stacked()
+    regimes, varying = regime_search.find(conditions, values, choices.seed)
+    usable = usable.choose(varying)
+    plan = feature_plan(len(varying))
+    blank = _model(usable, choices, regimes, plan, at)
+    rows = gather(blank, usable.runs, choices.horizon, lambda done: tell("features", 0.02 + 0.13 * done))
+    found = validate(rows, choices, lambda done: tell("cross-validation", 0.15 + 0.65 * done))
+    members = []
+    for member in range(choices.members):
+        tell("final trees", 0.8 + 0.2 * member / choices.members)
+        members.append(fit(rows, choices, member))
+    tell("done", 1.0)
+    return _model(usable, choices, regimes, plan, at, tuple(members), found, _expected(blank, usable.runs))
+
+
+def gather(model: Model, runs: Sequence[Run], horizon: float, told: Callable[[float], None]) -> Rows:
+    """Play the runs through the model's own features, sample by sample, as scoring will."""
+    prognoser = Prognoser(model)
+    features: list[list[float]] = []
+    truth: list[float] = []
+    for number, run in enumerate(runs):
+        told(number / len(runs))
+        history = prognoser.new()
+        for left, (conditions, values) in enumerate(
+            zip(run.conditions.tolist(), run.values.tolist(), strict=True), start=1
+        ):
+            prognoser.take(history, conditions, values)
+            features.append(prognoser.row(history))
+            truth.append(min(horizon, float(len(run) - left)))
+    owner = np.repeat(np.arange(len(runs)), [len(run) for run in runs])
+    return Rows(np.array(features), np.array(truth), owner)
+
+
+def validate(rows: Rows, choices: Choices, told: Callable[[float], None]) -> Validated:
+    """Predict every row by trees that saw nothing of its run, and calibrate the intervals by that."""
+    fold = folds(rows.run, choices.seed)
+    predicted = np.zeros_like(rows.truth)
+    for number in range(FOLDS):
+        held = fold == number
+        kept = Rows(rows.features[~held], rows.truth[~held], rows.run[~held])
+        for member in range(choices.members):
+            told((number + member / choices.members) / FOLDS)
+            predicted[held] += _fitted(kept, choices, member).predict(rows.features[held]) / choices.members
+    predicted = np.clip(predicted, 0.0, choices.horizon)
+    coverage, width = conformal.cross_coverage(predicted, rows.truth, fold, LEVEL, choices.horizon)
+    error = float(np.sqrt(np.mean((predicted - rows.truth) ** 2)))
+    return Validated(
+        predicted,
+        conformal.calibrate(predicted, rows.truth, LEVEL),
+        Validation(FOLDS, round(error, 4), round(coverage, 4), round(width, 3)),
+    )
+
+
+def folds(run: NDArray[np.intp], seed: int) -> NDArray[np.intp]:
+    """The fold of every row: whole runs, dealt out at random in equal numbers."""
+    runs = int(run.max()) + 1
+    dealt = np.empty(runs, np.intp)
+    dealt[np.random.default_rng(seed).permutation(runs)] = np.arange(runs) % FOLDS
+    return np.asarray(dealt[run])
+
+
+def fit(rows: Rows, choices: Choices, member: int) -> Ensemble:
+    """One member of the model, from all rows."""
+    return boosted.ensemble(_fitted(rows, choices, member))
+
+
+def _fitted(rows: Rows, choices: Choices, member: int) -> boosted.Regressor:
+    return boosted.regressor(choices.growth, choices.seed + member).fit(rows.features, rows.truth)
+
+
+def _model(
+    fleet: Fleet,
+    choices: Choices,
+    regimes: Regimes,
+    plan: Plan,
+    at: int,
+    members: tuple[Ensemble, ...] = (Ensemble(0.0, ()),),
+    found: Validated | None = None,
+    expected: tuple[tuple[float, ...], ...] = (),
+) -> Model:
+    return Model(
+        name=fleet.source,
+        unit=fleet.unit,
+        horizon=choices.horizon,
+        signals=fleet.signals,
+        conditions=fleet.conditions,
+        regimes=regimes,
+        plan=plan,
+        ensembles=members,
+        intervals=found.intervals if found else Intervals(LEVEL, (), (0.0,), (0.0,)),
+        expected=expected,
+        training=Training(
+            source=fleet.source,
+            assets=len(fleet.runs),
+            rows=sum(map(len, fleet.runs)),
+            at=at,
+            seed=choices.seed,
+            libraries={name: version(name) for name in ("numpy", "scikit-learn")},
+        ),
+        validation=found.validation if found else Validation(0, 0.0, 0.0, 0.0),
+    )
+
+
+def _expected(model: Model, runs: Sequence[Run]) -> tuple[tuple[float, ...], ...]:
+    """Quantiles of each normalised signal over the training."""
+    samples = []
+    for run in runs:
+        for conditions, values in zip(run.conditions.tolist(), run.values.tolist(), strict=True):
+            regime = model.regimes.regime(conditions)
+            if regime is not None:
+                samples.append(model.regimes.normalised(regime, values))
+    table = np.array(samples)
+    return tuple(tuple(np.quantile(column[np.isfinite(column)], QUANTILES).tolist()) for column in table.T)

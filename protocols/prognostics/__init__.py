@@ -1,0 +1,1 @@
+"""The model file of predictive maintenance and its evaluation: pure Python, the same on both sides."""
