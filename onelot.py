@@ -43,6 +43,9 @@ COMMANDS = {
     "broker": Mount("cloud.broker:command", "cloud", SITE, "Run the embedded MQTT broker (small trials)."),
     "driver": Mount("edge.commission.main:app", "edge", MACHINES, "List, check and simulate devices."),
     "dispatch": Mount("cloud.dispatching.command.main:app", "cloud", PLAN, "Plan and check problem files."),
+    "quality": Mount(
+        "cloud.quality.command.main:app", "cloud", PLAN, "Control charts and capability of files."
+    ),
     "factory": Mount("drivers.virtual.main:command", "edge", PARTS, "Run the virtual factory."),
     "operators": Mount("edge.operators:command", "edge", PARTS, "Run operators who work by themselves."),
 }

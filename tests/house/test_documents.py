@@ -20,7 +20,7 @@ from protocols.documents import loads
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 _HELP: dict[tuple[str, ...], str] = {}
-QUICK = ("driver list", "driver show", "driver check", "driver schema", "driver trust list")
+QUICK = ("driver list", "driver show", "driver check", "driver schema", "driver trust list", "quality")
 """Commands that end by themselves: they are run as they stand, in a folder with the integrator's files."""
 
 
@@ -46,6 +46,8 @@ def lay_out(folder: Path) -> None:
     """The folder of an integrator who has followed the pages this far."""
     page = (ROOT / "docs" / "integrator.md").read_text("utf-8")
     files = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", page, re.DOTALL))
+    quality = (ROOT / "docs" / "quality.md").read_text("utf-8")
+    files |= dict(re.findall(r"`(\S+\.csv)`[^\n]*:\n\n```csv\n(.*?)```", quality, re.DOTALL))
     files["press.yaml"] = (ROOT / "firmware_configs/profiles/example/press.yaml").read_text("utf-8")
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +70,7 @@ def test_there_are_commands_to_check() -> None:
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_every_command_and_option_of_the_documents_exists(page: str, line: str) -> None:
     words = shlex.split(line)[1:]
-    depth = 1 if words[0] not in ("driver", "dispatch") else 3 if words[1] in GROUPS else 2
+    depth = 1 if words[0] not in ("driver", "dispatch", "quality") else 3 if words[1] in GROUPS else 2
     names = words[:depth]
     text = help_of(*names)
     for option in (word.split("=")[0] for word in words if word.startswith("--")):

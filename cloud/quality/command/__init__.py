@@ -1,0 +1,1 @@
+"""The ``onelot quality`` command: charts and capability from files, without a server."""
