@@ -28,6 +28,7 @@ from cloud.config import CloudConfig, HttpConfig, load_site
 from cloud.context import Context
 from cloud.dispatching.asking.forecast import Forecasts
 from cloud.dispatching.asking.scenarios import Scenarios
+from cloud.dispatching.floor import load
 from cloud.dispatching.keeping.service import DispatchService
 from cloud.history.influx import InfluxHistory, InfluxSettings
 from cloud.history.port import History
@@ -37,11 +38,15 @@ from cloud.history.sqlite import SqliteHistory
 from cloud.hub import EdgeOpened, Hub
 from cloud.ingest import Ingest
 from cloud.ledger import reading, retention
+from cloud.ledger.effects import Effects
 from cloud.ledger.ledger import Ledger
 from cloud.ledger.machines import MachineEffects
 from cloud.ledger.source import ProjectionSource
 from cloud.ledger.tags import TagMap
 from cloud.live import LiveValues
+from cloud.maintenance.bounds import keep_bounds
+from cloud.maintenance.desk import CaseDesk
+from cloud.maintenance.effects import CaseEffects
 from cloud.maintenance.service import WATCHED_ROLES, MaintenanceService, Settings, WatchedTag
 from cloud.mqtt import MqttPipe
 from cloud.orders import exceptions
@@ -57,6 +62,7 @@ from cloud.store.lock import sole_user
 from cloud.store.schema import migrate
 from protocols.clock import Clock
 from protocols.lanes import ROOT
+from protocols.site_maintenance import Upkeep
 from protocols.values import MICROSECONDS
 
 _log = structlog.get_logger(__name__)
@@ -90,9 +96,13 @@ class Service:
             lambda topic, payload: self.ingest.receive(topic, payload),
             self._connection_changed,
         )
-        ledger = Ledger(
-            [MachineEffects(self.hub), ControlEffects(self.hub), OrderEffects()], _inbox, self.hub
-        )
+        effects: list[Effects] = [
+            MachineEffects(self.hub),
+            ControlEffects(self.hub),
+            CaseEffects(self.hub),
+            OrderEffects(),
+        ]
+        ledger = Ledger(effects, _inbox, self.hub)
         self.ingest = Ingest(
             self.database,
             ledger,
@@ -127,6 +137,11 @@ class Service:
             self._watched_tags,
             msgspec.convert(config.maintenance, Settings),
         )
+        usual = Upkeep(
+            seconds=config.dispatch.service_seconds,
+            within_hours=config.dispatch.service_within_seconds / 3600,
+        )
+        self.desk_of_cases = CaseDesk(self.site, self.clock, load.busy, load.service, usual)
 
     # --- running --------------------------------------------------------------------------------------
 
@@ -146,6 +161,7 @@ class Service:
                     "live values": self.live.run(self.hub),
                     "values from before": recall.run(self.hub),
                     "maintenance": self.maintenance.run(),
+                    "bounds of maintenance": keep_bounds(self.database, self.hub, self.desk_of_cases),
                     "publisher": self.publisher.run(),
                     "dispatching": self.dispatching.run(),
                     "scenarios": self.scenarios.run(),
@@ -186,6 +202,7 @@ class Service:
                     projection=Projection(HistorySource(source), history, self.clock.monotonic),
                     desk=self.desk,
                     maintenance=self.maintenance,
+                    desk_of_cases=self.desk_of_cases,
                     dispatching=self.dispatching,
                     scenarios=self.scenarios,
                     forecasts=self.forecasts,

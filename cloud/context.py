@@ -15,6 +15,7 @@ from cloud.hub import Hub
 from cloud.ingest import Ingest
 from cloud.ledger.tags import TagMap
 from cloud.live import LiveValues
+from cloud.maintenance.desk import CaseDesk
 from cloud.maintenance.service import MaintenanceService
 from cloud.mqtt import MqttPipe
 from cloud.orders.create import OrderDesk
@@ -46,6 +47,7 @@ class Context:
     projection: Projection
     desk: OrderDesk
     maintenance: MaintenanceService
+    desk_of_cases: CaseDesk
     dispatching: DispatchService
     scenarios: Scenarios
     forecasts: Forecasts

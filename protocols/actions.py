@@ -202,6 +202,52 @@ class MachineCommandEnded(_Event, frozen=True, tag="command.ended"):
     detail: str = ""
 
 
+class MaintenanceStarted(_Event, frozen=True, tag="maintenance.started"):
+    """The order of a maintenance case is begun at its machine, whose lock is set beside it."""
+
+    case: str
+    device: str
+
+
+class MaintenanceFound(_Event, frozen=True, tag="maintenance.found"):
+    """What was seen at the machine; later words replace earlier ones."""
+
+    case: str
+    device: str
+    found: str
+
+
+class MaintenanceBrokenOff(_Event, frozen=True, tag="maintenance.broken-off"):
+    """It ends without the repair. The lock stays, until its owner releases it."""
+
+    case: str
+    device: str
+    reason: str
+
+
+class MaintenanceDone(_Event, frozen=True, tag="maintenance.done"):
+    """Production took the machine over again: the order is done."""
+
+    case: str
+    device: str
+
+
+class MaintenanceRefused(_Event, frozen=True, tag="maintenance.refused"):
+    """Somebody at the station does not want the order, and says why."""
+
+    case: str
+    device: str
+    reason: str
+
+
+class MaintenanceKept(_Event, frozen=True, tag="maintenance.kept"):
+    """Somebody at the station wants the order at just this time (µs UTC)."""
+
+    case: str
+    device: str
+    start: int
+
+
 Event = (
     RunOpened
     | FirstPieceReleased
@@ -228,6 +274,12 @@ Event = (
     | FirmwareAccepted
     | MachineCommanded
     | MachineCommandEnded
+    | MaintenanceStarted
+    | MaintenanceFound
+    | MaintenanceBrokenOff
+    | MaintenanceDone
+    | MaintenanceRefused
+    | MaintenanceKept
 )
 
 

@@ -96,13 +96,42 @@ class JobOperation(msgspec.Struct, frozen=True):
     remake_of: str = ""
 
 
-class JobList(msgspec.Struct, frozen=True):
-    """All open operations of one edge. A higher ``version`` replaces a lower one, whole."""
+class MaintenanceOrder(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be done to a machine of a station because of a maintenance case. Times in µs UTC.
+
+    ``start`` and ``end`` are where the plan has it, 0 where it has found no room; it should be done before
+    ``bound``. ``fixed``: a person said when. ``why`` is the evidence in words, ``steps`` the instruction.
+    A higher ``revision`` replaces a lower one.
+    """
+
+    case: str
+    device: str
+    workcell: str
+    title: Text
+    why: str = ""
+    start: int = 0
+    end: int = 0
+    earliest: int = 0
+    bound: int = 0
+    seconds: int = 0
+    fixed: bool = False
+    in_work: bool = False
+    revision: int = 0
+    steps: tuple[Text, ...] = ()
+    skills: tuple[Text, ...] = ()
+    parts: tuple[str, ...] = ()
+
+
+class JobList(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All open operations of one edge, and the maintenance of its machines. A higher ``version`` replaces a
+    lower one, whole.
+    """
 
     edge: str
     version: int
     issued_at: int
     operations: tuple[JobOperation, ...]
+    maintenance: tuple[MaintenanceOrder, ...] = ()
 
 
 class ReleaseRequest(msgspec.Struct, frozen=True):

@@ -131,20 +131,42 @@ ORDER: Lifecycle[OrderState, OrderEvent] = Lifecycle(
 
 
 class CaseState(StrEnum):
-    """A maintenance case. Verdict and planning belong to later depth; the states are all here."""
+    """A maintenance case, from a suspicion to what was found."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
     PLANNED = "planned"
+    """It has a maintenance order, which the planner places."""
+    IN_WORK = "in-work"
+    """Somebody began at the machine, which is locked."""
     DONE = "done"
+    """The machine is back; what was the matter is still to be said."""
     CLOSED = "closed"
 
 
 class CaseEvent(StrEnum):
     ACKNOWLEDGE = "acknowledge"
+    SNOOZE = "snooze"
+    """Ask again later: until then nobody is reminded of it."""
     PLAN = "plan"
+    FORESEE = "foresee"
+    """How long the machine will last is known better: its order has another bound."""
+    MOVE = "move"
+    """A person gave the order another time, at which it stays."""
+    KEEP = "keep"
+    """A person keeps the order at the time where the plan has it."""
+    FREE = "free"
+    """The planner may place it again."""
+    REFUSE = "refuse"
+    """A person wants no such order, and says why."""
+    START = "start"
+    BREAK_OFF = "break-off"
+    """Work at the machine ended without the repair: a part is missing."""
+    FIND = "find"
+    """What was seen at the machine."""
     FINISH = "finish"
     CLOSE = "close"
+    """With a verdict: whether the suspicion was true."""
 
 
 CASE: Lifecycle[CaseState, CaseEvent] = Lifecycle(
@@ -152,15 +174,31 @@ CASE: Lifecycle[CaseState, CaseEvent] = Lifecycle(
     CaseState.OPEN,
     {
         (CaseState.OPEN, CaseEvent.ACKNOWLEDGE): CaseState.ACKNOWLEDGED,
+        (CaseState.OPEN, CaseEvent.SNOOZE): CaseState.OPEN,
         (CaseState.OPEN, CaseEvent.PLAN): CaseState.PLANNED,
+        (CaseState.OPEN, CaseEvent.START): CaseState.IN_WORK,
         (CaseState.OPEN, CaseEvent.CLOSE): CaseState.CLOSED,
+        (CaseState.ACKNOWLEDGED, CaseEvent.SNOOZE): CaseState.ACKNOWLEDGED,
         (CaseState.ACKNOWLEDGED, CaseEvent.PLAN): CaseState.PLANNED,
+        (CaseState.ACKNOWLEDGED, CaseEvent.START): CaseState.IN_WORK,
         (CaseState.ACKNOWLEDGED, CaseEvent.CLOSE): CaseState.CLOSED,
+        (CaseState.PLANNED, CaseEvent.FORESEE): CaseState.PLANNED,
+        (CaseState.PLANNED, CaseEvent.MOVE): CaseState.PLANNED,
+        (CaseState.PLANNED, CaseEvent.KEEP): CaseState.PLANNED,
+        (CaseState.PLANNED, CaseEvent.FREE): CaseState.PLANNED,
+        (CaseState.PLANNED, CaseEvent.REFUSE): CaseState.ACKNOWLEDGED,
+        (CaseState.PLANNED, CaseEvent.START): CaseState.IN_WORK,
         (CaseState.PLANNED, CaseEvent.FINISH): CaseState.DONE,
         (CaseState.PLANNED, CaseEvent.CLOSE): CaseState.CLOSED,
+        (CaseState.IN_WORK, CaseEvent.FIND): CaseState.IN_WORK,
+        (CaseState.IN_WORK, CaseEvent.BREAK_OFF): CaseState.ACKNOWLEDGED,
+        (CaseState.IN_WORK, CaseEvent.FINISH): CaseState.DONE,
+        (CaseState.DONE, CaseEvent.FIND): CaseState.DONE,
         (CaseState.DONE, CaseEvent.CLOSE): CaseState.CLOSED,
     },
 )
+"""An order that is refused or broken off leaves the suspicion behind: it is acknowledged, and may be planned
+again. What began at a machine is a fact, whatever the plan said."""
 
 
 class AndonState(StrEnum):

@@ -27,6 +27,7 @@ from pydantic import (
 
 from protocols.documents import Finding, Findings, nearest
 from protocols.site_consistency import inconsistencies
+from protocols.site_maintenance import Maintenance, Upkeep
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 """Ids that appear in topics, paths and scans."""
@@ -222,6 +223,7 @@ class Site(_Part):
     crew: dict[Name, Crew] = Field(default_factory=dict, max_length=100, description="skill: heads a shift")
     tools: dict[Name, Tool] = Field(default_factory=dict, max_length=500)
     transport: Transport = Transport()
+    maintenance: Maintenance = Field(default=Maintenance(), description="how machines are kept up")
     graph: str = Field(default="", description="site graph for AGVs, relative to this file: graph.yaml")
     products: tuple[str, ...] = Field(default=(), description="product files, relative to this file")
     programs: str = Field(
@@ -255,6 +257,12 @@ class Site(_Part):
     def devices(self) -> dict[str, Device]:
         """All devices by id."""
         return {device.id: device for edge in self.edges for device in edge.devices}
+
+    def upkeep(self, device: str, mode: str) -> Upkeep:
+        """What is done against a failure of a device; that of an unknown one is kept up by the default."""
+        cells, found = self.workcells(), self.devices().get(device)
+        kinds = [cells[name].kind for name in found.workcells] if found is not None else []
+        return self.maintenance.upkeep(device, kinds, mode)
 
     def shared(self) -> dict[str, int]:
         """What workcells share, and how many there are at most: heads of every skill, tools of every sort."""

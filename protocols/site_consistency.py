@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from protocols.documents import Finding, Location, nearest, not_one_of
+from protocols.site_maintenance import inconsistent_rules
 
 
 def inconsistencies(data: Any) -> Iterator[Finding]:
@@ -39,9 +40,12 @@ def inconsistencies(data: Any) -> Iterator[Finding]:
                     message = f'device "{device.get("id")}" stands at {_no_cell(cell, cells)}'
                     yield Finding((*place, "workcells", number), message)
     yield from _breaks(_mapping(site.get("calendar")))
-    yield from _shared(site, places)
+    most = _most(site)
+    yield from _shared(site, places, most)
     fleet = _listed(_mapping(site.get("transport")).get("vehicles"))
     devices = [str(device.get("id")) for at, edge in edges for _, device in _items(edge, "devices", at)]
+    kinds = sorted({str(part.get("kind")) for kind, _, part in places if kind == "workcell"})
+    yield from inconsistent_rules(site, kinds, devices, most)
     for number, name in fleet:
         if name not in devices:
             message = f"no edge has such a device: {not_one_of(name, devices)}"
@@ -106,23 +110,31 @@ def _breaks(calendar: _Plain) -> Iterator[Finding]:
                 yield Finding(place, f"the break from {span} does not lie within the {shown}")
 
 
-def _shared(site: _Plain, places: Sequence[tuple[str, Location, _Plain]]) -> Iterator[Finding]:
+def _most(site: _Plain) -> dict[str, int]:
+    """What there is at most of every crew and tool."""
+    most: dict[str, int] = {}
+    for name, crew in _mapping(site.get("crew")).items():
+        heads = [_mapping(crew).get("heads"), *_mapping(_mapping(crew).get("shifts")).values()]
+        most[str(name)] = max((n for n in heads if isinstance(n, int)), default=0)
+    for name, tool in _mapping(site.get("tools")).items():
+        count = _mapping(tool).get("count", 1)
+        most[str(name)] = count if isinstance(count, int) else 0
+    return most
+
+
+def _shared(
+    site: _Plain, places: Sequence[tuple[str, Location, _Plain]], most: Mapping[str, int]
+) -> Iterator[Finding]:
     """Crews and tools: names that are told apart, shifts that there are, needs that can be met."""
     crews, tools = _mapping(site.get("crew")), _mapping(site.get("tools"))
     shifts = [str(s.get("name")) for _, s in _items(_mapping(site.get("calendar")), "shifts")]
-    most: dict[str, int] = {}
     for name, crew in crews.items():
         if name in tools:
             yield Finding(("tools", name), f'"{name}" is the name of a crew, too: choose another')
-        heads = [_mapping(crew).get("heads"), *_mapping(_mapping(crew).get("shifts")).values()]
-        most[str(name)] = max((n for n in heads if isinstance(n, int)), default=0)
         for shift in _mapping(_mapping(crew).get("shifts")):
             if shift not in shifts:
                 message = not_one_of(shift, shifts) if shifts else "the calendar has no shifts"
                 yield Finding(("crew", name, "shifts", shift), f"there is no such shift: {message}")
-    for name, tool in tools.items():
-        count = _mapping(tool).get("count", 1)
-        most[str(name)] = count if isinstance(count, int) else 0
     for kind, at, cell in places:
         for name, number in _mapping(cell.get("needs")).items() if kind == "workcell" else ():
             where = (*at, "needs", name)

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from cloud.api import (
     alarms,
     answers,
+    cases,
     decisions,
     floor,
     history,
@@ -44,7 +45,7 @@ def create_app(context: Context, accounts: Accounts) -> FastAPI:
     app.state.accounts = accounts
     problems.install(app)
     app.middleware("http")(_bounded(Rates(context.clock)))
-    for part in (sessions, floor, alarms, history, office, scenarios, decisions, schedule):
+    for part in (sessions, floor, alarms, history, cases, office, scenarios, decisions, schedule):
         app.include_router(part.router, prefix="/api/v1", dependencies=[Depends(no_unknown_query)])
 
     checkup = Checkup(context)

@@ -1,4 +1,4 @@
-"""The factory floor: places, edges, machines with their state, stops, gaps, maintenance cases."""
+"""The factory floor: places, edges, machines with their state, stops, gaps, health."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from fastapi import APIRouter, Path, Query
 from sqlalchemy import Connection
 
 from cloud.api.answers import Reply, answers
-from cloud.api.security import In, Supervisor, Viewer
-from cloud.hub import CaseChanged
+from cloud.api.security import In, Viewer
 from cloud.ledger import reading
 from cloud.maintenance import cases
-from cloud.maintenance.cases import Case, HealthRow
-from protocols.lifecycles import CaseEvent
+from cloud.maintenance.cases import HealthRow
 
 router = APIRouter(tags=["floor"])
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -170,20 +168,3 @@ async def quarantine(context: In, _: Viewer, limit: Limit = 100) -> Reply:
 async def assets(context: In, _: Viewer) -> Reply:
     """Health of every watched asset, 0 to 100; null while it is learning what is normal."""
     return Reply(await context.database.query(cases.healths))
-
-
-@router.get("/cases", responses=answers(list[Case]))
-async def maintenance_cases(context: In, _: Viewer, open_only: bool = False, limit: Limit = 200) -> Reply:
-    """Maintenance cases with their evidence, newest first."""
-    return Reply(await context.database.query(lambda tx: cases.cases(tx, open_only=open_only, limit=limit)))
-
-
-@router.post("/cases/{case}/{event}", responses=answers(Case))
-async def advance_case(
-    context: In, session: Supervisor, case: Annotated[str, Path(max_length=36)], event: CaseEvent
-) -> Reply:
-    """Acknowledge, plan, finish or close a case; 409 says what is possible in its state."""
-    now = context.clock.now()
-    changed = await context.database.run(lambda tx: cases.advance(tx, case, event, now, session.user))
-    context.hub.publish(CaseChanged(case))
-    return Reply(changed)

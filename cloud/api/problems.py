@@ -20,6 +20,7 @@ from cloud.dispatching.asking.scenarios import NoLongerPossible, UnknownScenario
 from cloud.dispatching.asking.turns import BusyError
 from cloud.dispatching.floor.decisions import ImpossibleDecision, UnknownDecision
 from cloud.dispatching.shop.validation import ImpossibleProblem
+from cloud.maintenance.case import ImpossibleStep
 from cloud.maintenance.cases import NoSuchCaseError
 from cloud.orders.requests import ImpossibleOrder, UnknownOrder
 from protocols.lifecycle import IllegalTransitionError
@@ -136,7 +137,7 @@ def _impossible(_: Request, error: Exception) -> Response:
     return answer(422, str(error), found)
 
 
-_IMPOSSIBLE = (ImpossibleOrder, ImpossibleChanges, ImpossibleDecision)
+_IMPOSSIBLE = (ImpossibleOrder, ImpossibleChanges, ImpossibleDecision, ImpossibleStep)
 """What lists every reason at once, each with its path."""
 
 
@@ -155,7 +156,9 @@ def _mistake(_: Request, __: Exception) -> Response:
 
 
 def _no_case(_: Request, error: Exception) -> Response:
-    return answer(404, f'there is no case "{error.args[0]}": GET /api/v1/cases lists those there are')
+    return answer(
+        404, f'there is no case "{error.args[0]}": GET /api/v1/maintenance/cases lists those there are'
+    )
 
 
 def _with(status: int) -> Callable[[Request, Exception], Response]:

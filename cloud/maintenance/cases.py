@@ -1,39 +1,31 @@
-"""Maintenance cases: one open case per asset and failure mode, from opened to closed."""
+"""Maintenance cases in the database: one open case per asset and failure mode, every step in the journal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from cloud.maintenance.baseline import AssetHealth, Evidence
-from cloud.maintenance.tables import ASSET_HEALTH, CASE
+from cloud.maintenance.case import LOOKED_AT, Case, ImpossibleStep, Objection, Step, Verdict, take
+from cloud.maintenance.tables import ASSET_HEALTH, CASE, STEP
+from cloud.maintenance.work_order import WorkOrder
+from cloud.orders import journal
 from cloud.store.database import insert_into
-from protocols.lifecycles import CASE as LIFECYCLE
 from protocols.lifecycles import CaseEvent, CaseState
+
+OPENED = "open"
+"""The first step of every case."""
+OPENER = "maintenance"
+"""Actor of the steps that nobody decided: the scoring of the machines."""
 
 _health = msgspec.msgpack.Decoder(AssetHealth)
 _evidence = msgspec.msgpack.Decoder(list[Evidence])
-
-
-class Case(msgspec.Struct, frozen=True):
-    """One suspicion about one asset. Times in µs UTC; ``health`` is as it was when the case was opened;
-    ``changed_by`` is None until a person takes it on.
-    """
-
-    id: str
-    asset: str
-    device: str
-    mode: str
-    state: CaseState
-    opened: int
-    changed: int
-    health: float
-    summary: str
-    evidence: tuple[Evidence, ...]
-    changed_by: str | None = None
+_order = msgspec.msgpack.Decoder(WorkOrder)
+_pack = msgspec.msgpack.Encoder().encode
+_json = msgspec.json.Encoder().encode
 
 
 class HealthRow(msgspec.Struct, frozen=True):
@@ -46,8 +38,30 @@ class HealthRow(msgspec.Struct, frozen=True):
     updated: int
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """One line in the journal of a case: a step as people read it; µs UTC."""
+
+    case: str
+    ts: int
+    actor: str
+    event: str
+    note: str
+    step: Step | None = None
+    """What it said; None for the opening."""
+
+
+class CommandedStep(msgspec.Struct, frozen=True):
+    """A step as it stands in the journal of all commands."""
+
+    case: str
+    step: Step
+
+
 class NoSuchCaseError(KeyError):
     """There is no case of that id."""
+
+
+# --- the life of a case -------------------------------------------------------------------------------
 
 
 def open_case(tx: Connection, case: Case) -> bool:
@@ -57,38 +71,95 @@ def open_case(tx: Connection, case: Case) -> bool:
     )
     if tx.execute(same).first() is not None:
         return False
-    tx.execute(
-        CASE.insert().values(
-            id=case.id,
-            asset=case.asset,
-            device=case.device,
-            mode=case.mode,
-            state=case.state,
-            opened=case.opened,
-            changed=case.changed,
-            health=case.health,
-            summary=case.summary,
-            evidence=msgspec.msgpack.encode(case.evidence),
-        )
-    )
+    if not case.evidence_from:
+        case = msgspec.structs.replace(case, evidence_from=max(0, case.opened - LOOKED_AT))
+    tx.execute(CASE.insert().values(_row(case)))
+    body = _json(case)
+    name = f"case-{case.id}"
+    _note(tx, name, case.id, case.opened, OPENER, OPENED, case.summary, body)
+    journal.append_command(tx, name, journal.OPEN_CASE, OPENER, case.opened, body)
     return True
 
 
-def advance(tx: Connection, case_id: str, event: CaseEvent, now: int, actor: str) -> Case:
-    """Apply ``event`` for ``actor``; raises NoSuchCaseError or an IllegalTransitionError with what can be.
+def step(tx: Connection, case_id: str, wanted: Step) -> Case:
+    """Take a step that somebody decided at the page, by the API, or in the service.
 
-    A machine that was repaired, or that a person judges to be well, is learned anew: as it is now is normal.
-    Otherwise it would stay under its old alarm for ever, and nothing new could be noticed.
+    Raises:
+        NoSuchCaseError: there is none of this id.
+        IllegalTransitionError: its state does not allow it; says what it allows.
+        ImpossibleStep: with every reason at once.
     """
+    name = f"case-{case_id}-{_count(tx, case_id)}"
+    after = _take(tx, case_id, wanted, name)
+    body = _json(CommandedStep(case_id, wanted))
+    journal.append_command(tx, name, journal.STEP_CASE, wanted.actor, wanted.ts, body)
+    return after
+
+
+def happened(tx: Connection, case_id: str, fact: Step, action: str) -> Case | None:
+    """Take a step that an edge reported with ``action``; None when it had been taken before.
+
+    Raises as :func:`step`.
+    """
+    if tx.execute(select(STEP.c.id).where(STEP.c.name == action)).first() is not None:
+        return None
+    return _take(tx, case_id, fact, action)
+
+
+def advance(
+    tx: Connection,
+    case_id: str,
+    event: CaseEvent,
+    now: int,
+    actor: str,
+    *,
+    note: str = "",
+    verdict: Verdict = Verdict.OTHER,
+) -> Case:
+    """Take a step of which there is nothing more to say than the event; ``verdict`` is for closing.
+
+    Raises as :func:`step`.
+    """
+    closing = verdict if event is CaseEvent.CLOSE else None
+    return step(tx, case_id, Step(event, actor, now, note, verdict=closing))
+
+
+def find(tx: Connection, case_id: str) -> Case:
+    """A case; raises NoSuchCaseError."""
     row = tx.execute(select(CASE).where(CASE.c.id == case_id)).mappings().first()
     if row is None:
         raise NoSuchCaseError(case_id)
-    state = LIFECYCLE.next(case_id, CaseState(row["state"]), event)
-    changes = {"state": state, "changed": now, "changed_by": actor}
-    tx.execute(update(CASE).where(CASE.c.id == case_id).values(changes))
-    if event is CaseEvent.FINISH or (event is CaseEvent.CLOSE and row["state"] != CaseState.DONE):
-        _learn_anew(tx, row["asset"], now)
-    return _case({**dict(row), **changes})
+    return _case(row)
+
+
+def _take(tx: Connection, case_id: str, wanted: Step, name: str) -> Case:
+    """A machine that was repaired, or that a person judges to be well, is learned anew: as it is now is
+    normal. Otherwise it would stay under its old alarm for ever, and nothing new could be noticed.
+    """
+    before = find(tx, case_id)
+    after = take(before, wanted)
+    changed = {key: value for key, value in _row(after).items() if key != "id"}
+    tx.execute(update(CASE).where(CASE.c.id == case_id).values(changed))
+    _note(tx, name, case_id, wanted.ts, wanted.actor, wanted.event, _said(wanted), _json(wanted))
+    closed = wanted.event is CaseEvent.CLOSE and before.state is not CaseState.DONE
+    if wanted.event is CaseEvent.FINISH or closed:
+        _learn_anew(tx, before.asset, wanted.ts)
+    return after
+
+
+def _said(wanted: Step) -> str:
+    return " · ".join(text for text in (wanted.note, wanted.cause, wanted.found) if text)
+
+
+def _note(
+    tx: Connection, name: str, case_id: str, ts: int, actor: str, event: str, note: str, body: bytes
+) -> None:
+    row = {"name": name, "case_id": case_id, "ts": ts, "actor": actor, "event": event, "note": note}
+    tx.execute(insert(STEP).values({**row, "body": body.decode()}))
+
+
+def _count(tx: Connection, case_id: str) -> int:
+    return tx.execute(select(func.count()).where(STEP.c.case_id == case_id)).scalar_one()
 
 
 def _learn_anew(tx: Connection, asset: str, now: int) -> None:
@@ -101,12 +172,41 @@ def _learn_anew(tx: Connection, asset: str, now: int) -> None:
         tx.execute(update(ASSET_HEALTH).where(this).values(anew))
 
 
+# --- looking ------------------------------------------------------------------------------------------
+
+
 def cases(tx: Connection, *, open_only: bool = False, limit: int = 500) -> list[Case]:
     """Cases, newest first."""
-    query = select(CASE).order_by(CASE.c.opened.desc()).limit(limit)
+    query = select(CASE).order_by(CASE.c.opened.desc(), CASE.c.id).limit(limit)
     if open_only:
         query = query.where(CASE.c.state != CaseState.CLOSED)
-    return [_case(dict(row)) for row in tx.execute(query).mappings()]
+    return [_case(row) for row in tx.execute(query).mappings()]
+
+
+def entries(tx: Connection, case_id: str = "") -> Iterator[Entry]:
+    """The journal of a case, or of all of them, in the order the steps were taken."""
+    query = select(STEP).order_by(STEP.c.id)
+    if case_id:
+        query = query.where(STEP.c.case_id == case_id)
+    for row in tx.execute(query):
+        said = None if row.event == OPENED else msgspec.json.decode(row.body, type=Step)
+        yield Entry(row.case_id, row.ts, row.actor, row.event, row.note, said)
+
+
+def replayed(tx: Connection, case_id: str) -> Case:
+    """A case worked out again from its own journal; raises NoSuchCaseError."""
+    found: Case | None = None
+    for row in tx.execute(select(STEP).where(STEP.c.case_id == case_id).order_by(STEP.c.id)):
+        if row.event == OPENED:
+            found = msgspec.json.decode(row.body, type=Case)
+        elif found is not None:
+            found = take(found, msgspec.json.decode(row.body, type=Step))
+    if found is None:
+        raise NoSuchCaseError(case_id)
+    return found
+
+
+# --- what is known of the assets ----------------------------------------------------------------------
 
 
 def healths(tx: Connection) -> list[HealthRow]:
@@ -136,16 +236,52 @@ def save(tx: Connection, rows: Sequence[tuple[HealthRow, AssetHealth]]) -> None:
             "updated": row.updated,
             "model": msgspec.msgpack.encode(health),
         }
-        insert = insert_into(tx, ASSET_HEALTH).values(values)
+        statement = insert_into(tx, ASSET_HEALTH).values(values)
         changed = {name: value for name, value in values.items() if name != "asset"}
-        tx.execute(insert.on_conflict_do_update(index_elements=["asset"], set_=changed))
+        tx.execute(statement.on_conflict_do_update(index_elements=["asset"], set_=changed))
 
 
-def _case(row: Mapping[str, Any]) -> Case:
+# --- rows ---------------------------------------------------------------------------------------------
+
+
+def _row(case: Case) -> dict[str, Any]:
+    return {
+        **msgspec.structs.asdict(case),
+        "evidence": _pack(case.evidence),
+        "order": _pack(case.order) if case.order is not None else None,
+    }
+
+
+def _case(row: Mapping[Any, Any]) -> Case:
     return Case(
         **{
             **row,
             "state": CaseState(row["state"]),
             "evidence": tuple(_evidence.decode(row["evidence"])),
+            "order": _order.decode(row["order"]) if row["order"] is not None else None,
+            "verdict": Verdict(row["verdict"]) if row["verdict"] is not None else None,
         }
     )
+
+
+__all__ = [
+    "Case",
+    "Entry",
+    "HealthRow",
+    "ImpossibleStep",
+    "NoSuchCaseError",
+    "Objection",
+    "Step",
+    "Verdict",
+    "advance",
+    "cases",
+    "entries",
+    "find",
+    "happened",
+    "healths",
+    "load",
+    "open_case",
+    "replayed",
+    "save",
+    "step",
+]

@@ -408,5 +408,5 @@ def apply_command(tx: Connection, entry: journal.Entry) -> None:
         change(tx, msgspec.json.decode(entry.body, type=ChangedOrder))
     elif entry.type == CANCEL:
         cancel(tx, msgspec.json.decode(entry.body, type=CancelledOrder))
-    elif entry.type not in journal.PLANNING:
+    elif entry.type not in journal.ELSEWHERE:
         raise ValueError(f'the journal has a command "{entry.type}" that this version does not know')

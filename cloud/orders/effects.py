@@ -378,7 +378,8 @@ def _undone(fact: Fact, event: act.Undone) -> None:
 
 
 def _nothing(fact: Fact, event: act.Event) -> None:
-    """Locks and commands to machines do nothing to orders: see ``cloud.orders.controls``."""
+    """What is done to machines does nothing to orders: see ``cloud.orders.controls`` for locks and commands,
+    ``cloud.maintenance.effects`` for maintenance."""
 
 
 HANDLERS: Mapping[type, Callable[[Fact, Any], None]] = {
@@ -407,4 +408,10 @@ HANDLERS: Mapping[type, Callable[[Fact, Any], None]] = {
     act.FirmwareAccepted: _nothing,
     act.MachineCommanded: _nothing,
     act.MachineCommandEnded: _nothing,
+    act.MaintenanceStarted: _nothing,
+    act.MaintenanceFound: _nothing,
+    act.MaintenanceBrokenOff: _nothing,
+    act.MaintenanceDone: _nothing,
+    act.MaintenanceRefused: _nothing,
+    act.MaintenanceKept: _nothing,
 }

@@ -22,8 +22,10 @@ OVERRIDE = "lease.override"
 """The command by which a person takes a leased operation away from its edge."""
 DECIDE, REVOKE = "planning.decide", "planning.revoke"
 """The commands by which a supervisor decides about planning, and takes that back."""
-PLANNING = frozenset({OVERRIDE, DECIDE, REVOKE})
-"""Commands that concern the plan alone: without effect on orders."""
+OPEN_CASE, STEP_CASE = "case.open", "case.step"
+"""The commands by which a maintenance case is opened, and goes on."""
+ELSEWHERE = frozenset({OVERRIDE, DECIDE, REVOKE, OPEN_CASE, STEP_CASE})
+"""Commands that concern the plan or the machines alone: without effect on orders."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Action)

@@ -12,22 +12,37 @@ from cloud.dispatching.floor.decisions import Decision, ImpossibleDecision, Kind
 from cloud.dispatching.floor.floor import current_version, read_plan
 from cloud.hub import CaseChanged, OrdersChanged
 from cloud.maintenance import cases
+from cloud.maintenance.case import Case, ImpossibleStep, Verdict
+from cloud.maintenance.desk import CaseDesk
 from cloud.orders import exceptions
 from protocols.lifecycle import IllegalTransitionError
-from protocols.lifecycles import CaseEvent
+
+CaseWork = Callable[[CaseDesk, Connection, str, str], Case]
+"""A step of a case: the desk, a transaction, the id of the case, who takes it."""
 
 
-def _case(event: CaseEvent, done: str) -> Callable[[Context, str, str], Awaitable[str]]:
+async def step(context: Context, case: str, actor: str, work: CaseWork) -> str:
+    """Take a step of a maintenance case; what is against it, empty when it was taken."""
+    desk = context.desk_of_cases
+    try:
+        await context.database.run(lambda tx: work(desk, tx, case, actor))
+    except cases.NoSuchCaseError:
+        return "this case is not there any more"
+    except ImpossibleStep as error:
+        return "; ".join(problem.message for problem in error.problems)
+    except IllegalTransitionError as error:
+        return str(error)
+    context.hub.publish(CaseChanged(case))
+    return ""
+
+
+def _judged(verdict: Verdict) -> CaseWork:
+    return lambda desk, tx, case, actor: desk.judge(tx, case, actor, verdict)
+
+
+def _case(work: CaseWork, done: str) -> Callable[[Context, str, str], Awaitable[str]]:
     async def act(context: Context, case: str, actor: str) -> str:
-        now = context.clock.now()
-        try:
-            await context.database.run(lambda tx: cases.advance(tx, case, event, now, actor))
-        except cases.NoSuchCaseError:
-            return "this case is not there any more"
-        except IllegalTransitionError as error:
-            return str(error)
-        context.hub.publish(CaseChanged(case))
-        return done
+        return await step(context, case, actor, work) or done
 
     return act
 
@@ -79,10 +94,13 @@ async def revoke(context: Context, decision: str, actor: str) -> str:
 
 
 ACTS: dict[str, Callable[[Context, str, str], Awaitable[str]]] = {
-    "acknowledge": _case(CaseEvent.ACKNOWLEDGE, "acknowledged"),
-    "plan": _case(CaseEvent.PLAN, "the next plan has a maintenance window for it"),
-    "finish": _case(CaseEvent.FINISH, "finished"),
-    "close": _case(CaseEvent.CLOSE, "closed"),
+    "acknowledge": _case(CaseDesk.acknowledge, "acknowledged"),
+    "plan": _case(CaseDesk.plan, "the next plan has a maintenance window for it"),
+    "keep": _case(CaseDesk.keep, "every plan keeps it at this time"),
+    "free": _case(CaseDesk.free, "the planner places it again"),
+    "finish": _case(CaseDesk.done, "finished"),
+    "false alarm": _case(_judged(Verdict.FALSE_ALARM), "closed"),
+    "close": _case(_judged(Verdict.TRUE), "closed"),
     "settle": settle,
     "revoke": revoke,
     "pin": _pin(time=False),
@@ -95,7 +113,10 @@ LABELS = {
     "acknowledge": "acknowledge case",
     "plan": "plan case",
     "finish": "finish case",
-    "close": "close case",
+    "close": "it was true: close case",
+    "keep": "keep it at this time",
+    "free": "let the planner place it",
+    "false alarm": "it was a false alarm",
     "pin": "pin to this workcell",
     "pin time": "pin to workcell and time",
 }

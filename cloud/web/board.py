@@ -206,7 +206,7 @@ def board(situation: Situation, say: Speech = ENGLISH) -> Board:
         now=now,
         figures=_figures(found, running),
         tiles=tiles,
-        needs=tuple(sorted(_needs(found, site, away, say), key=lambda need: (need.rank, need.since))),
+        needs=tuple(sorted(_needs(found, site, away, now, say), key=lambda need: (need.rank, need.since))),
         orders=tuple(_order(order, say, situation.forecasts.get(order.id)) for order in found.orders),
         bars=tuple(found.bars),
         windows=tuple(found.windows),
@@ -427,12 +427,13 @@ def _figures(found: _Read, running: float | None) -> Figures:
 _CASE_ACTIONS = {
     CaseState.OPEN: (4, "acknowledge"),
     CaseState.ACKNOWLEDGED: (5, "plan"),
-    CaseState.DONE: (6, "close"),
+    CaseState.DONE: (6, ""),
 }
-"""How urgent a case is in its state, and the one thing to do about it; a planned one waits for its window."""
+"""How urgent a case is in its state, and the one thing to do about it; a planned one waits for its window.
+A verdict is given on the sheet of the case: it takes more than one click."""
 
 
-def _needs(found: _Read, site: Site, away: Mapping[str, int], say: Speech) -> list[Need]:
+def _needs(found: _Read, site: Site, away: Mapping[str, int], now: int, say: Speech) -> list[Need]:
     names = dict(plant(site, say))
 
     def name(cell: str) -> str:
@@ -490,7 +491,7 @@ def _needs(found: _Read, site: Site, away: Mapping[str, int], say: Speech) -> li
         needs.append(Need(3, 2**62, "▲", say("and {more} more orders", more=more), "", "late"))
     for c in found.cases:
         rank, action = _CASE_ACTIONS.get(c.state, (0, ""))
-        if action:
+        if rank and not c.snoozed(now):
             text = f"{c.device}: {c.mode} ({say(c.state)})"
             needs.append(Need(rank, c.opened, "◇", text, c.summary, f"case:{c.id}", action, c.id))
     needs += [

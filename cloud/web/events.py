@@ -192,4 +192,18 @@ _WORDS: dict[type[Any], Callable[[Site, Any, Speech], str]] = {
     act.FirmwareAccepted: lambda _, event, say: say(
         "firmware {firmware} of {device} accepted", firmware=event.firmware, device=event.device
     ),
+    act.MaintenanceStarted: lambda _, event, say: say("maintenance of {device} begun", device=event.device),
+    act.MaintenanceFound: lambda _, event, say: say(
+        "found at {device}: {found}", device=event.device, found=event.found
+    ),
+    act.MaintenanceBrokenOff: lambda _, event, say: say(
+        "maintenance of {device} broken off: {reason}", device=event.device, reason=event.reason
+    ),
+    act.MaintenanceDone: lambda _, event, say: say("maintenance of {device} done", device=event.device),
+    act.MaintenanceRefused: lambda _, event, say: say(
+        "maintenance of {device} refused: {reason}", device=event.device, reason=event.reason
+    ),
+    act.MaintenanceKept: lambda _, event, say: say(
+        "maintenance of {device} kept at its time", device=event.device
+    ),
 }

@@ -22,7 +22,7 @@ from cloud.web.shapes import look
 from cloud.web.sheet import Reader, Row, Sheet, Table
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import ago, lateness
-from protocols.lifecycles import CASE, OperationState
+from protocols.lifecycles import CASE, CaseEvent, OperationState
 from protocols.site import Device, Site
 from protocols.values import MICROSECONDS
 
@@ -320,7 +320,20 @@ def _case(r: Reader, name: str) -> Sheet:
 
 def possible_acts(case: Case) -> tuple[tuple[str, str], ...]:
     """What may be done with a case now."""
-    return tuple((event, case.id) for event in CASE.allowed(case.state))
+    possible = CASE.allowed(case.state)
+    names = [name for event in possible for name in _ACTS_OF.get(CaseEvent(event), ())]
+    return tuple((name, case.id) for name in names)
+
+
+_ACTS_OF: dict[CaseEvent, tuple[str, ...]] = {
+    CaseEvent.ACKNOWLEDGE: ("acknowledge",),
+    CaseEvent.PLAN: ("plan",),
+    CaseEvent.KEEP: ("keep",),
+    CaseEvent.FREE: ("free",),
+    CaseEvent.FINISH: ("finish",),
+    CaseEvent.CLOSE: ("false alarm", "close"),
+}
+"""What the buttons of a case do, by the step that it allows; the others are taken at the machine."""
 
 
 def _seen(r: Reader, device: Device, edge: str, machines: dict[str, reading.Machine]) -> devices.Seen:

@@ -378,6 +378,12 @@ _EFFECTS: dict[type, Callable[[Work, did.Action, Any], Work]] = {
     did.FirmwareAccepted: _nothing,
     did.MachineCommanded: _nothing,
     did.MachineCommandEnded: _nothing,
+    did.MaintenanceStarted: _nothing,
+    did.MaintenanceFound: _nothing,
+    did.MaintenanceBrokenOff: _nothing,
+    did.MaintenanceDone: _nothing,
+    did.MaintenanceRefused: _nothing,
+    did.MaintenanceKept: _nothing,
 }
 
 

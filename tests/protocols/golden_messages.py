@@ -77,6 +77,15 @@ CONTROL: list[actions.Event] = [
 ]
 """Came later than :data:`EVENTS`, whose bytes stay what they were."""
 
+MAINTENANCE: list[actions.Event] = [
+    actions.MaintenanceStarted("case-1", "laser-1"),
+    actions.MaintenanceFound("case-1", "laser-1", "inner race pitted"),
+    actions.MaintenanceBrokenOff("case-1", "laser-1", "the bearing is not here"),
+    actions.MaintenanceDone("case-1", "laser-1"),
+    actions.MaintenanceRefused("case-1", "laser-1", "rush order first"),
+    actions.MaintenanceKept("case-1", "laser-1", TS + 60_000_000),
+]
+
 STATES: list[states.Event] = [
     states.MachineStateChanged(
         TS, "laser-1", states.ItemState.EXECUTING, states.OperationMode.PROCESSING, "AUTO"
@@ -179,6 +188,12 @@ GOLDEN: dict[str, Golden] = {
         actions.decode,
         packed=True,
     ),
+    "maintenance": Golden(
+        [_action(number, event) for number, event in enumerate(MAINTENANCE, 1)],
+        actions.encode,
+        actions.decode,
+        packed=True,
+    ),
     "states": Golden(STATES, states.encode, states.decode, packed=True),
     "alarms": Golden(
         [
@@ -201,6 +216,36 @@ GOLDEN: dict[str, Golden] = {
         packed=True,
     ),
     "jobs": Golden(JOB_LIST, jobs.encode, jobs.decode_jobs, packed=True),
+    "jobs_maintenance": Golden(
+        jobs.JobList(
+            "machining",
+            13,
+            TS,
+            (),
+            (
+                jobs.MaintenanceOrder(
+                    "case-1",
+                    "laser-1",
+                    "laser-1",
+                    jobs.Text("Replace the spindle bearing", "更换主轴轴承"),
+                    "vibration is 6 mm/s, normally 2",
+                    start=TS,
+                    end=TS + 3_600_000_000,
+                    earliest=TS,
+                    bound=TS + 86_400_000_000,
+                    seconds=3600,
+                    fixed=True,
+                    revision=2,
+                    steps=(jobs.Text("Lock and tag the main switch", "锁定并挂牌主开关"),),
+                    skills=(jobs.Text("1 fitter", "1 名钳工"),),
+                    parts=("bearing 7014",),
+                ),
+            ),
+        ),
+        jobs.encode,
+        jobs.decode_jobs,
+        packed=True,
+    ),
     "release": Golden(
         jobs.ReleaseRequest("request-1", ("op-2", "op-3"), "rush order"),
         jobs.encode,

@@ -7,7 +7,17 @@ import pytest
 
 from protocols import actions, session, states
 from protocols.packing import MAX_BLOB
-from tests.protocols.golden_messages import CATALOGUE, CONTROL, EVENTS, FOLDER, GOLDEN, SAMPLES, STATES, read
+from tests.protocols.golden_messages import (
+    CATALOGUE,
+    CONTROL,
+    EVENTS,
+    FOLDER,
+    GOLDEN,
+    MAINTENANCE,
+    SAMPLES,
+    STATES,
+    read,
+)
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -35,7 +45,7 @@ def test_every_kind_of_event_and_message_has_its_golden_bytes() -> None:
     def members(union: object) -> set[type]:
         return {kind.cls for kind in msgspec.inspect.type_info(union).types}  # type: ignore[attr-defined]
 
-    assert {type(event) for event in (*EVENTS, *CONTROL)} == members(actions.Event)
+    assert {type(event) for event in (*EVENTS, *CONTROL, *MAINTENANCE)} == members(actions.Event)
     assert {type(event) for event in STATES} == members(states.Event)
     messages = members(session.UpMessage) | members(session.DownMessage)
     assert messages <= {type(golden.message) for golden in GOLDEN.values()}

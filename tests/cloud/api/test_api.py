@@ -25,7 +25,18 @@ ORDER: dict[str, Any] = {
 }
 LISTS = [
     *("/summary", "/equipment", "/edges", "/machines", "/stops", "/notices", "/quarantine", "/health/assets"),
-    *("/cases", "/tags", "/products", "/orders", "/jobs", "/runs", "/runs/unassigned", "/andon"),
+    *(
+        "/maintenance/cases",
+        "/maintenance/precision",
+        "/maintenance/labels",
+        "/tags",
+        "/products",
+        "/orders",
+        "/jobs",
+        "/runs",
+        "/runs/unassigned",
+        "/andon",
+    ),
     *("/exceptions", "/schedule", "/schedule/progress", "/schedule/history", "/schedule/scenarios"),
     *("/schedule/decisions", "/schedule/outlook", "/alarms", "/alarms/history"),
 ]
@@ -51,7 +62,7 @@ async def test_everything_can_be_read_by_a_viewer(tmp_path: Path) -> None:
 async def test_a_viewer_changes_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path) as door, door.client(Role.VIEWER) as viewer:
         for path in (
-            *("/orders", "/orders/x/cancel", "/cases/x/acknowledge", "/exceptions/1/settle"),
+            *("/orders", "/orders/x/cancel", "/maintenance/cases/x/acknowledge", "/exceptions/1/settle"),
             *("/schedule/scenarios", "/schedule/scenarios/x/accept", "/schedule/decisions"),
             "/schedule/promise",
         ):
@@ -130,14 +141,16 @@ async def test_a_case_says_what_is_possible(tmp_path: Path) -> None:
     case = Case("c1", "a", "laser-1", "wear", CaseState.OPEN, 1, 1, 40.0, "why", ())
     async with opened(tmp_path) as door, door.client() as office:
         await door.context.database.run(lambda tx: cases.open_case(tx, case))
-        done = await office.post("/api/v1/cases/c1/acknowledge")
-        wrong = await office.post("/api/v1/cases/c1/finish")
-        nonsense = await office.post("/api/v1/cases/c1/explode")
+        done = await office.post("/api/v1/maintenance/cases/c1/acknowledge", json={})
+        wrong = await office.post("/api/v1/maintenance/cases/c1/done", json={})
+        nonsense = await office.post("/api/v1/maintenance/cases/c1/explode", json={})
+        unknown = await office.post("/api/v1/maintenance/cases/c9/plan", json={})
 
     assert (done.json()["state"], done.json()["changed_by"]) == ("acknowledged", "somebody")
     assert wrong.status_code == 409
-    assert "possible: plan, close" in wrong.json()["detail"]
-    assert nonsense.status_code == 422
+    assert "possible: snooze, plan, start, close" in wrong.json()["detail"]
+    assert (nonsense.status_code, unknown.status_code) == (404, 404)
+    assert 'there is no case "c9"' in unknown.json()["detail"]
 
 
 async def test_a_person_takes_an_operation_away_from_the_edge_that_holds_it(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_a_case_follows_its_lifecycle(tmp_path: Path) -> None:
 
         moved = database.write(lambda tx: cases.advance(tx, "c1", CaseEvent.ACKNOWLEDGE, 2, "ann")).result()
         assert (moved.state, moved.changed, moved.changed_by) == (CaseState.ACKNOWLEDGED, 2, "ann")
-        with pytest.raises(IllegalTransitionError, match="possible: plan, close"):
+        with pytest.raises(IllegalTransitionError, match="possible: snooze, plan, start, close"):
             database.write(lambda tx: cases.advance(tx, "c1", CaseEvent.FINISH, 3, "ann")).result()
         with pytest.raises(cases.NoSuchCaseError):
             database.write(lambda tx: cases.advance(tx, "c2", CaseEvent.FINISH, 3, "ann")).result()

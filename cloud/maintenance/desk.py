@@ -1,0 +1,172 @@
+"""What people in the office decide about maintenance cases: one method each, the same for page and API.
+
+Every method works in the caller's transaction and returns the case as it is afterwards. They raise
+NoSuchCaseError, IllegalTransitionError (the state does not allow it; says what it allows) and ImpossibleStep
+(with every reason at once).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, select
+
+from cloud.ledger.tables import machine_lock
+from cloud.maintenance import cases
+from cloud.maintenance.case import Case, ImpossibleStep, Objection, Step, Verdict
+from cloud.maintenance.foresight import Foresight, by_trend
+from cloud.maintenance.prognosis import planned_load
+from cloud.maintenance.work_order import Foreseen, WorkOrder, foresee_again, propose
+from protocols.clock import Clock
+from protocols.lifecycles import CASE, CaseEvent, CaseState, LockState
+from protocols.site import Site
+from protocols.site_maintenance import Upkeep
+
+Busy = Callable[[Connection, str], Iterable[tuple[int, int]]]
+"""Spans (µs UTC) in which a workcell has planned work."""
+Planned = Callable[[Connection, str], tuple[int, int] | None]
+"""Where the plan has the order of a case (µs UTC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseDesk:
+    """``usual`` is how machines are kept up where the site file does not say. ``foresights`` are asked in
+    their order for what is known of the remaining life.
+    """
+
+    site: Site
+    clock: Clock
+    busy: Busy
+    planned: Planned
+    usual: Upkeep = field(default_factory=Upkeep)
+    foresights: Sequence[Foresight] = (by_trend,)
+
+    # --- what people decide ---------------------------------------------------------------------------
+
+    def acknowledge(self, tx: Connection, case: str, actor: str, note: str = "") -> Case:
+        """Somebody has seen it."""
+        return self._step(tx, case, CaseEvent.ACKNOWLEDGE, actor, note)
+
+    def snooze(self, tx: Connection, case: str, actor: str, until: int, note: str = "") -> Case:
+        """Remind nobody before ``until`` (µs UTC)."""
+        return cases.step(tx, case, Step(CaseEvent.SNOOZE, actor, self.clock.now(), note, until=until))
+
+    def plan(self, tx: Connection, case: str, actor: str, note: str = "") -> Case:
+        """Make a maintenance order of it, which the planner places."""
+        found = cases.find(tx, case)
+        CASE.next(case, found.state, CaseEvent.PLAN)  # the clearer refusal comes first
+        return self._step(tx, case, CaseEvent.PLAN, actor, note, self.proposal(tx, found))
+
+    def move(self, tx: Connection, case: str, actor: str, start: int, note: str = "") -> Case:
+        """Have the order begin at ``start`` (µs UTC), whatever the planner thinks of it."""
+        order = self._order(tx, case, CaseEvent.MOVE)
+        return self._step(tx, case, CaseEvent.MOVE, actor, note, order.kept_at(start))
+
+    def keep(self, tx: Connection, case: str, actor: str, note: str = "") -> Case:
+        """Keep the order where the plan in force has it."""
+        order = self._order(tx, case, CaseEvent.KEEP)
+        place = self.planned(tx, case)
+        if place is None:
+            raise ImpossibleStep(
+                [Objection("case", "the plan has found no room for it yet: move it to a time instead")]
+            )
+        return self._step(tx, case, CaseEvent.KEEP, actor, note, order.kept_at(place[0]))
+
+    def free(self, tx: Connection, case: str, actor: str, note: str = "") -> Case:
+        """Let the planner place the order again."""
+        order = self._order(tx, case, CaseEvent.FREE)
+        if order.fixed is None:
+            raise ImpossibleStep([Objection("case", "nobody has given it a time: the planner places it")])
+        return self._step(tx, case, CaseEvent.FREE, actor, note, order.freed())
+
+    def refuse(self, tx: Connection, case: str, actor: str, note: str) -> Case:
+        """Want no such order; the suspicion stays."""
+        return self._step(tx, case, CaseEvent.REFUSE, actor, note)
+
+    def done(self, tx: Connection, case: str, actor: str, note: str = "") -> Case:
+        """It was done without a terminal. What was begun at one ends there, with the machine's lock."""
+        found = cases.find(tx, case)
+        at = machine_lock.c
+        query = select(machine_lock).where(at.device == found.device, at.state != LockState.FREE)
+        lock = tx.execute(query).first()
+        if lock is not None:
+            next_step = (
+                f"{lock.owner} releases it at {lock.workcell} (F10), then production accepts it there"
+                if lock.state == LockState.LOCKED
+                else f"production accepts it at {lock.workcell} (F10)"
+            )
+            raise ImpossibleStep(
+                [
+                    Objection(
+                        "case", f"{found.device} is still {lock.state}: {next_step}, and the case is done"
+                    )
+                ]
+            )
+        return self._step(tx, case, CaseEvent.FINISH, actor, note)
+
+    def judge(
+        self, tx: Connection, case: str, actor: str, verdict: Verdict, cause: str = "", found: str = ""
+    ) -> Case:
+        """Say what came of it: the case is closed, and its verdict a label."""
+        now = self.clock.now()
+        return cases.step(
+            tx, case, Step(CaseEvent.CLOSE, actor, now, verdict=verdict, cause=cause, found=found)
+        )
+
+    # --- orders ---------------------------------------------------------------------------------------
+
+    def upkeep(self, case: Case) -> Upkeep:
+        """What is done against the failure of a case."""
+        found = self.site.upkeep(case.device, case.mode)
+        silent = found is self.site.maintenance.default and not self.site.maintenance.model_fields_set
+        return self.usual if silent else found
+
+    def foreseen(self, tx: Connection, case: Case) -> Foreseen | None:
+        """What is known of the remaining life of a case's asset."""
+        now = self.clock.now()
+        return next((known for ask in self.foresights if (known := ask(tx, case, now)) is not None), None)
+
+    def proposal(self, tx: Connection, case: Case) -> WorkOrder:
+        """The maintenance order that a case proposes now."""
+        now = self.clock.now()
+        device = self.site.devices().get(case.device)
+        workcell = device.workcells[0] if device is not None and device.workcells else ""
+        load = planned_load(self.busy(tx, workcell), self.site.calendar, now)
+        return propose(self.upkeep(case), workcell, now, load, self.foreseen(tx, case))
+
+    def foresee_again(self, tx: Connection) -> list[str]:
+        """Give planned orders another bound where the remaining life is known better by now; the ids of
+        their cases.
+        """
+        changed: list[str] = []
+        for case in cases.cases(tx, open_only=True):
+            if case.state is not CaseState.PLANNED or case.order is None:
+                continue
+            if self.foreseen(tx, case) is None:
+                continue
+            better = foresee_again(case.order, self.proposal(tx, case))
+            if better is not None:
+                self._step(tx, case.id, CaseEvent.FORESEE, cases.OPENER, "", better)
+                changed.append(case.id)
+        return changed
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _order(self, tx: Connection, case: str, event: CaseEvent) -> WorkOrder:
+        found = cases.find(tx, case)
+        CASE.next(case, found.state, event)
+        if found.order is not None:
+            return found.order
+        return self.proposal(tx, found)  # planned by an older version, which made none
+
+    def _step(
+        self,
+        tx: Connection,
+        case: str,
+        event: CaseEvent,
+        actor: str,
+        note: str,
+        order: WorkOrder | None = None,
+    ) -> Case:
+        return cases.step(tx, case, Step(event, actor, self.clock.now(), note, order))

@@ -1,0 +1,114 @@
+"""The maintenance order that a case proposes: what it takes, and the window in which it should be done. Pure.
+
+The window begins when the parts are there and ends at the bound: where the lower bound of the remaining life
+is on the calendar less a margin, else where the trend of the health leads, else after the span that the site
+file gives for this failure.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
+
+from cloud.maintenance.prognosis import HOUR, PlannedLoad, Prognosis, date
+from protocols.site_maintenance import Upkeep
+from protocols.values import MICROSECONDS
+
+
+class BoundFrom(StrEnum):
+    """Where the bound of an order comes from."""
+
+    RUL = "rul"
+    """The lower bound of the remaining useful life."""
+    TREND = "trend"
+    """The trend of the health."""
+    SPAN = "span"
+    """Nothing foretells it: the span of the site file."""
+
+
+class WorkOrder(msgspec.Struct, frozen=True):
+    """What is to be done to a machine. Times in µs UTC.
+
+    ``fixed`` is when it begins because a person said so; None: the planner decides. ``late_parts``: they come
+    too late for the bound, which was put off until the repair is possible. ``revision`` grows with every
+    change, so that planner and terminal know the newest. ``workcell`` is empty for a machine that stands at
+    none: nothing in the plan waits for it.
+    """
+
+    workcell: str
+    seconds: int
+    earliest: int
+    bound: int
+    bound_from: BoundFrom
+    skills: dict[str, int] = {}
+    parts: tuple[str, ...] = ()
+    weight: int = 1
+    fixed: int | None = None
+    late_parts: bool = False
+    revision: int = 0
+
+    @property
+    def duration(self) -> int:
+        """µs."""
+        return self.seconds * MICROSECONDS
+
+    def kept_at(self, start: int) -> WorkOrder:
+        """The order at a time (µs UTC) that a person gave it."""
+        return replace(self, fixed=start, revision=self.revision + 1)
+
+    def freed(self) -> WorkOrder:
+        """The order without a time: the planner places it."""
+        return replace(self, fixed=None, revision=self.revision + 1)
+
+
+class Foreseen(msgspec.Struct, frozen=True):
+    """What is known about the remaining life, and from where."""
+
+    prognosis: Prognosis
+    source: BoundFrom
+
+
+def propose(
+    upkeep: Upkeep, workcell: str, now: int, load: PlannedLoad, foreseen: Foreseen | None = None
+) -> WorkOrder:
+    """The order for a failure that is kept up by ``upkeep``; ``now`` in µs UTC."""
+    earliest = now + round(upkeep.lead_hours * HOUR)
+    bound, source = now + round(upkeep.within_hours * HOUR), BoundFrom.SPAN
+    if foreseen is not None and foreseen.prognosis.lower is not None:
+        fails = date(load, now, foreseen.prognosis.lower)
+        if fails is not None:
+            bound, source = now + round((fails - now) * (1 - upkeep.margin)), foreseen.source
+    order = WorkOrder(
+        workcell=workcell,
+        seconds=upkeep.seconds,
+        earliest=earliest,
+        bound=bound,
+        bound_from=source,
+        skills=dict(upkeep.needs),
+        parts=upkeep.parts,
+        weight=upkeep.weight,
+    )
+    possible = earliest + order.duration
+    if bound < possible:
+        return replace(order, bound=possible + order.duration, late_parts=True)
+    return order
+
+
+def foresee_again(before: WorkOrder, now: WorkOrder) -> WorkOrder | None:
+    """``before`` with the window of a newer proposal; None where that changes nothing worth planning anew.
+
+    Parts that were ordered come when they come: the begin of the window stays. What a person fixed stays.
+    """
+    bound = max(now.bound, before.earliest + before.duration)
+    slack = max(before.duration // 4, abs(before.bound - before.earliest) // 10)
+    if abs(bound - before.bound) <= slack:
+        return None
+    return replace(
+        before,
+        bound=bound,
+        bound_from=now.bound_from,
+        late_parts=bound > now.bound,
+        revision=before.revision + 1,
+    )
