@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from drivers.gate import Confirmation
 from protocols.values import DataType, Quality, Reading, Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Deliver = Callable[[list[Reading]], None]
 """Takes readings as they arrive, in order. Called synchronously; the list must not be changed."""
@@ -26,6 +29,7 @@ class Capability(StrEnum):
     CALL = "call"
     HISTORY = "history"
     FILES = "files"
+    WAVEFORMS = "waveforms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +166,24 @@ class Files(Protocol):
     async def get_file(self, name: str) -> bytes: ...
 
     async def put_file(self, name: str, content: bytes, confirmation: Confirmation | None = None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """One block as the machine holds it: ``values`` has one dimension and the type of its tag, not scaled.
+
+    ``source_time`` in µs UTC, where the machine says when it took the block.
+    """
+
+    values: NDArray[Any]
+    source_time: int | None = None
+
+
+@runtime_checkable
+class Captures(Protocol):
+    """Reads one of the profile's waveforms as a block.
+
+    Raises ReadFailed when the machine has none that is fit, with its words, and DeviceLost.
+    """
+
+    async def capture(self, path: str) -> Captured: ...

@@ -15,12 +15,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from drivers.derive import state_word
 from drivers.profile.profile import AnyProfile, Bounds, Check, Derivation, Role, Tag
 from drivers.scaling import FLOATS, whole_range
 from protocols.values import DataType, Reason, Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SLOW_S = 2.0
 """Seconds by which a slow server delays every answer: longer than most devices are waited for."""
@@ -128,6 +131,14 @@ class ProfileServer(ABC):
     def fail(self, name: str, reason: Reason = Reason.SENSOR_FAILURE) -> None:
         """Let reading one tag fail until it is set again."""
 
+    def set_block(self, name: str, values: NDArray[Any]) -> None:
+        """Show an array as a waveform from now on: one dimension, its tag's type, not scaled.
+
+        Raises:
+            KeyError: no such waveform, or none on this protocol.
+        """
+        raise KeyError(name)
+
     def update(self, values: Mapping[str, Value]) -> None:
         """Set several tags."""
         for name, value in values.items():
@@ -195,6 +206,7 @@ class Movement:
 
     def __init__(self, profile: AnyProfile) -> None:
         self._tags = profile.tags
+        self._waveforms = profile.waveforms
         self._constants = profile.constants()
         self._states = [raw for raw in profile.states if profile.states[raw].item_state == "executing"]
         self._states += [raw for raw in profile.states if raw not in self._states]
@@ -211,6 +223,26 @@ class Movement:
         for rules in self._rules:
             rule = rules[0] if (turn := int(seconds // 60) % 8) < 6 else rules[turn % len(rules)]
             made |= {name: value for name, value in rule.items() if name in made}
+        return made
+
+    def blocks(self, seconds: int) -> dict[str, NDArray[Any]]:
+        """Every waveform's block: a shaft in bearings that wear within an hour, and are as new again."""
+        if not self._waveforms:
+            return {}
+        import numpy as np
+
+        from drivers.virtual.spindle import Spindle, block, raw
+
+        made = {}
+        for name, tag in self._waveforms.items():
+            if (wave := tag.waveform) is None:
+                continue
+            turns = wave.shaft if isinstance(wave.shaft, float) else wave.rate / 256
+            middle = sum(wave.envelope or wave.all_bands[-1]) / 2
+            rng = np.random.default_rng((zlib.crc32(name.encode()), seconds))
+            spindle = Spindle(turns=turns, resonance=middle, decay=middle / 4)
+            samples = block(spindle, seconds % 3600 / 3600, wave.length, wave.rate, rng)
+            made[name] = raw(samples, tag.type, tag.scale, tag.offset)
         return made
 
     def _value(self, name: str, tag: Tag, seconds: float) -> Value:
@@ -307,7 +339,12 @@ async def move(server: ProfileServer, *, interval: float = 0.5) -> None:
     """Let a server's values move until cancelled."""
     movement = Movement(server.profile)
     clock = asyncio.get_running_loop().time
-    start = clock()
+    start, shown = clock(), -1
     while True:
-        server.update(movement.values(clock() - start))
+        seconds = clock() - start
+        server.update(movement.values(seconds))
+        if int(seconds) > shown:
+            shown = int(seconds)
+            for name, values in movement.blocks(shown).items():
+                server.set_block(name, values)
         await asyncio.sleep(interval)

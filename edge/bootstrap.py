@@ -52,13 +52,15 @@ from edge.transport.transport import Transport
 from edge.transport.vda5050_fleet import Vda5050Fleet
 from edge.uplink import Handlers, Running, Uplink, topics
 from edge.watching import hashes
+from edge.waveforms.blocks import Blocks
+from edge.waveforms.journal import WAVEFORMS
 from edge.witness import Witness
 from protocols.catalogue import Catalogue, TagDefinition
 from protocols.clock import Clock
 from protocols.lifecycles import RunState
 from protocols.states import CatalogueAnnounced, ConfigApplied
 
-DATABASE = "edge.db"
+DATABASE, BLOCKS = "edge.db", "waveforms"
 
 
 def new_id() -> str:
@@ -79,7 +81,9 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
     async with contextlib.AsyncExitStack() as stack:
         for protocol in sorted({machine.profile.protocol for machine in setup.machines}):
             await asyncio.to_thread(driver_type(protocol).warm_up)
-        store = Store(config.data / DATABASE, (WORKCELL, CONTROL, TRANSPORT, PROGRAMS), config.outbox.limits)
+        store = Store(
+            config.data / DATABASE, (WORKCELL, CONTROL, TRANSPORT, PROGRAMS, WAVEFORMS), config.outbox.limits
+        )
         await stack.enter_async_context(store)
         clock.resume(await store.read(last_time))
         if witness:
@@ -88,6 +92,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             store.after_commit(told)
         outbox = Outbox(store, clock, config.outbox.bounds)
         await outbox.open()
+        blocks = await stack.enter_async_context(Blocks(config.data / BLOCKS, store, clock))
         configs = hashes(setup)
         catalogues = Catalogues(setup.edge.id, store, clock)
         catalogue = await catalogues.announce(setup.machines, b"", [ConfigApplied(clock.now(), configs)])
@@ -112,11 +117,11 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             new_id=new_id,
             control=control,
         )
-        uplink = _uplink(setup, outbox, stations, Running(configs, catalogue))
+        uplink = _uplink(setup, outbox, stations, blocks, Running(configs, catalogue))
         await stations.open()
 
         def make(setup: Setup, machine: Machine, numbers: Catalogue) -> Collector:
-            made = _collector(setup, machine, recorder, clock, numbers, stations, backfill, before)
+            made = _collector(setup, machine, recorder, clock, numbers, stations, backfill, before, blocks)
             made.recognition.locked, made.recognition.accepted = control.refuses, control.accepted
             return made
 
@@ -171,7 +176,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         yield agent
 
 
-def _uplink(setup: Setup, outbox: Outbox, stations: Stations, running: Running) -> Uplink:
+def _uplink(setup: Setup, outbox: Outbox, stations: Stations, blocks: Blocks, running: Running) -> Uplink:
     edge = setup.edge.id
 
     def pipe(deliver: Callable[[PipeEvent], None]) -> MqttPipe:
@@ -189,7 +194,11 @@ def _uplink(setup: Setup, outbox: Outbox, stations: Stations, running: Running) 
         await outbox.store.run(work, urgent=False)
 
     handlers = Handlers(
-        stations.jobs_received, stations.release_requested, stations.neighbour_actions, catalogue_asked
+        stations.jobs_received,
+        stations.release_requested,
+        stations.neighbour_actions,
+        catalogue_asked,
+        blocks.asked,
     )
     return Uplink(edge, outbox, running, handlers, pipe)
 
@@ -260,6 +269,7 @@ def _collector(
     stations: Stations,
     backfill: Backfill,
     before: Remembered,
+    blocks: Blocks,
 ) -> Collector:
     device, profile = machine.device, machine.profile
     cells = setup.site.workcells()
@@ -292,6 +302,7 @@ def _collector(
         on_count=stations.counted if device.counts else _uncounted,
         backfill=backfill,
         read_until=before.read.get(device.id, 0),
+        blocks=blocks,
     )
     stood = before.alarms.get(device.id, {})
     collector.flow.resume(stood, device.id, clock.now())

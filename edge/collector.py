@@ -29,7 +29,9 @@ from edge.machine import MachineWatch, watched_tags
 from edge.recognition import Recognition
 from edge.recorder import MAX_WAITING, Takes, Unheard
 from edge.retry import Retry
-from edge.tags import TagState, fitted, is_within
+from edge.tags import TagState, fitted, is_within, sampled
+from edge.waveforms.blocks import Blocks
+from edge.waveforms.taking import Taking
 from protocols.catalogue import Catalogue
 from protocols.clock import Clock
 from protocols.site import Device
@@ -73,6 +75,8 @@ class Collector:
     """Reads back what the machine recorded while it was away; None: gaps stay gaps."""
     read_until: int = 0
     """Until when (µs UTC) all that it gave is on disk; from there it is read back. 0: nobody knows."""
+    blocks: Blocks | None = None
+    """Keeps the blocks of its waveforms; None: none are taken."""
     on_trial: bool = False
     """Whether nothing is told of it: it only shows whether a changed configuration works, or did its part."""
     opening: str = "edge started"
@@ -93,6 +97,8 @@ class Collector:
     """Whether it is the machine of its profile, and may be written to."""
     alarms: Standing = field(init=False)
     """The alarms it tells of by itself; those of tags are the machine's watch's."""
+    taking: Taking | None = field(default=None, init=False)
+    """Takes the blocks of its waveforms, where it has any."""
     flow: AlarmFlow = field(default_factory=AlarmFlow, init=False)
     """How many of all these are told."""
     _tags: dict[str, TagState] = field(default_factory=dict, init=False)
@@ -119,10 +125,12 @@ class Collector:
         self.alarms = Standing(self.device.id)
         self.recognition = Recognition(self.device.id, self.profile)
         numbers, watches = {t.path: t.number for t in self.catalogue.tags}, watched_tags(self.profile)
-        for name, tag in self.profile.tags.items():
-            if tag.readable:
-                number = numbers[f"{self.device.id}/{name}"]
-                self._tags[name] = TagState(name, tag, number, watched=name in watches)
+        if self.blocks is not None and self.profile.waveforms:
+            self.taking = self._taking(self.blocks)
+            watches |= self.taking.triggers
+        for name, tag in sampled(self.profile).items():
+            number = numbers[f"{self.device.id}/{name}"]
+            self._tags[name] = TagState(name, tag, number, watched=name in watches)
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -267,7 +275,7 @@ class Collector:
             self.last_read = now
             rows = self.recorder.rows
             for tag in self._tags.values():
-                if tag.reason == 0 and now >= tag.due:
+                if tag.reason == 0 and now >= tag.due and tag.max_interval:
                     tag.ts = now if now > tag.ts else tag.ts + 1
                     tag.due, tag.value = now + tag.max_interval, tag.latest
                     if self.clock.uncertain:
@@ -305,6 +313,8 @@ class Collector:
         before = self.machine.count
         for tag, value, ts, trouble in changes:
             self._report(self.machine.value(tag.name, value, ts, trouble))
+            if self.taking is not None:
+                self.taking.notice(tag.name, value, good=not trouble)
         after = self.machine.count
         if after is not None and after is not before and not self.on_trial:
             self.on_count(self.device.id, after)
@@ -345,10 +355,13 @@ class Collector:
         gap = Gap(self.read_until, self.clock.now(), self._offset or 0)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(tell_alarms(driver, self.alarms, self._tell, self.clock))
+            if self.taking is not None:
+                tasks.create_task(self.taking.run(driver))
             if self.backfill is not None and Capability.HISTORY in driver.capabilities:
                 self._filling = gap.is_worth_it
+                own = {name: tag for name, tag in self._tags.items() if name in self.profile.tags}
                 done = not self._filling or await fill_gap(
-                    driver, self.device.id, gap, self._tags, self.backfill, self._tell
+                    driver, self.device.id, gap, own, self.backfill, self._tell
                 )
                 self._fills_failed = 0 if done else self._fills_failed + 1
                 if done or self._fills_failed == FILLS:
@@ -373,6 +386,22 @@ class Collector:
         if differs and differs != self._differs:
             self.recorder.report([Notice(self.clock.now(), "warning", identity.CODE, differs)])
         self._differs = differs
+
+    def _taking(self, blocks: Blocks) -> Taking:
+        def time_of(source: int | None) -> int:
+            now = self.clock.now()
+            return now if source is None or self.device.clock == "receive" else self._device_time(source, now)
+
+        return Taking(
+            self.device.id,
+            self.profile,
+            blocks,
+            self.clock,
+            self.deliver,
+            lambda: self.machine.seen,
+            self.values,
+            time_of,
+        )
 
     def values(self, names: Iterable[str]) -> dict[str, Value]:
         """The newest good values of some tags."""
@@ -472,7 +501,7 @@ class Collector:
         known = before._tags.get(tag.name)
         if known is None or known.reason != 0 or known.ts < tag.ts:
             return False
-        return self.profile.tags[tag.name] == before.profile.tags[tag.name]
+        return sampled(self.profile)[tag.name] == sampled(before.profile)[tag.name]
 
     def _identity(self) -> tuple[str, str]:
         """How the connected machine differs from its profile, and its firmware that nobody has accepted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
+from drivers.profile.features import feature_tags
 from drivers.profile.profile import AnyProfile, Tag
 from drivers.scaling import FLOATS, whole_range
 from protocols.catalogue import TagDefinition
@@ -92,9 +93,13 @@ def definitions(device: Device, profile: AnyProfile) -> list[TagDefinition]:
             device=device.id,
             max_interval=tag.max_interval,
         )
-        for name, tag in profile.tags.items()
-        if tag.readable
+        for name, tag in sampled(profile).items()
     ]
+
+
+def sampled(profile: AnyProfile) -> dict[str, Tag]:
+    """The tags of a profile that give samples: what can be read, and the numbers made of its waveforms."""
+    return {n: tag for n, tag in profile.tags.items() if tag.readable} | dict(feature_tags(profile))
 
 
 def fitted(tag: TagState, value: Any) -> tuple[Value, Quality, Reason]:

@@ -28,6 +28,7 @@ from protocols.link_window import Timing
 from protocols.packing import UndecodableError
 from protocols.session import Batch, BatchKey, SessionUnknown
 from protocols.states import Notice
+from protocols.waveforms.messages import Wanted, decode_wanted
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,8 @@ class Handlers:
     neighbour: Callable[[str, list[Action]], Awaitable[object]]
     catalogue: Callable[[bytes], Awaitable[object]]
     """The cloud asks for the catalogue of a hash."""
+    waveform: Callable[[Wanted], Awaitable[object]]
+    """The cloud asks for blocks of a waveform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +351,8 @@ class Uplink:
                 await self.handlers.release(jobs.decode_release(message.payload))
             case Down.CATALOGUE:
                 await self.handlers.catalogue(message.payload)
+            case Down.WAVEFORM:
+                await self.handlers.waveform(decode_wanted(message.payload))
             case None if (from_edge := parse_up(message.topic)) is not None:
                 batch = session.decode_batch(message.payload)
                 await self.handlers.neighbour(from_edge.edge, actions.decode(batch.blob))

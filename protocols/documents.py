@@ -242,6 +242,8 @@ class Document:
             found = self.problem(location, "", at_key=True)
             parent = self.problem(location[:-1], "").path
             yield Problem(self.name, found.line, found.col, parent, f'unknown key "{key}"{tail}')
+        elif kind == "missing" and isinstance(location[-1], int):
+            yield self.problem(location[:-1], f"needs at least {location[-1] + 1}, has {location[-1]}")
         elif kind == "missing":
             yield self.problem(location[:-1], f'missing key "{location[-1]}"', at_key=True)
         elif location and location[-1] == "[key]":

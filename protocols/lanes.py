@@ -34,6 +34,7 @@ class Down(StrEnum):
     RELEASE = "release"
     CATALOGUE = "catalogue"
     CONFIG = "config"
+    WAVEFORM = "waveform"
 
 
 SESSION = "session"

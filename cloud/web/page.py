@@ -415,8 +415,12 @@ class _Page:
         return {t.id: f"{t.path} {t.unit}".strip() for t in self.tags}
 
     def _first_tag(self) -> int | None:
-        """What the trend shows unasked: the first vibration, else whatever there is."""
-        vibration = {t.device: t.id for t in self.tags if t.role == "vibration"}
+        """What the trend shows unasked: the first vibration, else whatever there is.
+
+        A value that the machine itself shows goes before those that are made of its waveforms (drive.rms).
+        """
+        made_last = sorted(self.tags, key=lambda tag: "." not in tag.path)
+        vibration = {t.device: t.id for t in made_last if t.role == "vibration"}
         in_plant_order = [vibration[tile.device] for tile in self._tiles if tile.device in vibration]
         return in_plant_order[0] if in_plant_order else next(iter(self._choices()), None)
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from drivers.driver import (
     Capability,
+    Captured,
     Deliver,
     DeviceLost,
     Driver,
@@ -17,6 +18,7 @@ from drivers.driver import (
     DriverType,
     Identity,
     Options,
+    ReadFailed,
     WriteFailed,
     WriteRefused,
     WriteUnknown,
@@ -80,7 +82,7 @@ class ModbusDriver(Driver[ModbusOptions]):
     """One unit on a Modbus bus."""
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.READ, Capability.WRITE, Capability.IDENTIFY}
+        {Capability.READ, Capability.WRITE, Capability.IDENTIFY, Capability.WAVEFORMS}
     )
 
     def __init__(self, address: str, profile: AnyProfile, config: ModbusOptions) -> None:
@@ -212,6 +214,20 @@ class ModbusDriver(Driver[ModbusOptions]):
         await self._round(group, teller)
         missing = Reading("", None, Quality.BAD, Reason.OTHER)
         return [found.get(path, missing._replace(path=path)) for path in paths]
+
+    async def capture(self, path: str) -> Captured:
+        """The block of a waveform now; see :class:`drivers.capabilities.Captures`."""
+        from drivers.modbus.blocks import captured
+
+        assert isinstance(self.profile, ModbusProfile)  # noqa: S101 - checked when constructed
+        tag = self.profile.waveforms[path]
+        return await captured(path, tag, coding_of(self.profile, tag), self._limits, self._piece)
+
+    async def _piece(self, table: Table, piece: Piece) -> bytes:
+        answer = await self.block(table, piece)
+        if answer.text:
+            raise ReadFailed(answer.text)
+        return answer.data
 
     async def block(self, table: Table, piece: Piece) -> Answer:
         """What lies in a device that nobody has a map of: one read, whatever comes back.

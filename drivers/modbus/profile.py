@@ -59,6 +59,12 @@ def _registers(kind: Any, length: Any) -> int:
     return _REGISTERS.get(kind, 1) if isinstance(kind, str) else 1
 
 
+def _block(tag: Mapping[Any, Any]) -> int:
+    """How many values lie behind one another: those of a waveform, else one."""
+    length = mapping(tag.get("waveform")).get("length")
+    return length if isinstance(length, int) and length > 0 else 1
+
+
 def parse_address(text: str) -> Address:
     """``holding:100``, ``input:0x1F`` (from 0) or ``40001``, ``400001`` (from 1) as a place in a table.
 
@@ -161,6 +167,9 @@ class ModbusTag(Tag):
             yield Finding(("type",), f"a {table} is a bool, not a {kind}")
         if is_register_bit and (table.bits or (kind != DataType.BOOL and known)):
             yield Finding(("bit",), "a bit is taken from a register and has type bool")
+        if table.bits and data.get("waveform") is not None:
+            yield Finding(("address",), f"a waveform lies in registers, not in a {table}")
+        size *= _block(data)
         if offset + size > 0x10000:
             yield Finding(("address",), f"{size} registers from here reach beyond 65535")
         if writable and table in (Table.INPUT, Table.DISCRETE):
@@ -171,7 +180,8 @@ class ModbusTag(Tag):
         """The next value behind the one before it: bits of a register go on in the next register."""
         bit = data.get("bit")
         if not isinstance(bit, int):
-            return cls.placed(data, index * _registers(data.get("type"), data.get("length")))
+            size = _registers(data.get("type"), data.get("length")) * _block(data)
+            return cls.placed(data, index * size)
         return {**cls.placed(data, (bit + index) // 16), "bit": (bit + index) % 16}
 
     @classmethod

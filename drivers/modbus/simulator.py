@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pymodbus import FramerType
 from pymodbus.constants import ExcCodes
@@ -22,6 +22,9 @@ from drivers.modbus.profile import ModbusProfile, ModbusTag, Table
 from drivers.profile.profile import AnyProfile
 from drivers.simulator import SLOW_S, Fault, ProfileServer, recognised, zero
 from protocols.values import DataType, Reason, Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # pymodbus logs a port that is taken; whoever starts the server says so.
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
@@ -101,6 +104,10 @@ class ModbusServer(ProfileServer):
                 store.writable[place.offset : place.offset + size] = b"\1" * size
             if tag.type is not DataType.BOOL:
                 store.put(place.offset, encode(self._codings[name], zero(tag)))
+        self._waveforms = dict(profile.waveforms)
+        for tag in self._waveforms.values():
+            place, size = tag.place, tag.registers * (tag.waveform.length if tag.waveform else 0)
+            self._stores[place.table].exists[place.offset : place.offset + size] = b"\1" * size
         self.update(profile.constants())
         self.update({name: check.equals for name, check in recognised(profile).items()})
         if gaps:
@@ -208,6 +215,12 @@ class ModbusServer(ProfileServer):
             store.put(place.offset, struct.pack(">H", raw))
         else:
             store.put(place.offset, encode(self._coding(name), value))
+
+    def set_block(self, name: str, values: NDArray[Any]) -> None:
+        from drivers.modbus.blocks import encoded
+
+        tag, profile = self._waveforms[name], cast("ModbusProfile", self.profile)
+        self._stores[tag.place.table].put(tag.place.offset, encoded(values, coding_of(profile, tag)))
 
     def _coding(self, name: str) -> Coding:
         """A tag's coding, with the scale that stands in another tag at the moment."""

@@ -11,6 +11,7 @@ from drivers.capabilities import Seen
 from drivers.driver import (
     Alarm,
     Capability,
+    Captured,
     Deliver,
     DeviceLost,
     Driver,
@@ -74,6 +75,7 @@ class OpcuaDriver(Driver[OpcuaOptions]):
             Capability.EVENTS,
             Capability.CALL,
             Capability.HISTORY,
+            Capability.WAVEFORMS,
         }
     )
 
@@ -116,6 +118,10 @@ class OpcuaDriver(Driver[OpcuaOptions]):
         for path in paths:
             self.tag(path)
         return await self._connection.read(paths)
+
+    async def capture(self, path: str) -> Captured:
+        """The block of a waveform now; see :class:`drivers.capabilities.Captures`."""
+        return await self._connection.capture(path)
 
     async def identify(self) -> Identity:
         from asyncua.ua.uaerrors._base import UaError

@@ -111,6 +111,8 @@ class OpcuaTag(Tag):
         """``{}`` in the address becomes the number; without it the node holds an array."""
         if "{}" in str(data.get("address")):
             return super().element(data, index)
+        if data.get("waveform") is not None:
+            raise ValueError("several waveforms have {} in their address, where the number of each stands")
         first = data.get("index")
         return {**data, "index": (first if isinstance(first, int) else 0) + index}
 
@@ -262,14 +264,15 @@ class OpcuaProfile(Profile[OpcuaTag]):
         yield from super().cross_check(data)
         namespaces = mapping(mapping(data).get("opcua")).get("namespaces")
         count = len(namespaces) if isinstance(namespaces, list | tuple) else 0
-        for name, tag in mapping(mapping(data).get("tags")).items():
+        both = [(key, mapping(mapping(data).get(key))) for key in ("tags", "waveforms")]
+        for key, name, tag in [(key, name, tag) for key, tags in both for name, tag in tags.items()]:
             try:
                 node = parse_node(str(mapping(tag).get("address")))
             except ValueError:
                 continue  # said where the address stands
             if count and node.uri is None and node.number > count:
                 message = f"ns={node.number}, but opcua.namespaces has only {count}"
-                yield Finding(("tags", name, "address"), message)
+                yield Finding((key, name, "address"), message)
         yield from cls.check_methods(data)
         allowed = mapping(mapping(data).get("jobs")).get("allow")
         for number, command in enumerate(allowed if isinstance(allowed, list | tuple) else ()):

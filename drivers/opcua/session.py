@@ -11,7 +11,15 @@ from asyncua.client.ua_session import UaSession
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors._base import UaError
 
-from drivers.driver import Deliver, DeviceLost, WriteFailed, WriteRefused, WriteUnknown
+from drivers.driver import (
+    Captured,
+    Deliver,
+    DeviceLost,
+    ReadFailed,
+    WriteFailed,
+    WriteRefused,
+    WriteUnknown,
+)
 from drivers.opcua.connection import connect
 from drivers.opcua.guard import GuardedClient
 from drivers.opcua.limits import Limits
@@ -21,7 +29,7 @@ from drivers.opcua.polling import Polling
 from drivers.opcua.profile import NodeAddress, OpcuaProfile
 from drivers.opcua.streaming import Streaming
 from drivers.opcua.structures import Structures
-from drivers.opcua.values import VARIANTS, raw_value
+from drivers.opcua.values import VARIANTS, Mismatch, block_of, microseconds, raw_value
 from drivers.profile.profile import Tag
 from drivers.trace import Tap
 from protocols.values import Quality, Reading, Reason, Value
@@ -53,7 +61,8 @@ class Session:
         self.address = address
         self._options = options
         self.tags = profile.all_tags
-        self._places = {name: profile.place(tag) for name, tag in self.tags.items()}
+        self._waveforms = dict(profile.waveforms)
+        self._places = {name: profile.place(tag) for name, tag in {**self.tags, **self._waveforms}.items()}
         self._problems = problems
         self.structures = Structures()
         self.meaning = Meaning(self.tags, problems, self.structures)
@@ -246,6 +255,25 @@ class Session:
                 for name, convert in self.meaning.members(members):
                     found[name] = self.meaning.reading(name, value, convert)
         return found
+
+    async def capture(self, name: str) -> Captured:
+        """Read the array of a waveform; see :class:`drivers.capabilities.Captures`."""
+        tag = self._waveforms[name]
+        if name not in self.nodes or tag.waveform is None:
+            raise ReadFailed(f'"{name}": {self._problems.get(name, "unknown node")}')
+        try:
+            (data,) = await self.services.read_attributes([self.nodes[name]], AttributeIds.Value)
+        except (TimeoutError, OSError, UaError) as error:
+            raise self.lost(error) from error
+        status = data.StatusCode
+        if status is not None and not status.is_good():
+            raise ReadFailed(f'"{name}": {status.name}: {status.doc}')
+        try:
+            values = block_of(tag, data.Value.Value if data.Value is not None else None, tag.waveform.length)
+        except Mismatch as error:
+            raise ReadFailed(f'"{name}": {error}') from None
+        # The source's time alone: a server that has none stamps each read anew.
+        return Captured(values, microseconds(data.SourceTimestamp))
 
     async def send(self, name: str, tag: Tag, value: Value) -> None:
         """Write one value; see :meth:`drivers.driver.Driver.send`."""

@@ -7,7 +7,7 @@ import copy
 import logging
 from collections import deque
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from asyncua import ua
 from asyncua.crypto.permission_rules import User, UserRole
@@ -25,6 +25,9 @@ from drivers.profile.profile import AnyProfile
 from drivers.scaling import scaler
 from drivers.simulator import SLOW_S, Fault, ProfileServer, recognised, zero
 from protocols.values import Reason, Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # A simulator without security warns about that at every start.
 logging.getLogger("asyncua.server").setLevel(logging.ERROR)
@@ -183,7 +186,12 @@ class OpcuaServer(ProfileServer):
             raise TypeError(f"an OPC UA server needs an OpcuaProfile, not a {type(profile).__name__}")
         checks = recognised(profile)
         self._tags: dict[str, OpcuaTag] = {**profile.tags, **cast("dict[str, OpcuaTag]", checks)}
-        self._places = {name: profile.place(tag) for name, tag in self._tags.items()}
+        self._waveforms = dict(profile.waveforms)
+        self._places = {name: profile.place(t) for name, t in {**self._tags, **self._waveforms}.items()}
+        self._blocks: dict[str, list[Any]] = {
+            name: [0] * tag.waveform.length for name, tag in self._waveforms.items() if tag.waveform
+        }
+        """Blocks of waveforms as they are shown."""
         self._values: dict[str, Value] = {name: zero(tag) for name, tag in self._tags.items()}
         self._values |= {name: check.equals for name, check in checks.items()}
         self._nodes: dict[str, ua.NodeId] = {}
@@ -226,6 +234,12 @@ class OpcuaServer(ProfileServer):
         uris = dict.fromkeys(place.uri for place in self._places.values() if place.uri)
         numbers = {uri: await server.register_namespace(uri) for uri in uris}
         self._nodes.clear()
+        for name, block in self._blocks.items():
+            place = self._places[name]
+            number = numbers[place.uri] if place.uri else place.number
+            self._nodes[name] = ua.NodeId(place.identifier, number)  # type: ignore[arg-type]
+            shown = ua.Variant(block, VARIANTS[self._waveforms[name].type])
+            await server.nodes.objects.add_variable(self._nodes[name], ua.QualifiedName(name, number), shown)
         for name, tag in self._tags.items():
             place = self._places[name]
             number = numbers[place.uri] if place.uri else place.number
@@ -271,6 +285,12 @@ class OpcuaServer(ProfileServer):
         if self.fault is not Fault.ILLEGAL:
             self._queue(name, ua.DataValue(variant, SourceTimestamp=datetime.now(UTC)))  # type: ignore[arg-type]
 
+    def set_block(self, name: str, values: NDArray[Any]) -> None:
+        self._blocks[name] = values.tolist()
+        if self.fault is not Fault.ILLEGAL:
+            variant = ua.Variant(self._blocks[name], VARIANTS[self._waveforms[name].type])
+            self._queue(name, ua.DataValue(variant, SourceTimestamp=datetime.now(UTC)))  # type: ignore[arg-type]
+
     def get(self, name: str) -> Value:
         return self._values[name]
 
@@ -286,6 +306,9 @@ class OpcuaServer(ProfileServer):
         elif was is Fault.ILLEGAL:
             for name, value in self._values.items():
                 self.set(name, value)
+            for name, block in self._blocks.items():
+                variant = ua.Variant(block, VARIANTS[self._waveforms[name].type])
+                self._queue(name, ua.DataValue(variant, SourceTimestamp=datetime.now(UTC)))  # type: ignore[arg-type]
 
     def nodes_held(self) -> int:
         """Nodes in memory for this server alone, beside the standard ones that all share."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from asyncua import ua
@@ -14,6 +14,9 @@ from drivers.opcua.profile import OpcuaTag
 from drivers.profile.profile import Tag
 from drivers.scaling import FLOATS, raw_number, scaler, whole_range
 from protocols.values import DataType, Reason, Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 VARIANTS = {
     DataType.BOOL: ua.VariantType.Boolean,
@@ -195,3 +198,24 @@ def raw_value(tag: Tag, value: Value) -> Value:
             raise ValueError(f"{value!r} is not true or false")
         return value
     return raw_number(tag.type, value, tag.scale, tag.offset)
+
+
+def block_of(tag: OpcuaTag, value: Any, length: int) -> NDArray[Any]:
+    """An array of a server as the samples of a waveform; raises :class:`Mismatch`."""
+    import numpy as np
+
+    if not isinstance(value, list):
+        raise Mismatch("the server sends no array, the profile says that it is a waveform")
+    if len(value) != length:
+        raise Mismatch(f"the server sends {len(value)} samples, waveform.length says {length}")
+    found = np.asarray(value)
+    if found.ndim != 1 or found.dtype.kind not in ("f" + "iu" if tag.type in FLOATS else "iu"):
+        kinds = ", ".join(sorted({type(each).__name__ for each in value[:100]}))
+        raise Mismatch(f"the server sends an array of {kinds}, the profile says {tag.type}")
+    if tag.type not in FLOATS:
+        low, high = whole_range(tag.type)
+        if found.min() < low or found.max() > high:
+            raise OutsideRange(
+                f"the server sends {found.min()} to {found.max()}, a {tag.type} holds {low} to {high}"
+            )
+    return found.astype(tag.type)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from drivers.profile.part import mapping
 from drivers.profile.rules import Effect, FirmwareRange, could_be
-from drivers.profile.tags import Access, Role, mapping
+from drivers.profile.tags import Access, Role
 from protocols.documents import Finding, nearest, not_one_of, quoted
 from protocols.values import DataType
 

@@ -1,8 +1,9 @@
 """Arrays and templates of a profile become plain tags, each remembering where it was written. Pure.
 
 A tag with ``count: 3`` becomes ``name/0``, ``name/1``, ``name/2``. A template gives its tags once and the
-places where they repeat; the tag ``voltage`` of a template at ``l1`` becomes ``l1/voltage``. What cannot be
-expanded because it is wrong in itself stays as it was written, and is said to be wrong there.
+places where they repeat; the tag ``voltage`` of a template at ``l1`` becomes ``l1/voltage``. A tag with a
+``waveform`` goes to ``waveforms``: it is no value that streams. What cannot be expanded because it is wrong
+in itself stays as it was written, and is said to be wrong there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from drivers.profile.tags import MAX_COUNT, Tag, mapping
+from drivers.profile.part import mapping
+from drivers.profile.tags import MAX_COUNT, Tag
 from protocols.documents import Expansion, Finding, Location
 
 MAX_TAGS = 50_000
@@ -24,6 +26,7 @@ class _Made:
 
     kind: type[Tag]
     tags: dict[Any, Any] = field(default_factory=dict)
+    waveforms: dict[Any, Any] = field(default_factory=dict)
     origins: dict[Location, Location] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
@@ -43,16 +46,25 @@ class _Made:
             self._put(f"{name}/{index}", element, origin)
 
     def _put(self, name: Any, tag: Any, origin: Location) -> None:
-        if name not in self.tags:
-            if len(self.tags) == MAX_TAGS:
-                self.findings.append(Finding(origin, f"more than {MAX_TAGS} tags, the most of one profile"))
-            if len(self.tags) < MAX_TAGS:
-                self.tags[name] = tag
-                if origin != ("tags", name):
-                    self.origins["tags", name] = origin
-        elif self.tags[name] != tag:
-            other = ".".join(str(part) for part in self.origins.get(("tags", name), ("tags", name)))
+        is_block = mapping(tag).get("waveform") is not None or origin[0] == "waveforms"
+        kind, among = ("waveforms", self.waveforms) if is_block else ("tags", self.tags)
+        there = next(
+            (k for k, each in self._both() if name in each and (k != kind or each[name] != tag)), None
+        )
+        if there is not None:
+            other = ".".join(str(part) for part in self.origins.get((there, name), (there, name)))
             self.findings.append(Finding(origin, f'makes the tag "{name}", which {other} makes already'))
+        elif name not in among:
+            count = len(self.tags) + len(self.waveforms)
+            if count == MAX_TAGS:
+                self.findings.append(Finding(origin, f"more than {MAX_TAGS} tags, the most of one profile"))
+            if count < MAX_TAGS:
+                among[name] = tag
+                if origin != (kind, name):
+                    self.origins[kind, name] = origin
+
+    def _both(self) -> tuple[tuple[str, dict[Any, Any]], ...]:
+        return ("tags", self.tags), ("waveforms", self.waveforms)
 
 
 def expand(data: Any, kind: type[Tag]) -> Expansion:
@@ -66,12 +78,17 @@ def expand(data: Any, kind: type[Tag]) -> Expansion:
     made = _Made(kind)
     for name, tag in written.get("tags", {}).items():
         made.add(name, tag, ("tags", name))
+    for name, tag in mapping(written.get("waveforms")).items():
+        made.add(name, tag, ("waveforms", name))
     for name, template in mapping(written.get("templates")).items():
         for finding in _place(made, name, mapping(template)):
             made.findings.append(finding)
-    if not made.tags and "tags" not in written:
+    if not made.tags and not made.waveforms and "tags" not in written:
         return Expansion(data)
-    return Expansion({**written, "tags": made.tags}, made.origins, tuple(dict.fromkeys(made.findings)))
+    full = {**written, "tags": made.tags}
+    if made.waveforms:
+        full["waveforms"] = made.waveforms
+    return Expansion(full, made.origins, tuple(dict.fromkeys(made.findings)))
 
 
 def _place(made: _Made, name: Any, template: Mapping[Any, Any]) -> Iterator[Finding]:

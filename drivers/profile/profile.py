@@ -24,6 +24,7 @@ from drivers.profile.checks import (
     unfit_vehicle,
 )
 from drivers.profile.expand import expand
+from drivers.profile.part import Part, Seconds, mapping
 from drivers.profile.rules import (
     Bounds,
     Check,
@@ -41,19 +42,8 @@ from drivers.profile.rules import (
     WriteRule,
     unfit_rule,
 )
-from drivers.profile.tags import (
-    Access,
-    Counter,
-    Encoding,
-    Part,
-    Role,
-    Scalar,
-    Seconds,
-    Tag,
-    TagName,
-    WordOrder,
-    mapping,
-)
+from drivers.profile.tags import Access, Counter, Encoding, Role, Scalar, Tag, TagName, WordOrder
+from drivers.profile.waveform import check_waveforms
 from protocols.documents import Expansion, Finding, Findings
 from protocols.values import Value
 
@@ -149,6 +139,11 @@ class Profile(Part, Generic[T]):
         description="its values by name",
         examples=[{"state": {"address": "holding:0", "type": "uint16"}}],
     )
+    waveforms: dict[TagName, T] = Field(
+        default_factory=dict,
+        description="its arrays that are taken as blocks; they may stand among the tags just as well",
+        examples=[{"drive": {"address": "ns=1;s=Wave", "type": "int16", "waveform": {"rate": 6400}}}],
+    )
     templates: dict[str, Template[T]] = Field(
         default_factory=dict,
         exclude=True,
@@ -233,6 +228,13 @@ class Profile(Part, Generic[T]):
         states = mapping(whole.get("states"))
         yield from check_states(states, mapping(whole.get("derive")), tags)
         yield from check_derived(mapping(whole.get("derive")), states, tags)
+        waveforms = {str(name): mapping(tag) for name, tag in mapping(whole.get("waveforms")).items()}
+        for name, tag in waveforms.items():
+            for finding in cls.tag_type().combinations(tag):
+                yield Finding(("waveforms", name, *finding.location), finding.message)
+        states_known = any(tag.get("role") == Role.STATE for tag in tags.values())
+        has_state = states_known or "state" in mapping(whole.get("derive"))
+        yield from check_waveforms(waveforms, tags, has_state=has_state)
 
     @classmethod
     def check_methods(cls, data: Any) -> Iterator[Finding]:

@@ -36,6 +36,7 @@ from drivers.profile.profile import (
     Template,
     WriteRule,
 )
+from drivers.profile.waveform import Waveform
 
 COMMAND = "python -m drivers.profile.reference docs/profile.md"
 
@@ -95,6 +96,12 @@ SECTIONS = (
         "tags.<name>.counter",
         "A count that wraps or is set back never gives a negative or a huge number of parts.",
         Counter,
+    ),
+    Section(
+        "tags.<name>.waveform",
+        "An array that is taken as a block: no value that streams. On OPC UA it is a node with an array, on "
+        "Modbus registers behind one another. [waveforms.md](waveforms.md) says what is made of it.",
+        Waveform,
     ),
     Section(
         "templates.<name>",

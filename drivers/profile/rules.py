@@ -9,7 +9,8 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import Discriminator, Field, model_validator
 from pydantic import Tag as Case
 
-from drivers.profile.tags import NO_NUMBERS, Part, Scalar, Seconds, Tag, TagName, mapping
+from drivers.profile.part import Part, Seconds, mapping
+from drivers.profile.tags import NO_NUMBERS, Scalar, Tag, TagName
 from protocols.documents import Finding, Findings, not_one_of, quoted
 from protocols.states import ItemState, OperationMode
 from protocols.values import DataType, Value

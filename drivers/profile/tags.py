@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from drivers.profile.part import Part, Seconds, mapping
+from drivers.profile.waveform import Waveform, unfit_waveform
 from drivers.scaling import FLOATS, whole_range
 from protocols.documents import Finding, Findings
 from protocols.values import DataType
@@ -69,12 +71,6 @@ class WordOrder(StrEnum):
     DCBA = "DCBA"
 
 
-class Part(BaseModel):
-    """Anything in a profile: unknown keys are errors, nothing changes once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
 class Encoding(StrEnum):
     """How text lies in bytes."""
 
@@ -88,8 +84,6 @@ class Encoding(StrEnum):
 
 TagName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+([./-][A-Za-z0-9_]+)*$", max_length=128)]
 """The name of a tag below its device: words joined by ``/``, ``.`` or ``-``."""
-
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 Scalar = bool | int | float | str
 
@@ -211,6 +205,11 @@ class Tag(Part):
     counter: Counter | None = Field(
         default=None, description="for a count that wraps or restarts", examples=[{"max": 65535}]
     )
+    waveform: Waveform | None = Field(
+        default=None,
+        description="the value is an array of this many samples, taken as a block now and then",
+        examples=[{"rate": 6400, "length": 4096}],
+    )
     description: str = Field(default="", description="for people", examples=["Pressure at the pump"])
 
     @field_validator("scale")
@@ -259,6 +258,8 @@ class Tag(Part):
             yield Finding(("role",), f"a remote_enabled is a bool, not a {kind}")
         if data.get("counter") is not None:
             yield from _counter(mapping(data["counter"]), DataType(kind), scaled=scaled)
+        if data.get("waveform") is not None:
+            yield from unfit_waveform(data, DataType(kind))
 
     @property
     def scaled(self) -> bool:
@@ -323,8 +324,3 @@ def _counter(counter: Mapping[Any, Any], kind: DataType, *, scaled: bool) -> Ite
         limit = whole_range(kind)[1]
         if most > limit:
             yield Finding(("counter", "max"), f"{most} is more than a {kind} holds: {limit}")
-
-
-def mapping(value: Any) -> Mapping[Any, Any]:
-    """A value of plain data where a mapping belongs; an empty one when it is none."""
-    return value if isinstance(value, Mapping) else {}

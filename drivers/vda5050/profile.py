@@ -143,6 +143,12 @@ class Vda5050Tag(Tag):
         parse_place(address)
         return address
 
+    @classmethod
+    def combinations(cls, data: Mapping[Any, Any]) -> Iterator[Finding]:
+        yield from super().combinations(data)
+        if data.get("waveform") is not None:
+            yield Finding(("waveform",), "VDA 5050 has no arrays of samples: remove the key")
+
     @property
     def place(self) -> tuple[str, tuple[str, ...]]:
         """Topic and path."""

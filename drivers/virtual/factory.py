@@ -117,6 +117,8 @@ class Factory:
         graph: SiteGraph | None = None,
     ) -> None:
         self._rng = random.Random(seed)
+        self._seed = seed
+        self._felt = -1
         self._speed = speed
         self._worn = worn
         self._worn_hours = worn_hours
@@ -216,9 +218,29 @@ class Factory:
             else:
                 volts = {f"voltage_l{phase}": 230 + self._rng.gauss(0, 0.4) for phase in (1, 2, 3)}
                 values |= {"power": total, "energy": energy, **volts}
+            if isinstance(subject, Machine) and count != self._felt:
+                self._feel(shown, subject, count)
             known = shown.server.profile.tags
             if not shown.server.alive:
                 shown.server.update({tag: value for tag, value in values.items() if tag in known})
+        self._felt = count
+
+    def _feel(self, shown: _Shown, machine: Machine, count: int) -> None:
+        """What accelerometers at a machine felt last, into its waveforms."""
+        waveforms = shown.server.profile.waveforms
+        if not waveforms:
+            return
+        import numpy as np
+
+        from drivers.virtual.spindle import Spindle, block, raw
+
+        # Randomness of its own: who has an accelerometer has the same story as without.
+        rng = np.random.default_rng((self._seed, zlib.crc32(shown.device.id.encode()), count))
+        turning = machine.state is State.RUNNING
+        for name, tag in waveforms.items():
+            if (wave := tag.waveform) is not None:
+                samples = block(Spindle(), machine.wear, wave.length, wave.rate, rng, turning=turning)
+                shown.server.set_block(name, raw(samples, tag.type, tag.scale, tag.offset))
 
     def _agvs(self) -> list[VirtualAgv]:
         """The vehicles that take orders."""

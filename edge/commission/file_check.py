@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers.profile.files import check_profile
+from drivers.profile.part import mapping
 from drivers.profile.profile import Profile, Tag
-from drivers.profile.tags import mapping
 from drivers.registry import driver_names, driver_type
 from edge.config import load_setup
 from edge.programs.releases import load_releases

@@ -141,6 +141,16 @@ def append_history(db: sqlite3.Connection, columns: SampleColumns) -> None:
         add(db, COMMITTED, len(columns))
 
 
+def append_bulk(db: sqlite3.Connection, blob: bytes, now: int) -> None:
+    """One message of the ``bulk`` lane, encoded already and no larger than a batch may be; sealed at once.
+
+    ``now`` (µs UTC) is its age's beginning.
+    """
+    if not _fits(blob, MAX_BLOB):
+        raise TooLargeError(f"a message of the bulk lane takes {len(blob)} bytes, a batch holds {MAX_BLOB}")
+    _insert(db, Lane.BULK, blob, 1, now, now, sealed=True)
+
+
 def insert_samples(
     db: sqlite3.Connection,
     columns: SampleColumns,

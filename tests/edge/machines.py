@@ -18,6 +18,8 @@ from edge.outbox.outbox import Outbox
 from edge.outbox.store import Store, StoreLimits
 from edge.recorder import Recorder
 from edge.tags import definitions
+from edge.waveforms.blocks import Blocks
+from edge.waveforms.journal import WAVEFORMS
 from protocols import states, telemetry
 from protocols.clock import Clock
 from protocols.lanes import Lane
@@ -138,7 +140,11 @@ async def collecting(
 ) -> AsyncIterator[Collector]:
     """A collector with its recorder over an open outbox; neither is running."""
     clock = clock or Clock()
-    async with Store(folder / "edge.db", limits=StoreLimits(**{"ballast": 0, **limits})) as store:
+    within = StoreLimits(**{"ballast": 0, **limits})
+    async with (
+        Store(folder / "edge.db", (WAVEFORMS,), within) as store,
+        Blocks(folder / "waveforms", store, clock) as blocks,
+    ):
         outbox = Outbox(store, clock)
         await outbox.open()
         outbox.live = True
@@ -147,7 +153,9 @@ async def collecting(
         ids = iter(range(1, 1000))
         watch = MachineWatch(at.id, profile, {"press-1": 5.0}, lambda: f"stop-{next(ids)}")
         made = make or (lambda: driver_type(profile.protocol).create(at.url, profile, at.options))
-        yield Collector(at, profile, made, recorder, clock, catalogue, watch, jitter=lambda: 0.4)
+        yield Collector(
+            at, profile, made, recorder, clock, catalogue, watch, jitter=lambda: 0.4, blocks=blocks
+        )
 
 
 def recorder_of(collector: Collector) -> Recorder:

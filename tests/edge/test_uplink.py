@@ -28,6 +28,7 @@ from protocols.session import Batch
 from protocols.states import Notice
 from protocols.telemetry import SampleColumns
 from protocols.values import Sample
+from protocols.waveforms.messages import Wanted, encode_wanted
 from tests.edge.clouds import Cloud, MemoryLedger
 from tests.edge.networks import BlackHole, certificates
 from tests.servers import MosquittoServer, free_port
@@ -43,6 +44,7 @@ class Heard:
         self.releases: list[ReleaseRequest] = []
         self.neighbours: list[tuple[str, list[Action]]] = []
         self.catalogues: list[bytes] = []
+        self.waveforms: list[Wanted] = []
 
     async def take_jobs(self, message: JobList) -> None:
         self.jobs.append(message)
@@ -52,6 +54,9 @@ class Heard:
 
     async def take_catalogue(self, content_hash: bytes) -> None:
         self.catalogues.append(content_hash)
+
+    async def take_waveform(self, wanted: Wanted) -> None:
+        self.waveforms.append(wanted)
 
     async def take_neighbour(self, edge: str, done: list[Action]) -> None:
         self.neighbours.append((edge, done))
@@ -75,7 +80,11 @@ async def running(
             outbox,
             Running({"site": "s1"}, b"catalogue"),
             Handlers(
-                handlers.take_jobs, handlers.take_release, handlers.take_neighbour, handlers.take_catalogue
+                handlers.take_jobs,
+                handlers.take_release,
+                handlers.take_neighbour,
+                handlers.take_catalogue,
+                handlers.take_waveform,
             ),
             pipe,
             Timing(resend_first=0.5, resend_least=0.5),
@@ -232,6 +241,8 @@ async def test_what_comes_down_and_what_neighbours_did_reaches_the_handlers(
             cloud.send(EDGE, Down.RELEASE, jobs.encode(asked))
             cloud.send(EDGE, Down.SESSION, b"\xff")
             cloud.send(EDGE, Down.CATALOGUE, b"hash")
+            cloud.send(EDGE, Down.WAVEFORM, encode_wanted(Wanted("w1", "laser-1/drive", 1, 2)))
+            cloud.send(EDGE, Down.WAVEFORM, b"no question")
             blob = session.encode(neighbour_batch([action(4)]))
             cloud.deaf = True
             cloud.publish(up("coating", Lane.ACTIONS), blob)
@@ -241,8 +252,9 @@ async def test_what_comes_down_and_what_neighbours_did_reaches_the_handlers(
             assert heard.jobs == [listed]
             assert heard.releases == [asked]
             assert heard.catalogues == [b"hash"]
+            assert heard.waveforms == [Wanted("w1", "laser-1/drive", 1, 2)]
             assert heard.neighbours == [("coating", [action(4)])]
-            assert uplink.stats.undecodable == 2
+            assert uplink.stats.undecodable == 3
 
 
 async def test_neighbours_hear_what_was_done_while_the_cloud_is_stopped(

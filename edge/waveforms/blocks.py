@@ -1,0 +1,102 @@
+"""All waveforms of one edge: their ring with the one thread that works on it, and the cloud's questions."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self, TypeVar
+
+import structlog
+
+from drivers.profile.profile import AnyProfile
+from drivers.profile.tags import Tag
+from drivers.profile.waveform import Waveform
+from edge.outbox.store import Store
+from edge.waveforms.answers import answered
+from edge.waveforms.journal import answer, is_answered
+from edge.waveforms.making import Made, Taken, made
+from edge.waveforms.ring import Ring, RingBounds, RingFullError
+from protocols.clock import Clock
+from protocols.waveforms.messages import Message, Wanted
+
+log = structlog.get_logger(__name__)
+
+SAY_AGAIN = 600.0
+"""Seconds before it is said again that blocks cannot be kept."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Blocks:
+    """Opened by ``async with``; a ring that cannot be used costs the blocks, not their numbers."""
+
+    folder: Path
+    store: Store
+    clock: Clock
+    ring: Ring = field(init=False)
+    _waveforms: dict[str, Waveform] = field(default_factory=dict, init=False)
+    _thread: ThreadPoolExecutor = field(init=False)
+    _said: float = field(default=-SAY_AGAIN, init=False)
+
+    def __post_init__(self) -> None:
+        self.ring = Ring(self.folder)
+        self._thread = ThreadPoolExecutor(1, "waveforms")
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._in_thread(self.ring.open)
+        except OSError as error:
+            self._cannot_keep(error)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self._thread.shutdown)
+
+    def know(self, device: str, profile: AnyProfile) -> None:
+        """A device has these waveforms from now on, and no others."""
+        for path in [path for path in self._waveforms if path.partition("/")[0] == device]:
+            del self._waveforms[path]
+        for name, tag in profile.waveforms.items():
+            if tag.waveform is not None:
+                self._waveforms[f"{device}/{name}"] = tag.waveform
+
+    async def make(self, name: str, tag: Tag, waveform: Waveform, taken: Taken) -> Made:
+        """The numbers of a block, once it is kept on disk (or cannot be)."""
+        bounds = RingBounds(waveform.keep, waveform.keep_days)
+
+        def work() -> Made:
+            done = made(name, tag, waveform, taken)
+            if done.block:
+                try:
+                    self.ring.put(taken.path, taken.ts, done.block, bounds)
+                except (OSError, RingFullError) as error:
+                    self._cannot_keep(error)
+            return done
+
+        return await self._in_thread(work)
+
+    async def asked(self, wanted: Wanted) -> None:
+        """Answer the cloud's question by the ``bulk`` lane, once. Raises OutboxFullError: it asks again."""
+        if await self.store.read(lambda db: is_answered(db, wanted.id)):
+            return
+        answers = await self._in_thread(lambda: answered(wanted, self.ring, self._waveforms))
+        await self.store.run(self._answering(wanted, answers), urgent=False)
+        log.info("waveforms.answered", path=wanted.path, messages=len(answers))
+
+    def _answering(self, wanted: Wanted, answers: Iterable[Message]) -> Callable[[sqlite3.Connection], bool]:
+        ready, now = list(answers), self.clock.now()
+        return lambda db: answer(db, wanted.id, ready, now)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _cannot_keep(self, error: Exception) -> None:
+        now = self.clock.monotonic()
+        if now - self._said >= SAY_AGAIN:
+            self._said = now
+            log.error("waveforms.not_kept", folder=str(self.folder), error=str(error))

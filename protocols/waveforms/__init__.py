@@ -1,0 +1,1 @@
+"""Waveforms: blocks of samples as they are kept and sent, and the numbers that are made of them."""
