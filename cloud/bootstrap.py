@@ -55,6 +55,7 @@ from cloud.orders.controls import ControlEffects
 from cloud.orders.create import OrderDesk
 from cloud.orders.effects import OrderEffects
 from cloud.publisher import Publisher
+from cloud.quality.effects import QualityEffects
 from cloud.recall import Recall
 from cloud.sparkplug import SparkplugSource
 from cloud.store.database import Database
@@ -101,6 +102,7 @@ class Service:
             ControlEffects(self.hub),
             CaseEffects(self.hub),
             OrderEffects(),
+            QualityEffects(self.hub),
         ]
         ledger = Ledger(effects, _inbox, self.hub)
         self.ingest = Ingest(

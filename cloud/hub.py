@@ -104,6 +104,16 @@ class CaseChanged(Event, frozen=True):
         return type(self), self.id
 
 
+class QualityChanged(Event, frozen=True):
+    """A chart has a new point or limits, or a nonconformance changed (``chart`` 0 where it has none)."""
+
+    chart: int
+
+    @property
+    def topic(self) -> Hashable | None:
+        return type(self), self.chart
+
+
 class EdgeOpened(Event, frozen=True):
     """An edge opened a session: it may have missed everything that was sent to it before."""
 

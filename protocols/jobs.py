@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from protocols.inspection import Characteristic, Held, Notice
 from protocols.packing import MALFORMED, UndecodableError, pack, unpack
 
 
@@ -62,11 +63,12 @@ class Predecessor(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.finished or (not self.lag and self.operation in heard)
 
 
-class JobOperation(msgspec.Struct, frozen=True):
+class JobOperation(msgspec.Struct, frozen=True, omit_defaults=True):
     """One operation of a job as its station needs it. Times in µs UTC, quantities in ``unit`` (Rec 20).
 
     ``group`` is the planner's run: operations with the same group are one nest or one coating batch.
     ``setup`` are the setup attributes (colour, material, tool …) that decide about changeovers.
+    ``held`` says why it may not begin, ``notices`` what charts said about it.
     """
 
     id: str
@@ -94,6 +96,9 @@ class JobOperation(msgspec.Struct, frozen=True):
     setup_seconds: int = 0
     run_seconds: int = 0
     remake_of: str = ""
+    inspection: tuple[Characteristic, ...] = ()
+    held: tuple[Held, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 class MaintenanceOrder(msgspec.Struct, frozen=True, omit_defaults=True):

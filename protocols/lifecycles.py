@@ -1,4 +1,6 @@
-"""Every lifecycle of the shop floor, each a table: operation, run, order, case, andon, lock, command."""
+"""Every lifecycle of the shop floor, each a table: operation, run, order, case, andon, lock, command,
+nonconformance.
+"""
 
 from __future__ import annotations
 
@@ -278,5 +280,37 @@ COMMAND: Lifecycle[CommandState, CommandEvent] = Lifecycle(
         (CommandState.SENDING, CommandEvent.LOSE): CommandState.UNKNOWN,
         (CommandState.UNKNOWN, CommandEvent.CONFIRM): CommandState.DONE,
         (CommandState.UNKNOWN, CommandEvent.FAIL): CommandState.FAILED,
+    },
+)
+
+
+class NonconformanceState(StrEnum):
+    """Something that does not conform: a violation of a chart that holds, or what a person reported."""
+
+    OPEN = "open"
+    DISPOSED = "disposed"
+    CLOSED = "closed"
+    WITHDRAWN = "withdrawn"
+
+
+class NonconformanceEvent(StrEnum):
+    DISPOSE = "dispose"
+    """A supervisor decides what happens to the pieces."""
+    REOPEN = "reopen"
+    CLOSE = "close"
+    """What was decided is done: reworked, scrapped, returned."""
+    WITHDRAW = "withdraw"
+    """It was none: the measurement was undone, or a person was mistaken."""
+
+
+NONCONFORMANCE: Lifecycle[NonconformanceState, NonconformanceEvent] = Lifecycle(
+    "nonconformance",
+    NonconformanceState.OPEN,
+    {
+        (NonconformanceState.OPEN, NonconformanceEvent.DISPOSE): NonconformanceState.DISPOSED,
+        (NonconformanceState.OPEN, NonconformanceEvent.WITHDRAW): NonconformanceState.WITHDRAWN,
+        (NonconformanceState.DISPOSED, NonconformanceEvent.CLOSE): NonconformanceState.CLOSED,
+        (NonconformanceState.DISPOSED, NonconformanceEvent.REOPEN): NonconformanceState.OPEN,
+        (NonconformanceState.CLOSED, NonconformanceEvent.REOPEN): NonconformanceState.OPEN,
     },
 )

@@ -240,7 +240,8 @@ def _copy_operation(fact: Fact, row: Row[Any], new_id: str, changes: dict[str, A
         "rework_of": None,
     }
     fact.tx.execute(insert(operation).values(values | changes))
-    steps = select(instruction.c.steps).where(instruction.c.operation_id == row.id)
-    text = fact.tx.execute(steps).scalar_one_or_none()
-    if text is not None:
-        fact.tx.execute(insert(instruction).values(operation_id=new_id, steps=text))
+    words = select(instruction.c.steps, instruction.c.inspection).where(instruction.c.operation_id == row.id)
+    same = fact.tx.execute(words).first()
+    if same is not None:
+        copied = {"steps": same.steps, "inspection": same.inspection}
+        fact.tx.execute(insert(instruction).values(operation_id=new_id, **copied))

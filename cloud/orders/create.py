@@ -28,6 +28,7 @@ from cloud.orders.tables import instruction, job, lease, operation, order_line, 
 from protocols.calendar import longest_stretch
 from protocols.clock import Clock
 from protocols.documents import not_one_of
+from protocols.inspection import Characteristic
 from protocols.jobs import Step
 from protocols.lifecycles import ORDER, OperationState, OrderEvent, OrderState
 from protocols.site import Site
@@ -353,13 +354,15 @@ def store_operations(
                 links={ids[name]: msgspec.to_builtins(link) for name, link in step.links.items()},
             )
         )
-        store_steps(tx, ids[step.step_id], step.steps)
+        store_steps(tx, ids[step.step_id], step.steps, step.inspection)
 
 
-def store_steps(tx: Connection, operation_id: str, steps: tuple[Step, ...]) -> None:
-    """Store rendered instructions."""
-    text = msgspec.json.encode(steps).decode()
-    tx.execute(insert(instruction).values(operation_id=operation_id, steps=text))
+def store_steps(
+    tx: Connection, operation_id: str, steps: tuple[Step, ...], inspection: tuple[Characteristic, ...] = ()
+) -> None:
+    """Store rendered instructions and the inspection plan."""
+    words, plan = msgspec.json.encode(steps).decode(), msgspec.json.encode(inspection).decode()
+    tx.execute(insert(instruction).values(operation_id=operation_id, steps=words, inspection=plan))
 
 
 def change(tx: Connection, command: ChangedOrder) -> None:

@@ -24,8 +24,10 @@ DECIDE, REVOKE = "planning.decide", "planning.revoke"
 """The commands by which a supervisor decides about planning, and takes that back."""
 OPEN_CASE, STEP_CASE = "case.open", "case.step"
 """The commands by which a maintenance case is opened, and goes on."""
-ELSEWHERE = frozenset({OVERRIDE, DECIDE, REVOKE, OPEN_CASE, STEP_CASE})
-"""Commands that concern the plan or the machines alone: without effect on orders."""
+FREEZE, NONCONFORMANCE = "quality.freeze", "quality.nonconformance"
+"""The commands by which a supervisor freezes limits of a chart, and decides about what does not conform."""
+ELSEWHERE = frozenset({OVERRIDE, DECIDE, REVOKE, OPEN_CASE, STEP_CASE, FREEZE, NONCONFORMANCE})
+"""Commands that concern the plan, machines or quality alone: without effect on orders."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Action)

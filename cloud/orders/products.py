@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from cloud.orders.arithmetic import FormulaError, names_in_formula, names_in_text
+from cloud.orders.inspection import PlannedCharacteristic, inspection_findings
 from protocols.documents import Finding, Findings, Location, not_one_of
 from protocols.site import Name, Needed
 
@@ -93,6 +94,9 @@ class InstructionStep(_Part):
     upper: Measure | None = None
     unit: Annotated[str, StringConstraints(max_length=8)] = ""
     expected: Line = ""
+    characteristic: str = Field(
+        "", description="of the operation's inspection: limits and unit of the measurement come from there"
+    )
     when: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="shown only for these values of a choice, e.g. lock: [cam, code]"
     )
@@ -142,6 +146,9 @@ class RoutingStep(_Part):
     )
     program: Line = ""
     steps: tuple[InstructionStep, ...] = Field(default=(), max_length=60)
+    inspection: tuple[PlannedCharacteristic, ...] = Field(
+        default=(), max_length=30, description="what is measured of it, how often, and how it is charted"
+    )
 
 
 class Product(_Part):
@@ -283,11 +290,35 @@ def _template_findings(product: Product) -> Iterator[Finding]:
                 yield from _text_findings((*here, field), getattr(instruction, field), known)
             for field in ("nominal", "lower", "upper"):
                 yield from _formula_findings((*here, field), getattr(instruction, field), numbers)
-            yield from _step_findings(product, here, instruction)
+            yield from _step_findings(product, here, instruction, step)
+        for number, planned in enumerate(step.inspection):
+            for field in ("nominal", "lower", "upper"):
+                yield from _formula_findings(
+                    (*at, "inspection", number, field), getattr(planned, field), numbers
+                )
+        yield from inspection_findings((*at, "inspection"), step.inspection, measured_by_steps(step))
 
 
-def _step_findings(product: Product, at: Location, step: InstructionStep) -> Iterator[Finding]:
-    if step.kind == "measure" and step.lower is None and step.upper is None:
+def measured_by_steps(step: RoutingStep) -> set[str]:
+    """Characteristics that instruction steps of an operation measure."""
+    return {instruction.characteristic for instruction in step.steps} - {""}
+
+
+def _step_findings(
+    product: Product, at: Location, step: InstructionStep, operation: RoutingStep
+) -> Iterator[Finding]:
+    if step.characteristic:
+        names = [planned.name for planned in operation.inspection]
+        if step.kind != "measure":
+            yield Finding((*at, "characteristic"), f"a step of kind {step.kind} measures nothing")
+        elif step.characteristic not in names:
+            known = not_one_of(step.characteristic, names) if names else "the operation has no inspection"
+            yield Finding((*at, "characteristic"), known)
+        for field in ("nominal", "lower", "upper", "unit"):
+            if getattr(step, field) not in (None, ""):
+                message = f"the inspection of {step.characteristic} has it already: leave it out here"
+                yield Finding((*at, field), message)
+    elif step.kind == "measure" and step.lower is None and step.upper is None:
         yield Finding(at, "a measurement needs a limit: give lower, upper or both")
     for name, values in step.when.items():
         parameter = product.parameters.get(name)

@@ -14,8 +14,12 @@ from typing import Any
 import msgspec
 
 from cloud.orders.arithmetic import PLACES, evaluate, fill, plain
+from cloud.orders.inspection import PlannedCharacteristic
 from cloud.orders.products import InstructionStep, Parameter, Product, RoutingStep, as_number
+from protocols.inspection import Characteristic, Verdict
 from protocols.jobs import Step, StepKind, Text
+from protocols.spc.charts import COUNTED, Spec
+from protocols.spc.rules import rules_of
 
 SYMBOLS = {"MMT": "mm", "CMT": "cm", "MTR": "m", "KGM": "kg", "NU": "N·m", "BAR": "bar", "4H": "µm"}
 """How units of UN/CEFACT Rec 20 are shown inside a text; others are shown by their code."""
@@ -70,6 +74,7 @@ class RoutedOperation:
     interruptible: bool = False
     needs: dict[str, int] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
+    inspection: tuple[Characteristic, ...] = ()
 
     def run_seconds(self, quantity: Decimal) -> int:
         """Seconds that ``quantity`` takes, set-up not counted; at least one."""
@@ -108,13 +113,19 @@ def shown(parameter: Parameter, value: Decimal | str) -> str:
 def route(product: Product, variant: Variant) -> tuple[RoutedOperation, ...]:
     """The operations that make the variant, in the order of the file."""
     return tuple(
-        _operation(step, variant, position=10 * number)
+        _operation(product, step, variant, position=10 * number)
         for number, step in enumerate(product.operations, start=1)
     )
 
 
-def _operation(step: RoutingStep, variant: Variant, *, position: int) -> RoutedOperation:
+def _operation(product: Product, step: RoutingStep, variant: Variant, *, position: int) -> RoutedOperation:
     codes = {**variant.words, **variant.chosen}  # set-ups and programs are codes, not words for people
+    shown_steps = [
+        instruction
+        for instruction in step.steps
+        if all(variant.chosen.get(name) in values for name, values in instruction.when.items())
+    ]
+    steps, inspection = inspected(product, step, shown_steps, variant)
     return RoutedOperation(
         position=position,
         step_id=step.id,
@@ -126,14 +137,82 @@ def _operation(step: RoutingStep, variant: Variant, *, position: int) -> RoutedO
         after=step.after,
         setup={name: fill(text, codes) for name, text in step.setup.items()},
         program=fill(step.program, codes),
-        steps=tuple(
-            _step(instruction, variant, codes)
-            for instruction in step.steps
-            if all(variant.chosen.get(name) in values for name, values in instruction.when.items())
-        ),
+        steps=tuple(_step(instruction, variant, codes) for instruction in steps),
         interruptible=step.interruptible,
         needs=dict(step.needs),
         links=_links(step),
+        inspection=inspection,
+    )
+
+
+def inspected(
+    product: Product, step: RoutingStep, steps: list[InstructionStep], variant: Variant
+) -> tuple[list[InstructionStep], tuple[Characteristic, ...]]:
+    """The steps of an operation with those that its inspection adds or fills in, and its plan.
+
+    A characteristic whose step is not shown for this variant is not measured, and not in the plan.
+    """
+    filled, plan = list(steps), []
+    for planned in step.inspection:
+        named = [number for number, each in enumerate(filled) if each.characteristic == planned.name]
+        if not named and not planned.tag:
+            if any(each.characteristic == planned.name for each in step.steps):
+                continue
+            named = [len(filled)]
+            added = InstructionStep(
+                kind="measure", title=planned.title, title_zh=planned.title_zh, text=planned.gauge
+            )
+            filled.append(added)
+        count = planned.chart in COUNTED
+        limits = {
+            "nominal": planned.nominal,
+            "lower": Decimal(0) if count else planned.lower,
+            "upper": Decimal(planned.size) if count and planned.size > 1 else planned.upper,
+            "unit": planned.unit,
+        }
+        for number in named:
+            filled[number] = filled[number].model_copy(update=limits)
+        plan.append(_characteristic(product, step, planned, variant, tuple(named)))
+    return filled, tuple(plan)
+
+
+def _characteristic(
+    product: Product,
+    step: RoutingStep,
+    planned: PlannedCharacteristic,
+    variant: Variant,
+    steps: tuple[int, ...],
+) -> Characteristic:
+    def number(value: Decimal | str | None) -> float | None:
+        found = evaluate(value, variant.numbers) if isinstance(value, str) else value
+        return None if found is None else float(found)
+
+    spec = Spec(
+        kind=planned.chart,
+        rules=rules_of(planned.rules),
+        size=planned.size,
+        lower=number(planned.lower),
+        upper=number(planned.upper),
+        nominal=number(planned.nominal),
+        target=number(planned.target),
+        sigma=number(planned.sigma),
+        weight=float(planned.weight),
+        width=float(planned.width),
+        slack=float(planned.slack),
+        decision=float(planned.decision),
+    )
+    return Characteristic(
+        name=planned.name,
+        title=planned.title,
+        title_zh=planned.title_zh or planned.title,
+        chart=f"{product.id}/{step.id}/{planned.name}",
+        spec=spec,
+        unit=SYMBOLS.get(planned.unit, planned.unit),
+        frequency=planned.frequency,
+        gauge=planned.gauge,
+        on_violation=Verdict(planned.on_violation),
+        steps=steps,
+        tag=planned.tag,
     )
 
 

@@ -149,8 +149,10 @@ instruction = Table(
     METADATA,
     Column("operation_id", ID, ForeignKey("operation.id"), primary_key=True),
     Column("steps", Text, nullable=False),
+    Column("inspection", Text, nullable=False, server_default="[]"),
 )
-"""Steps rendered for the variant in both languages when the order came in (JSON of protocols.jobs.Step)."""
+"""Steps rendered for the variant in both languages when the order came in (JSON of protocols.jobs.Step), and
+the inspection plan (JSON of protocols.inspection.Characteristic)."""
 
 run = Table(
     "run",

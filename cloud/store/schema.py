@@ -26,6 +26,7 @@ TABLES = (
     "cloud.ledger.tables",
     "cloud.maintenance.tables",
     "cloud.orders.tables",
+    "cloud.quality.tables",
 )
 """Modules that declare tables."""
 

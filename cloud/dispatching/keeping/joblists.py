@@ -17,6 +17,7 @@ from cloud.dispatching.floor.floor import Floor, Planned, effective_lease, just_
 from cloud.orders import leases
 from cloud.orders import tables as t
 from cloud.orders.routing import Link, link
+from cloud.quality.plans import HandedOut
 from protocols.jobs import JobList, JobOperation, Predecessor, Step, Text
 from protocols.lifecycles import OperationState
 from protocols.site import Site
@@ -76,6 +77,7 @@ class Rendering:
         self.operations |= _rows(tx, t.operation, t.operation.c.id, before)
         self.jobs = _rows(tx, t.job, t.job.c.id, {self.operations[name].job_id for name in names})
         self.instructions = _rows(tx, t.instruction, t.instruction.c.operation_id, names)
+        self.quality = HandedOut(tx, self.instructions, {name: self.operations[name] for name in names})
 
     def operation(self, name: str, workcell: str, position: int) -> JobOperation:
         """One operation as its station needs it."""
@@ -112,6 +114,9 @@ class Rendering:
             setup_seconds=round(row.setup_seconds),
             run_seconds=max(1, round(row.seconds_per_run + row.seconds_per_piece * row.quantity)),
             remake_of=job.remake_of or "",
+            inspection=self.quality.inspection(name, workcell),
+            held=self.quality.held(name),
+            notices=self.quality.notices(name),
         )
 
     def _group(self, planned: Planned | None, lease: leases.Lease | None) -> str:

@@ -45,6 +45,7 @@ from cloud.hub import (
     Hub,
     OrdersChanged,
     PlanPublished,
+    QualityChanged,
     StatesLedgered,
     Subscription,
 )
@@ -116,7 +117,13 @@ class DispatchService:
     async def run(self) -> None:
         """Dispatch until cancelled."""
         await asyncio.to_thread(cache.prepare)
-        kinds: set[type[Event]] = {ActionsLedgered, StatesLedgered, OrdersChanged, CaseChanged}
+        kinds: set[type[Event]] = {
+            ActionsLedgered,
+            StatesLedgered,
+            OrdersChanged,
+            CaseChanged,
+            QualityChanged,
+        }
         async with self._hub.subscribe(kinds) as events, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(events), name="dispatching events")
             tasks.create_task(self._serve(), name="dispatching")

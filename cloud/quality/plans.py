@@ -1,0 +1,112 @@
+"""Inspection plans of operations as they are stored, and what a job list shows of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from sqlalchemy import Connection, Row, select
+
+from cloud.orders.tables import instruction, operation
+from cloud.quality import charts, nonconformances
+from cloud.quality.tables import chart as chart_table
+from cloud.quality.tables import sample as sample_table
+from protocols.inspection import Characteristic, Held, Notice, chart_at
+from protocols.spc.charts import in_words
+
+_plan = msgspec.json.Decoder(tuple[Characteristic, ...])
+NOTICES = 3
+"""The newest notices of an operation that its station is shown."""
+
+
+def plan_of(tx: Connection, operation_id: str) -> tuple[Characteristic, ...]:
+    """The inspection plan of an operation; empty where there is none."""
+    query = select(instruction.c.inspection).where(instruction.c.operation_id == operation_id)
+    text = tx.execute(query).scalar_one_or_none()
+    return _plan.decode(text) if text else ()
+
+
+class HandedOut:
+    """What stations are told about the quality of the operations on their lists; read once for all."""
+
+    def __init__(
+        self, tx: Connection, instructions: Mapping[str, Row[Any]], operations: Mapping[str, Row[Any]]
+    ) -> None:
+        """``instructions`` and ``operations`` are rows by operation; of the latter also predecessors."""
+        planned = {name: row.inspection for name, row in instructions.items() if row.inspection != "[]"}
+        self._plans = {name: _plan.decode(text) for name, text in planned.items()}
+        self._limits = charts.frozen(tx) if self._plans else {}
+        self._held = _held(tx, operations)
+        self._notices = _notices(tx, instructions) if self._plans else {}
+
+    def inspection(self, name: str, workcell: str) -> tuple[Characteristic, ...]:
+        """The plan of an operation with the limits in force at its workcell."""
+        return tuple(
+            replace(each, limits=self._limits.get(chart_at(each.chart, workcell)))
+            for each in self._plans.get(name, ())
+        )
+
+    def held(self, name: str) -> tuple[Held, ...]:
+        """Why an operation may not begin."""
+        return tuple(self._held.get(name, ()))
+
+    def notices(self, name: str) -> tuple[Notice, ...]:
+        """What charts said about an operation, newest first."""
+        return tuple(self._notices.get(name, ()))
+
+
+def _held(tx: Connection, operations: Mapping[str, Row[Any]]) -> dict[str, list[Held]]:
+    """What follows a nonconformance in its job."""
+    found: dict[str, list[Held]] = defaultdict(list)
+    holding = nonconformances.holding(tx, {row.job_id for row in operations.values()})
+    if not holding:
+        return found
+    jobs = {each.job for each in holding}
+    query = select(operation.c.id, operation.c.predecessors).where(operation.c.job_id.in_(sorted(jobs)))
+    before = {row.id: row.predecessors for row in tx.execute(query)}
+    for each in holding:
+        why = Held(str(each.id), each.text, each.text_zh)
+        for name in _followers(before, each.operation):
+            found[name].append(why)
+    return found
+
+
+def _followers(before: Mapping[str, Iterable[str]], name: str) -> set[str]:
+    """Everything that waits for an operation, directly or not."""
+    found: set[str] = set()
+    new = {name}
+    while new:
+        new = {other for other, names in before.items() if other not in found and not new.isdisjoint(names)}
+        found |= new
+    return found
+
+
+def _notices(tx: Connection, names: Collection[str]) -> dict[str, list[Notice]]:
+    found: dict[str, list[Notice]] = defaultdict(list)
+    query = (
+        select(
+            sample_table.c.operation_id,
+            sample_table.c.ts,
+            sample_table.c.signals,
+            chart_table.c.characteristic,
+            chart_table.c.title,
+            chart_table.c.title_zh,
+        )
+        .join(chart_table, chart_table.c.id == sample_table.c.chart_id)
+        .where(
+            sample_table.c.operation_id.in_(sorted(names)),
+            sample_table.c.signals != "",
+            sample_table.c.void.is_(False),
+        )
+        .order_by(sample_table.c.id.desc())
+    )
+    for row in tx.execute(query):
+        notices = found[row.operation_id]
+        if len(notices) < NOTICES:
+            english, chinese = in_words(tuple(row.signals.split()))
+            text = f"{row.title}: {english}", f"{row.title_zh}：{chinese}"
+            notices.append(Notice(row.characteristic, row.ts, *text))
+    return found
