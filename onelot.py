@@ -19,6 +19,7 @@ TRY = "Try it without hardware"
 SITE = "On a site"
 MACHINES = "Connect a machine"
 PLAN = "Plan work"
+PREDICT = "Predict failures"
 PARTS = "Parts of the demo, one by one"
 
 
@@ -45,6 +46,9 @@ COMMANDS = {
     "dispatch": Mount("cloud.dispatching.command.main:app", "cloud", PLAN, "Plan and check problem files."),
     "quality": Mount(
         "cloud.quality.command.main:app", "cloud", PLAN, "Control charts and capability of files."
+    ),
+    "maintenance": Mount(
+        "cloud.maintenance.command.main:app", "cloud", PREDICT, "Train, score and explain models on files."
     ),
     "factory": Mount("drivers.virtual.main:command", "edge", PARTS, "Run the virtual factory."),
     "operators": Mount("edge.operators:command", "edge", PARTS, "Run operators who work by themselves."),

@@ -24,6 +24,7 @@ TABLES = (
     "cloud.api.accounts",
     "cloud.dispatching.tables",
     "cloud.ledger.tables",
+    "cloud.maintenance.rul.tables",
     "cloud.maintenance.tables",
     "cloud.orders.tables",
     "cloud.quality.tables",

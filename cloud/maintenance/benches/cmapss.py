@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cloud.maintenance.benches.data import BenchDataError
 from cloud.maintenance.rul.conformal import covered
 from cloud.maintenance.rul.runs import Fleet, Floats, Run
 from cloud.maintenance.rul.training import Choices, Tell, silent, train
@@ -25,10 +26,6 @@ CONDITIONS = ("setting_1", "setting_2", "setting_3")
 SIGNALS = tuple(f"sensor_{number}" for number in range(1, 22))
 COLUMNS = 2 + len(CONDITIONS) + len(SIGNALS)
 SOURCE = "the C-MAPSS data of NASA's prognostics data repository (Turbofan Engine Degradation Simulation)"
-
-
-class BenchDataError(ValueError):
-    """A file of a bench is missing or has another form; says which, and where to obtain it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,83 @@
+"""``onelot maintenance bench …``: models measured on public data."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cloud.maintenance.command.asking import AsJson, Seed, fail, print_json
+from cloud.maintenance.command.training import words
+from cloud.maintenance.command.watching import Watched
+
+app = typer.Typer(
+    help="Measure on public data: C-MAPSS turbofans, AI4I 2020, wear of a milling tool.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command("cmapss")
+def cmapss(
+    folder: Annotated[Path, typer.Argument(help="Folder with train_FD001.txt (or .txt.gz) and the others.")],
+    set_: Annotated[str, typer.Option("--set", help="FD001, FD002, FD003 or FD004.")] = "FD001",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train on the training file with whole engines left out, then touch the test file, once.
+
+    Where the test file is not there, the result says so (JSON: test is null).
+    """
+    from cloud.maintenance.benches import cmapss as bench
+    from cloud.maintenance.benches.data import BenchDataError
+    from cloud.maintenance.rul.training import Choices
+
+    if set_ not in bench.SETS:
+        raise fail(f'--set "{set_}" is not one of {", ".join(bench.SETS)}')
+    try:
+        with Watched(f"C-MAPSS {set_}") as watched:
+            found = bench.run(
+                folder,
+                set_,
+                Choices(horizon=bench.HORIZON, seed=seed),
+                time.time_ns() // 1000,
+                watched.tell,
+            )
+    except BenchDataError as error:
+        raise fail(str(error)) from None
+    model, test = found.model, found.test
+    if as_json:
+        print_json(
+            {
+                "set": set_,
+                "cv": {"rmse_capped": round(model.validation.rmse_capped, 3)},
+                "test": None
+                if test is None
+                else {
+                    "rmse_capped": round(test.rmse_capped, 3),
+                    "score_capped": round(test.score_capped, 1),
+                    "rmse_raw": round(test.rmse_raw, 3),
+                    "score_raw": round(test.score_raw, 1),
+                },
+                "interval": {
+                    "target": model.intervals.level,
+                    "coverage": round(model.validation.coverage, 4),
+                    "mean_width": round(model.validation.mean_width, 2),
+                },
+                "seconds": {"train": round(found.train_seconds, 1), "total": round(found.total_seconds, 1)},
+            }
+        )
+        return
+    typer.echo("\n".join(words(model)))
+    if test is None:
+        typer.echo(f"no test: {folder} has no test_{set_}.txt and RUL_{set_}.txt")
+    else:
+        typer.echo(
+            f"test: RMSE {test.rmse_capped:.2f} (score {test.score_capped:.0f}) with the truth capped at "
+            f"{bench.HORIZON:g}, {test.rmse_raw:.2f} ({test.score_raw:.0f}) raw; "
+            f"{test.coverage:.1%} within the interval, {test.mean_width:.1f} wide"
+        )
+    typer.echo(f"trained in {found.train_seconds:.1f} s, {found.total_seconds:.1f} s in all")

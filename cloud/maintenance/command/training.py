@@ -1,0 +1,121 @@
+"""``onelot maintenance train`` and ``key``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cloud.maintenance.command.asking import (
+    AsJson,
+    AssetColumn,
+    SamplesPath,
+    Seed,
+    TimeColumn,
+    fail,
+    print_json,
+    write_file,
+)
+from cloud.maintenance.command.watching import Watched
+from protocols.prognostics import model_file
+from protocols.prognostics.model import Model
+
+
+def train_file(
+    samples: SamplesPath,
+    out: Annotated[Path, typer.Option(help="Model file to write.")] = Path("model.json"),
+    key: Annotated[Path | None, typer.Option(help="Private key to sign it with; `key` makes one.")] = None,
+    asset: AssetColumn = "asset",
+    time_: TimeColumn = "",
+    failed: Annotated[
+        str,
+        typer.Option(help="Column that is 1 where a run ends by failure; without it every last row is one."),
+    ] = "failed",
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(help="Column that says what the machine is doing (speed, load); repeat."),
+    ] = None,
+    signal: Annotated[
+        list[str] | None, typer.Option(help="Column to learn from; repeat. Left out: all other numbers.")
+    ] = None,
+    unit: Annotated[str, typer.Option(help="What one row stands for.")] = "h",
+    horizon: Annotated[
+        float | None,
+        typer.Option(min=1, help="Lives beyond are not told apart; left out: 60 % of the median run."),
+    ] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model of remaining life on run-to-failures, with whole machines left out to validate it.
+
+    Exit code 2: a file cannot be read, or the data cannot make a model.
+    """
+    from cloud.maintenance.rul.keys import KeyRefusedError, load
+    from cloud.maintenance.rul.runs import TrainingRefusedError
+    from cloud.maintenance.rul.sample_files import Columns, SampleFileError, read
+    from cloud.maintenance.rul.training import Choices, train, usual_horizon
+
+    columns = Columns(asset, time_, failed, tuple(condition or ()), tuple(signal or ()))
+    try:
+        private = load(key) if key else None
+        fleet = read(samples, columns, unit)
+        choices = Choices(horizon=horizon or usual_horizon(fleet), seed=seed)
+        with Watched(samples.name) as watched:
+            model = train(fleet, choices, time.time_ns() // 1000, watched.tell)
+    except (KeyRefusedError, SampleFileError, TrainingRefusedError) as error:
+        raise fail(str(error)) from None
+    data = model_file.write(model, private)
+    write_file(out, data)
+    if as_json:
+        print_json({"model": str(out), **about(model, data)})
+    else:
+        typer.echo("\n".join((*words(model), f"written to {out}" + ("" if private else ", not signed"))))
+
+
+def about(model: Model, data: bytes) -> dict[str, object]:
+    """A model in JSON, without its trees."""
+    made, found = model.training, model.validation
+    return {
+        "sha256": model_file.identity(data),
+        "unit": model.unit,
+        "horizon": model.horizon,
+        "signals": list(model.signals),
+        "regimes": len(model.regimes.centres),
+        "trees": sum(len(one.trees) for one in model.ensembles),
+        "training": {"source": made.source, "assets": made.assets, "rows": made.rows, "seed": made.seed},
+        "cv": {"folds": found.folds, "rmse_capped": found.rmse_capped},
+        "interval": {
+            "target": model.intervals.level,
+            "coverage": found.coverage,
+            "mean_width": found.mean_width,
+        },
+    }
+
+
+def words(model: Model) -> tuple[str, ...]:
+    """A model in a few lines."""
+    made, found = model.training, model.validation
+    regimes = len(model.regimes.centres)
+    return (
+        f"{made.assets} run-to-failures, {made.rows} samples, {len(model.signals)} signals, "
+        f"{regimes} {'regime' if regimes == 1 else 'regimes'}",
+        f"cross-validation by machine: error {found.rmse_capped:.3g} {model.unit} (RMSE, lives up to "
+        f"{model.horizon:g} {model.unit})",
+        f"interval: {found.coverage:.1%} of the truths within {model.intervals.level:.0%} bounds, "
+        f"{found.mean_width:.3g} {model.unit} wide on average",
+    )
+
+
+def make_key(
+    path: Annotated[Path, typer.Argument(help="Private key to write; the public one gets the ending .pub.")],
+) -> None:
+    """Make the pair of keys that signs models and checks them."""
+    from cloud.maintenance.rul.keys import PUBLIC, KeyRefusedError, make
+
+    try:
+        name = make(path)
+    except KeyRefusedError as error:
+        raise fail(str(error)) from None
+    typer.echo(f"key {name}: {path} signs and stays here; {path}{PUBLIC} checks, give it to the edges")

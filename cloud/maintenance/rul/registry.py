@@ -1,0 +1,270 @@
+"""The registry of models: candidate → shadow → active → retired, back to the one before, and drift alarms.
+
+A scope (a type of machine, or one asset) has at most one active model and one in shadow. A shadow scores
+beside the active one, is compared with it, and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select, update
+
+from cloud.maintenance.rul.tables import MODEL_VERSION
+from protocols.lifecycle import Lifecycle
+from protocols.prognostics import model_file
+from protocols.prognostics.model import Model, Prognosis
+
+FEWEST_SHADOW_SCORES = 100
+
+
+class ModelState(StrEnum):
+    CANDIDATE = "candidate"
+    SHADOW = "shadow"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class ModelEvent(StrEnum):
+    SHADOW = "shadow"
+    ACTIVATE = "activate"
+    RETIRE = "retire"
+    ROLL_BACK = "roll back"
+
+
+LIFECYCLE: Lifecycle[ModelState, ModelEvent] = Lifecycle(
+    "model",
+    ModelState.CANDIDATE,
+    {
+        (ModelState.CANDIDATE, ModelEvent.SHADOW): ModelState.SHADOW,
+        (ModelState.CANDIDATE, ModelEvent.RETIRE): ModelState.RETIRED,
+        (ModelState.SHADOW, ModelEvent.ACTIVATE): ModelState.ACTIVE,
+        (ModelState.SHADOW, ModelEvent.RETIRE): ModelState.RETIRED,
+        (ModelState.ACTIVE, ModelEvent.RETIRE): ModelState.RETIRED,
+        (ModelState.RETIRED, ModelEvent.ROLL_BACK): ModelState.ACTIVE,
+        (ModelState.RETIRED, ModelEvent.SHADOW): ModelState.SHADOW,
+    },
+)
+
+
+class NoSuchModelError(KeyError):
+    """There is no model of that id, or none to go back to."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class NotReadyError(ValueError):
+    """A model may not become active yet; says what is missing."""
+
+
+class DriftKind(StrEnum):
+    NONE = ""
+    SIGNALS = "signals"
+    """The machine's signals are no longer those of the training."""
+    ENDS = "ends"
+    """Lives ended outside of the interval more often than chance explains."""
+
+
+class ModelVersion(msgspec.Struct, frozen=True):
+    """One version without its file. Times in µs UTC. ``shadow_difference`` is the mean distance of its lives
+    from those of the active model, in the model's unit, over ``shadow_scores`` scores.
+    """
+
+    id: str
+    scope: str
+    sha256: str
+    state: ModelState
+    summary: dict[str, Any]
+    created: int
+    changed: int
+    changed_by: str
+    reason: str
+    activated: int | None
+    shadow_scores: int
+    shadow_difference: float
+    drift_kind: DriftKind
+    drift_text: str
+    drift_at: int | None
+
+
+_COLUMNS = [MODEL_VERSION.c[name] for name in ModelVersion.__struct_fields__]
+
+
+def register(
+    tx: Connection,
+    version_id: str,
+    scope: str,
+    data: bytes,
+    trusted: Mapping[str, bytes],
+    now: int,
+    actor: str,
+) -> ModelVersion:
+    """Take a signed model file in as a candidate; raises ModelRefusedError.
+
+    The same file of the same scope is registered once: what stands already is answered.
+    """
+    model = model_file.read(data, f"model for {scope}", trusted)
+    sha256 = model_file.identity(data)
+    same = select(MODEL_VERSION.c.id).where(MODEL_VERSION.c.scope == scope, MODEL_VERSION.c.sha256 == sha256)
+    known = tx.execute(same).scalar_one_or_none()
+    if known is not None:
+        return version(tx, known)
+    tx.execute(
+        MODEL_VERSION.insert().values(
+            id=version_id,
+            scope=scope,
+            sha256=sha256,
+            state=LIFECYCLE.initial,
+            file=data,
+            summary=_summary(model),
+            created=now,
+            changed=now,
+            changed_by=actor,
+        )
+    )
+    return version(tx, version_id)
+
+
+def version(tx: Connection, version_id: str) -> ModelVersion:
+    """One version; raises NoSuchModelError."""
+    row = tx.execute(select(*_COLUMNS).where(MODEL_VERSION.c.id == version_id)).mappings().first()
+    if row is None:
+        raise NoSuchModelError(f"there is no model {version_id}")
+    return _version(row)
+
+
+def versions(tx: Connection, scope: str | None = None, limit: int = 200) -> list[ModelVersion]:
+    """Versions, newest first."""
+    query = select(*_COLUMNS).order_by(MODEL_VERSION.c.created.desc(), MODEL_VERSION.c.id).limit(limit)
+    if scope is not None:
+        query = query.where(MODEL_VERSION.c.scope == scope)
+    return [_version(row) for row in tx.execute(query).mappings()]
+
+
+def standing(tx: Connection, scope: str, state: ModelState) -> ModelVersion | None:
+    """The version of a scope that is active, or in shadow."""
+    query = select(*_COLUMNS).where(MODEL_VERSION.c.scope == scope, MODEL_VERSION.c.state == state)
+    row = tx.execute(query.order_by(MODEL_VERSION.c.changed.desc())).mappings().first()
+    return None if row is None else _version(row)
+
+
+def load(tx: Connection, version_id: str, trusted: Mapping[str, bytes]) -> Model:
+    """The model itself, checked again; raises NoSuchModelError or ModelRefusedError."""
+    data = tx.execute(
+        select(MODEL_VERSION.c.file).where(MODEL_VERSION.c.id == version_id)
+    ).scalar_one_or_none()
+    if data is None:
+        raise NoSuchModelError(f"there is no model {version_id}")
+    return model_file.read(bytes(data), f"model {version_id}", trusted)
+
+
+def shadow(tx: Connection, version_id: str, now: int, actor: str) -> ModelVersion:
+    """Have it score beside the active one, counted anew; what was in shadow before is retired."""
+    before = standing(tx, version(tx, version_id).scope, ModelState.SHADOW)
+    _move(tx, version_id, ModelEvent.SHADOW, now, actor)
+    _set(tx, version_id, shadow_scores=0, shadow_difference=0.0)
+    if before is not None:
+        _move(tx, before.id, ModelEvent.RETIRE, now, actor, f"replaced in shadow by {version_id}")
+    return version(tx, version_id)
+
+
+def compare(tx: Connection, version_id: str, mine: Prognosis, active: Prognosis | None) -> None:
+    """Count one score in shadow, and how far it is from the active model's, where there is one."""
+    found = version(tx, version_id)
+    if found.state is not ModelState.SHADOW:
+        return
+    count = found.shadow_scores + 1
+    apart = abs(mine.life - active.life) if active is not None else 0.0
+    mean = found.shadow_difference + (apart - found.shadow_difference) / count
+    _set(tx, version_id, shadow_scores=count, shadow_difference=mean)
+
+
+def activate(tx: Connection, version_id: str, now: int, actor: str, reason: str = "") -> ModelVersion:
+    """Make a model in shadow the one that counts; the active one is retired and can be gone back to.
+
+    Raises NotReadyError below ``FEWEST_SHADOW_SCORES`` scores in shadow, unless a reason is given.
+    """
+    found = version(tx, version_id)
+    LIFECYCLE.next(version_id, found.state, ModelEvent.ACTIVATE)
+    if found.shadow_scores < FEWEST_SHADOW_SCORES and not reason:
+        raise NotReadyError(
+            f"model {version_id} has {found.shadow_scores} scores in shadow, {FEWEST_SHADOW_SCORES} are "
+            "wanted: let it run on, or give a reason"
+        )
+    before = standing(tx, found.scope, ModelState.ACTIVE)
+    if before is not None:
+        _move(tx, before.id, ModelEvent.RETIRE, now, actor, f"replaced by {version_id}")
+    _move(tx, version_id, ModelEvent.ACTIVATE, now, actor, reason)
+    _set(tx, version_id, activated=now)
+    return version(tx, version_id)
+
+
+def retire(tx: Connection, version_id: str, now: int, actor: str, reason: str) -> ModelVersion:
+    """Take a model out of use."""
+    return _move(tx, version_id, ModelEvent.RETIRE, now, actor, reason)
+
+
+def roll_back(tx: Connection, scope: str, now: int, actor: str, reason: str) -> ModelVersion:
+    """Take the active model out of use and the one that was active before it into use again.
+
+    Raises NoSuchModelError where there is none to go back to.
+    """
+    active = standing(tx, scope, ModelState.ACTIVE)
+    query = select(*_COLUMNS).where(
+        MODEL_VERSION.c.scope == scope,
+        MODEL_VERSION.c.state == ModelState.RETIRED,
+        MODEL_VERSION.c.activated.is_not(None),
+    )
+    if active is not None and active.activated is not None:
+        query = query.where(MODEL_VERSION.c.activated < active.activated)
+    row = tx.execute(query.order_by(MODEL_VERSION.c.activated.desc())).mappings().first()
+    if row is None:
+        raise NoSuchModelError(f"{scope} has no earlier model to go back to")
+    if active is not None:
+        _move(tx, active.id, ModelEvent.RETIRE, now, actor, reason)
+    return _move(tx, row["id"], ModelEvent.ROLL_BACK, now, actor, reason)
+
+
+def drifted(tx: Connection, version_id: str, kind: DriftKind, text: str, now: int) -> ModelVersion:
+    """Raise the alarm of drift on a model, or with ``DriftKind.NONE`` end it. The model stays in use:
+    whether it is replaced a person decides.
+    """
+    version(tx, version_id)
+    _set(tx, version_id, drift_kind=kind, drift_text=text, drift_at=None if kind is DriftKind.NONE else now)
+    return version(tx, version_id)
+
+
+def _move(
+    tx: Connection, version_id: str, event: ModelEvent, now: int, actor: str, reason: str = ""
+) -> ModelVersion:
+    state = LIFECYCLE.next(version_id, version(tx, version_id).state, event)
+    _set(tx, version_id, state=state, changed=now, changed_by=actor, reason=reason)
+    return version(tx, version_id)
+
+
+def _set(tx: Connection, version_id: str, **values: Any) -> None:
+    tx.execute(update(MODEL_VERSION).where(MODEL_VERSION.c.id == version_id).values(values))
+
+
+def _version(row: Mapping[Any, Any]) -> ModelVersion:
+    return ModelVersion(
+        **{**row, "state": ModelState(row["state"]), "drift_kind": DriftKind(row["drift_kind"])}
+    )
+
+
+def _summary(model: Model) -> dict[str, Any]:
+    """What is shown of a model without opening its file."""
+    return {
+        "name": model.name,
+        "unit": model.unit,
+        "horizon": model.horizon,
+        "signals": list(model.signals),
+        "conditions": list(model.conditions),
+        "regimes": len(model.regimes.centres),
+        "training": msgspec.to_builtins(model.training),
+        "validation": msgspec.to_builtins(model.validation),
+    }
