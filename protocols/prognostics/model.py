@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum, nan
+from operator import mul
 
 import msgspec
 
@@ -42,8 +43,10 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     A sample has one value for each of ``signals`` and one for each of ``conditions`` (what picks the regime).
     ``unit`` is what one sample stands for, such as cycles or operating hours: lives are in it. Lives beyond
-    ``horizon`` are not told apart. The prediction is the mean of the ensembles' sums. ``expected`` are each
-    signal's quantiles over the training, in spreads, for the alarm that the data have drifted away.
+    ``horizon`` are not told apart. Features are made of the normalised signals and, behind them, of their
+    ``mixes``: weighted sums, one weight a signal, that show wear which many signals share better than each.
+    The prediction is the mean of the ensembles' sums. ``expected`` are each signal's quantiles over the
+    training, in spreads, for the alarm that the data have drifted away.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signals: tuple[str, ...]
     conditions: tuple[str, ...]
     regimes: Regimes
+    mixes: tuple[tuple[float, ...], ...]
     plan: Plan
     ensembles: tuple[Ensemble, ...]
     intervals: Intervals
@@ -64,6 +68,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"{len(self.signals)} signals, but regimes for {len(self.regimes.means[0])}")
         if len(self.regimes.scale) != len(self.conditions):
             raise ValueError(f"{len(self.conditions)} conditions, but centres of {len(self.regimes.scale)}")
+        if any(len(mix) != len(self.signals) for mix in self.mixes):
+            raise ValueError(f"{len(self.signals)} signals, but a mix of another number")
         if not self.ensembles:
             raise ValueError("a model without trees")
         if not self.horizon > 0:
@@ -106,9 +112,9 @@ class Prognoser:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self._recorder = Recorder(model.plan, len(model.signals))
+        self._recorder = Recorder(model.plan, len(model.signals) + len(model.mixes))
         self._scorers = [Scorer(ensemble, len(model.plan.features)) for ensemble in model.ensembles]
-        self._missing = [nan] * len(model.signals)
+        self._missing = [nan] * (len(model.signals) + len(model.mixes))
 
     def new(self) -> History:
         """The history of an asset that is new or was repaired."""
@@ -121,8 +127,11 @@ class Prognoser:
         """
         regimes = self.model.regimes
         regime = regimes.regime(conditions)
-        sample = self._missing if regime is None else regimes.normalised(regime, values)
-        self._recorder.take(history, sample)
+        if regime is None:
+            self._recorder.take(history, self._missing)
+        else:
+            sample = regimes.normalised(regime, values)
+            self._recorder.take(history, sample + [_mixed(mix, sample) for mix in self.model.mixes])
         return regime
 
     def row(self, history: History) -> list[float]:
@@ -142,19 +151,37 @@ class Prognoser:
         return Prognosis(life, lower, None if upper >= horizon else upper)
 
     def evidence(self, history: History, most: int = 3) -> list[Contribution]:
-        """The signals that move the life most away from the training's mean, strongest first."""
+        """The signals that move the life most away from the training's mean, strongest first.
+
+        What a mix contributes is shared out among its signals by what each adds to it now.
+        """
+        signals = self.model.signals
         row = self._recorder.row(history)
-        shares: dict[int, float] = {}
+        shares = [0.0] * (len(signals) + len(self.model.mixes))
         for ensemble in self.model.ensembles:
             for feature, share in zip(self.model.plan.features, contributions(ensemble, row)[1], strict=True):
                 if feature.kind != "age":
-                    part = share / len(self.model.ensembles)
-                    shares[feature.signal] = shares.get(feature.signal, 0.0) + part
-        strongest = sorted(shares.items(), key=lambda item: -abs(item[1]))[:most]
-        current = Recorder(
-            Plan(tuple(Feature("mean", signal, CURRENT) for signal, _ in strongest)), len(self.model.signals)
-        ).row(history)
+                    shares[feature.signal] += share / len(self.model.ensembles)
+        means = Plan(tuple(Feature("mean", signal, CURRENT) for signal in range(len(signals))))
+        current = Recorder(means, len(shares)).row(history)
+        for mix, share in zip(self.model.mixes, shares[len(signals) :], strict=True):
+            parts = [abs(w * v) if v == v else 0.0 for w, v in zip(mix, current, strict=True)]
+            whole = fsum(parts)
+            for signal, part in enumerate(parts):
+                shares[signal] += share * part / whole if whole else 0.0
+        strongest = sorted(range(len(signals)), key=lambda signal: -abs(shares[signal]))[:most]
         return [
-            Contribution(self.model.signals[signal], share, value, history.lives[signal].first)
-            for (signal, share), value in zip(strongest, current, strict=True)
+            Contribution(signals[signal], shares[signal], current[signal], history.lives[signal].first)
+            for signal in strongest
         ]
+
+
+def _mixed(weights: Sequence[float], sample: Sequence[float]) -> float:
+    """The weighted sum; missing values count as usual ones unless they carry half of the weight."""
+    found = fsum(map(mul, weights, sample))
+    if found == found:
+        return found
+    present = [(weight, value) for weight, value in zip(weights, sample, strict=True) if value == value]
+    if 2.0 * fsum(abs(weight) for weight, _ in present) < fsum(map(abs, weights)):
+        return nan
+    return fsum(weight * value for weight, value in present)

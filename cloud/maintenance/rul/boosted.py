@@ -25,13 +25,18 @@ class Growth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_iter: int = 200
     learning_rate: float = 0.05
     max_leaf_nodes: int = 15
-    min_samples_leaf: int = 40
-    l2_regularization: float = 5.0
-    max_features: float = 0.3
+    min_samples_leaf: int = 100
+    l2_regularization: float = 20.0
+    max_features: float = 0.15
 
     def __post_init__(self) -> None:
         if self.max_leaf_nodes > MAX_LEAVES:
             raise ValueError(f"{self.max_leaf_nodes} leaves a tree: a model file takes {MAX_LEAVES}")
+
+    def for_rows(self, rows: int) -> Growth:
+        """The same with smaller leaves where there are few rows: at most a fiftieth of them in the least."""
+        least = max(5, min(self.min_samples_leaf, rows // 50))
+        return msgspec.structs.replace(self, min_samples_leaf=least)
 
 
 def be_patient() -> None:

@@ -74,7 +74,8 @@ def _runs_of(
 ) -> list[Run]:
     if failed is None:
         return [Run(asset, conditions[own], values[own])]
-    runs, begin = [], 0
+    runs: list[Run] = []
+    begin = 0
     for at, row in enumerate(own, start=1):
         if failed[row] or at == len(own):
             part = own[begin:at]

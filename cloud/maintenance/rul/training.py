@@ -12,7 +12,7 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.maintenance.rul import boosted, conformal, regime_search
+from cloud.maintenance.rul import boosted, conformal, fusion, regime_search
 from cloud.maintenance.rul.boosted import Growth
 from cloud.maintenance.rul.runs import Fleet, Floats, Run
 from protocols.prognostics.features import Feature, Kind, Plan
@@ -32,10 +32,13 @@ Tell = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a training may be told. ``horizon`` is in the fleet's unit; ``members`` ensembles are averaged."""
+    """What a training may be told. ``horizon`` is in the fleet's unit; at most ``mixes`` are made of the
+    signals; ``members`` ensembles are averaged.
+    """
 
     horizon: float = 125.0
     growth: Growth = GROWTH
+    mixes: int = 2
     members: int = 2
     seed: int = 0
 
@@ -45,7 +48,7 @@ def silent(_doing: str, _done: float) -> None:
 
 
 def feature_plan(signals: int) -> Plan:
-    """The features of every signal: windows, smoothed values, and the whole life."""
+    """The features of every signal and every mix: windows, smoothed values, and the whole life."""
     kinds: Sequence[tuple[Kind, int]] = (
         ("mean", 5),
         ("mean", 15),
@@ -86,8 +89,9 @@ def train(fleet: Fleet, choices: Choices, at: int, tell: Tell = silent) -> Model
     conditions, values, _ = usable.stacked()
     regimes, varying = regime_search.find(conditions, values, choices.seed)
     usable = usable.choose(varying)
-    plan = feature_plan(len(varying))
-    blank = _model(usable, choices, regimes, plan, at)
+    mixes = fusion.directions(regimes, usable.runs, min(choices.mixes, len(varying) - 1))
+    plan = feature_plan(len(varying) + len(mixes))
+    blank = _model(usable, choices, regimes, mixes, plan, at)
     rows = gather(blank, usable.runs, choices.horizon, lambda done: tell("features", 0.02 + 0.13 * done))
     found = validate(rows, choices, lambda done: tell("cross-validation", 0.15 + 0.65 * done))
     members = []
@@ -95,7 +99,8 @@ def train(fleet: Fleet, choices: Choices, at: int, tell: Tell = silent) -> Model
         tell("final trees", 0.8 + 0.2 * member / choices.members)
         members.append(fit(rows, choices, member))
     tell("done", 1.0)
-    return _model(usable, choices, regimes, plan, at, tuple(members), found, _expected(blank, usable.runs))
+    expected = _expected(blank, usable.runs)
+    return _model(usable, choices, regimes, mixes, plan, at, tuple(members), found, expected)
 
 
 def gather(model: Model, runs: Sequence[Run], horizon: float, told: Callable[[float], None]) -> Rows:
@@ -150,13 +155,15 @@ def fit(rows: Rows, choices: Choices, member: int) -> Ensemble:
 
 
 def _fitted(rows: Rows, choices: Choices, member: int) -> boosted.Regressor:
-    return boosted.regressor(choices.growth, choices.seed + member).fit(rows.features, rows.truth)
+    growth = choices.growth.for_rows(len(rows.truth))
+    return boosted.regressor(growth, choices.seed + member).fit(rows.features, rows.truth)
 
 
 def _model(
     fleet: Fleet,
     choices: Choices,
     regimes: Regimes,
+    mixes: tuple[tuple[float, ...], ...],
     plan: Plan,
     at: int,
     members: tuple[Ensemble, ...] = (Ensemble(0.0, ()),),
@@ -170,6 +177,7 @@ def _model(
         signals=fleet.signals,
         conditions=fleet.conditions,
         regimes=regimes,
+        mixes=mixes,
         plan=plan,
         ensembles=members,
         intervals=found.intervals if found else Intervals(LEVEL, (), (0.0,), (0.0,)),

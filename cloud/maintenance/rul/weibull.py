@@ -7,6 +7,7 @@ logarithms of both parameters, which keeps them above 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, fsum, inf, isfinite, log, sqrt
@@ -78,7 +79,7 @@ class WeibullLife:
 
     def reliability(self, life: float) -> float:
         """The share of parts that live longer."""
-        return exp(-((life / self.scale) ** self.shape)) if life > 0 else 1.0
+        return exp(-math.pow(life / self.scale, self.shape)) if life > 0 else 1.0
 
     def remaining(self, age: float, level: float = 0.9) -> Remaining:
         """What a part that has reached ``age`` still has. That the parameters are estimates is left out."""
@@ -89,8 +90,8 @@ class WeibullLife:
         return Remaining(lower, median, upper)
 
     def _left(self, age: float, share: float) -> float:
-        spent = (age / self.scale) ** self.shape
-        return max(0.0, self.scale * (spent - log(1.0 - share)) ** (1.0 / self.shape) - age)
+        spent = math.pow(age / self.scale, self.shape)
+        return max(0.0, self.scale * math.pow(spent - log(1.0 - share), 1.0 / self.shape) - age)
 
 
 def fit(lives: Sequence[PartLife]) -> WeibullLife:

@@ -76,6 +76,7 @@ def model(seed: int = 1, trees: int = 20) -> Model:
             Feature("life_mean", 2),
             Feature("life_slope", 0),
             Feature("drift", 1, 6),
+            Feature("mean", 3, 4),
         ),
         first=10,
     )
@@ -92,6 +93,7 @@ def model(seed: int = 1, trees: int = 20) -> Model:
             ((1.0, 40.0, 5.0), (2.0, 60.0, 9.0)),
             ((0.1, 2.0, 0.5), (0.2, 3.0, 0.9)),
         ),
+        mixes=((0.8, 0.6, 0.1),),
         plan=plan,
         ensembles=(ensemble(rng, trees, len(plan.features)), ensemble(rng, trees, len(plan.features))),
         intervals=Intervals(0.9, (20.0, 60.0), (-8.0, -15.0, -30.0), (6.0, 14.0, 125.0)),

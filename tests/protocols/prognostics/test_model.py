@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from math import inf, nan
 
@@ -65,6 +66,19 @@ def test_an_unseen_regime_ages_the_asset_and_says_nothing_else(speed: float) -> 
     assert prognoser.take(history, [speed], [1.0, 40.0, 5.0]) is None
     assert history.age == 1
     assert all(life.count == 0 for life in history.lives)
+
+
+def test_a_mix_leaves_out_what_is_missing_until_that_is_half_of_it() -> None:
+    prognoser = Prognoser(grown.model())
+
+    def mixed(*values: float) -> float:
+        history = prognoser.new()
+        prognoser.take(history, [1000.0], values)
+        return history.recent[3][0]
+
+    assert mixed(1.1, 42.0, 5.5) == pytest.approx(0.8 + 0.6 + 0.1)
+    assert mixed(1.1, nan, 5.5) == pytest.approx(0.8 + 0.1)
+    assert math.isnan(mixed(nan, 42.0, 5.5))
 
 
 def test_broken_values_are_missing_and_wild_ones_limited() -> None:
@@ -193,6 +207,8 @@ def test_a_signed_model_that_contradicts_itself_is_refused() -> None:
         replaced(signals=("a", "b"))
     with pytest.raises(ValueError, match="0 conditions"):
         replaced(conditions=())
+    with pytest.raises(ValueError, match="a mix of another number"):
+        replaced(mixes=((1.0,),))
 
 
 @pytest.mark.parametrize(
