@@ -1,4 +1,4 @@
-"""A small fleet that wears, for the tests: one signal shows it well, one a little, one not, one is constant."""
+"""A small fleet that wears, for the tests: a signal shows it well, one a little, one not, one is constant."""
 
 from __future__ import annotations
 
