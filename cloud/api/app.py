@@ -16,6 +16,7 @@ from cloud.api import (
     history,
     office,
     problems,
+    quality,
     scenarios,
     schedule,
     sessions,
@@ -45,7 +46,7 @@ def create_app(context: Context, accounts: Accounts) -> FastAPI:
     app.state.accounts = accounts
     problems.install(app)
     app.middleware("http")(_bounded(Rates(context.clock)))
-    for part in (sessions, floor, alarms, history, cases, office, scenarios, decisions, schedule):
+    for part in (sessions, floor, alarms, history, cases, office, quality, scenarios, decisions, schedule):
         app.include_router(part.router, prefix="/api/v1", dependencies=[Depends(no_unknown_query)])
 
     checkup = Checkup(context)

@@ -23,6 +23,8 @@ from cloud.dispatching.shop.validation import ImpossibleProblem
 from cloud.maintenance.case import ImpossibleStep
 from cloud.maintenance.cases import NoSuchCaseError
 from cloud.orders.requests import ImpossibleOrder, UnknownOrder
+from cloud.quality.charts import CannotFreeze, UnknownChart
+from cloud.quality.nonconformances import DispositionMissing, UnknownNonconformance, UnknownOperation
 from protocols.lifecycle import IllegalTransitionError
 
 MEDIA_TYPE = "application/problem+json"
@@ -161,6 +163,13 @@ def _no_case(_: Request, error: Exception) -> Response:
     )
 
 
+def _none_of(what: str, where: str) -> Callable[[Request, Exception], Response]:
+    def handler(_: Request, error: Exception) -> Response:
+        return answer(404, f'there is no {what} "{error.args[0]}": GET /api/v1{where} lists those there are')
+
+    return handler
+
+
 def _with(status: int) -> Callable[[Request, Exception], Response]:
     def handler(_: Request, error: Exception) -> Response:
         return answer(status, str(error.args[0] if error.args else error))
@@ -179,6 +188,11 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(unknown, _with(404))
     app.add_exception_handler(NoLongerPossible, _with(409))
     app.add_exception_handler(NoSuchCaseError, _no_case)
+    app.add_exception_handler(UnknownChart, _none_of("chart", "/quality/charts"))
+    app.add_exception_handler(UnknownNonconformance, _none_of("nonconformance", "/quality/nonconformances"))
+    app.add_exception_handler(UnknownOperation, _none_of("operation", "/jobs"))
+    app.add_exception_handler(CannotFreeze, _with(409))
+    app.add_exception_handler(DispositionMissing, _with(422))
     app.add_exception_handler(IllegalTransitionError, _with(409))
     app.add_exception_handler(LoginRefusedError, _with(401))
     app.add_exception_handler(TooManyTriesError, _too_many_tries)
