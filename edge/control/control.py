@@ -14,10 +14,12 @@ from edge.control import journal
 from edge.control.controls import OPEN, Controls, Lock, MachineCommand, apply, sending
 from edge.control.decisions import Situation, decide, locked
 from edge.control.machines import Facts, Machines, NoMachines
+from edge.control.upkeep import receive
 from edge.station.commands import ControlCommand
 from edge.station.refusals import Refusal
 from edge.station.station_view import CommandView, ControlView, ProgramView, WriteView
 from protocols.actions import Action, Event
+from protocols.jobs import JobList
 from protocols.lifecycles import CommandState
 
 SHOWN_PROGRAMS = 20
@@ -57,6 +59,13 @@ class Control:
             after = apply(after, action)
         return None if after is self.controls else self._to(after)
 
+    def receive(self, jobs: JobList) -> Callable[[sqlite3.Connection], Adopt] | None:
+        """Take the maintenance orders of a job list; None where they are the same as before."""
+        after = receive(self.controls.upkeep, jobs)
+        if after == self.controls.upkeep:
+            return None
+        return self._to(msgspec.structs.replace(self.controls, upkeep=after))
+
     def locked(self, station: str) -> Refusal | None:
         """Why no run may begin at a station: the first of its machines that is locked."""
         locks = (self.controls.lock(device) for device in self._devices(station))
@@ -65,7 +74,7 @@ class Control:
     def view(self, station: str) -> tuple[ControlView, ...]:
         """The machines of a station."""
         return tuple(
-            _view(facts, self.controls.lock(device), self.controls.commands)
+            _view(facts, self.controls.lock(device), self.controls)
             for device, facts in self._facts(station).items()
         )
 
@@ -113,8 +122,8 @@ class Control:
         return {device: facts for device, facts in found.items() if facts is not None}
 
 
-def _view(facts: Facts, lock: Lock, commands: Mapping[str, MachineCommand]) -> ControlView:
-    own = [command for command in commands.values() if command.device == facts.device]
+def _view(facts: Facts, lock: Lock, controls: Controls) -> ControlView:
+    own = [command for command in controls.commands.values() if command.device == facts.device]
     ended = [command for command in own if command.state not in OPEN]
     shown = [command for command in own if command.state in OPEN] + ended[-SHOWN_COMMANDS:]
     return ControlView(
@@ -132,6 +141,7 @@ def _view(facts: Facts, lock: Lock, commands: Mapping[str, MachineCommand]) -> C
             for c in shown
         ),
         programs=tuple(_programs(facts, own)),
+        orders=controls.upkeep.of(facts.device),
     )
 
 

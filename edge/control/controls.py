@@ -1,4 +1,4 @@
-"""Locks, accepted firmware and commands of an edge's machines: the state that actions add up to. Pure.
+"""Locks, accepted firmware, commands and maintenance of an edge's machines: what actions add up to. Pure.
 
 ``apply`` is total over actions that :mod:`edge.control.decisions` decided or the execution reported.
 """
@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from edge.control.upkeep import Upkeep
+from edge.control.upkeep import apply as apply_upkeep
 from protocols import actions as did
 from protocols.lifecycles import COMMAND, LOCK, CommandEvent, CommandState, LockEvent, LockState
 
@@ -61,6 +63,7 @@ class Controls(msgspec.Struct, frozen=True):
     locks: dict[str, Lock] = {}
     firmware: dict[str, tuple[str, ...]] = {}
     commands: dict[str, MachineCommand] = {}
+    upkeep: Upkeep = Upkeep()
 
     def lock(self, device: str) -> Lock:
         """The lock of a machine; a free one where nobody ever locked it."""
@@ -78,6 +81,9 @@ class Controls(msgspec.Struct, frozen=True):
 
 def apply(controls: Controls, action: did.Action) -> Controls:
     """The state after an action; the same object for actions of other kinds."""
+    upkeep = apply_upkeep(controls.upkeep, action)
+    if upkeep is not controls.upkeep:
+        return replace(controls, upkeep=upkeep)
     effect = _EFFECTS.get(type(action.event))
     return controls if effect is None else effect(controls, action, action.event)
 

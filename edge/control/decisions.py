@@ -15,6 +15,7 @@ import msgspec
 from drivers.profile.rules import Effect, Permission
 from edge.control.controls import OPEN, Controls, Lock
 from edge.control.machines import Facts
+from edge.control.upkeep import done_with, in_work, waiting
 from edge.programs.book import State
 from edge.station import commands as asked
 from edge.station.refusals import Refusal
@@ -78,7 +79,8 @@ def _release(command: asked.ReleaseLock, at: Situation) -> list[did.Event]:
 def _accept(command: asked.AcceptMachine, at: Situation) -> list[did.Event]:
     _facts(at, command.device)
     LOCK.next(command.device, at.controls.lock(command.device).state, LockEvent.ACCEPT)
-    return [did.MachineAccepted(command.device)]
+    done = done_with(at.controls.upkeep, command.device)
+    return [did.MachineAccepted(command.device), *done]
 
 
 def _accept_firmware(command: asked.AcceptFirmware, at: Situation) -> list[did.Event]:
@@ -198,6 +200,51 @@ def _settle(command: asked.SettleCommand, at: Situation) -> list[did.Event]:
     return [did.MachineCommandEnded(found.id, found.device, state, f"{command.actor} looked")]
 
 
+# --- maintenance ----------------------------------------------------------------------------------------
+
+
+def _start_maintenance(command: asked.StartMaintenance, at: Situation) -> list[did.Event]:
+    """The machine is locked for whoever begins; one that they have locked already stays so."""
+    order = waiting(at.controls.upkeep, command.case, at.station)
+    _facts(at, order.device)
+    lock = at.controls.lock(order.device)
+    started = did.MaintenanceStarted(order.case, order.device)
+    if lock.state is LockState.LOCKED:
+        if not _same(command.actor, lock.owner):
+            raise locked(lock)
+        return [started]
+    LOCK.next(order.device, lock.state, LockEvent.LOCK)
+    return [started, did.MachineLocked(order.device, order.title.en)]
+
+
+def _report_finding(command: asked.ReportFinding, at: Situation) -> list[did.Event]:
+    begun = in_work(at.controls.upkeep, command.case, at.station)
+    _facts(at, begun.device)
+    return [did.MaintenanceFound(begun.case, begun.device, command.found)]
+
+
+def _break_off(command: asked.BreakOffMaintenance, at: Situation) -> list[did.Event]:
+    begun = in_work(at.controls.upkeep, command.case, at.station)
+    _facts(at, begun.device)
+    return [did.MaintenanceBrokenOff(begun.case, begun.device, command.reason)]
+
+
+def _refuse_maintenance(command: asked.RefuseMaintenance, at: Situation) -> list[did.Event]:
+    order = waiting(at.controls.upkeep, command.case, at.station)
+    _facts(at, order.device)
+    return [did.MaintenanceRefused(order.case, order.device, command.reason)]
+
+
+def _keep_maintenance(command: asked.KeepMaintenance, at: Situation) -> list[did.Event]:
+    order = waiting(at.controls.upkeep, command.case, at.station)
+    _facts(at, order.device)
+    if order.fixed:
+        raise Refusal("order-kept", title=order.title)
+    if not order.start:
+        raise Refusal("order-not-planned", title=order.title)
+    return [did.MaintenanceKept(order.case, order.device, order.start)]
+
+
 def _facts(at: Situation, device: str) -> Facts:
     found = at.facts.get(device)
     if found is None:
@@ -218,6 +265,11 @@ _DECISIONS: dict[type, Callable[[Any, Situation], list[did.Event]]] = {
     asked.CallMachine: _call,
     asked.SendProgram: _program,
     asked.SettleCommand: _settle,
+    asked.StartMaintenance: _start_maintenance,
+    asked.ReportFinding: _report_finding,
+    asked.BreakOffMaintenance: _break_off,
+    asked.RefuseMaintenance: _refuse_maintenance,
+    asked.KeepMaintenance: _keep_maintenance,
 }
 
 STARTS = frozenset((Effect.START, Effect.RESET, Effect.RESUME))

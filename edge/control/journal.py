@@ -1,4 +1,6 @@
-"""The table of locks, accepted firmware and commands in the edge's file. Inside transactions of the Store."""
+"""The table of locks, accepted firmware, commands and maintenance in the edge's file. Inside transactions of
+the Store.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from edge.control.controls import Controls, Lock, MachineCommand
+from edge.control.upkeep import Begun, Upkeep
+from protocols.jobs import MaintenanceOrder
 
 CONTROL = Migrations("control")
 
@@ -27,11 +31,15 @@ _encode = msgspec.msgpack.Encoder().encode
 _lock = msgspec.msgpack.Decoder(Lock)
 _versions = msgspec.msgpack.Decoder(tuple[str, ...])
 _command = msgspec.msgpack.Decoder(MachineCommand)
+_order = msgspec.msgpack.Decoder(MaintenanceOrder)
+_begun = msgspec.msgpack.Decoder(Begun)
+_revision = msgspec.msgpack.Decoder(int)
+_KINDS = ("lock", "firmware", "command", "order", "begun", "ended")
 
 
 def load(db: sqlite3.Connection) -> Controls:
     """Everything as it was last committed."""
-    rows: dict[str, list[tuple[str, bytes]]] = {"lock": [], "firmware": [], "command": []}
+    rows: dict[str, list[tuple[str, bytes]]] = {kind: [] for kind in _KINDS}
     for kind, name, value in db.execute("SELECT kind, name, value FROM control ORDER BY rowid"):
         rows.setdefault(kind, []).append((name, value))
     commands = sorted((_command.decode(value) for _, value in rows["command"]), key=lambda c: c.intended)
@@ -39,6 +47,11 @@ def load(db: sqlite3.Connection) -> Controls:
         {name: _lock.decode(value) for name, value in rows["lock"]},
         {name: _versions.decode(value) for name, value in rows["firmware"]},
         {command.id: command for command in commands},
+        Upkeep(
+            {name: _order.decode(value) for name, value in rows["order"]},
+            {name: _begun.decode(value) for name, value in rows["begun"]},
+            {name: _revision.decode(value) for name, value in rows["ended"]},
+        ),
     )
 
 
@@ -57,3 +70,6 @@ def _rows(controls: Controls) -> Iterator[tuple[tuple[str, str], object]]:
     yield from ((("lock", name), lock) for name, lock in controls.locks.items())
     yield from ((("firmware", name), versions) for name, versions in controls.firmware.items())
     yield from ((("command", name), command) for name, command in controls.commands.items())
+    yield from ((("order", name), order) for name, order in controls.upkeep.orders.items())
+    yield from ((("begun", name), begun) for name, begun in controls.upkeep.begun.items())
+    yield from ((("ended", name), revision) for name, revision in controls.upkeep.ended.items())

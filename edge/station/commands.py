@@ -243,6 +243,48 @@ class SettleCommand(_Command):
     took_effect: bool
 
 
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, strip_whitespace=True)]
+
+
+class StartMaintenance(_Command):
+    """Begin the maintenance order of a case: the machine is locked for the actor, who releases it when done.
+    It never replaces lock-out/tag-out."""
+
+    do: Literal["maintenance-start"] = "maintenance-start"
+    case: Identifier
+
+
+class ReportFinding(_Command):
+    """What was seen at the machine; later words replace earlier ones."""
+
+    do: Literal["maintenance-found"] = "maintenance-found"
+    case: Identifier
+    found: Reason
+
+
+class BreakOffMaintenance(_Command):
+    """End it without the repair; the lock stays until its owner releases it."""
+
+    do: Literal["maintenance-break-off"] = "maintenance-break-off"
+    case: Identifier
+    reason: Reason
+
+
+class RefuseMaintenance(_Command):
+    """Want no such order; the suspicion stays, and the office hears why."""
+
+    do: Literal["maintenance-refuse"] = "maintenance-refuse"
+    case: Identifier
+    reason: Reason
+
+
+class KeepMaintenance(_Command):
+    """Keep an order at the time at which it is planned."""
+
+    do: Literal["maintenance-keep"] = "maintenance-keep"
+    case: Identifier
+
+
 ControlCommand = (
     LockMachine
     | ReleaseLock
@@ -252,6 +294,11 @@ ControlCommand = (
     | CallMachine
     | SendProgram
     | SettleCommand
+    | StartMaintenance
+    | ReportFinding
+    | BreakOffMaintenance
+    | RefuseMaintenance
+    | KeepMaintenance
 )
 """Commands about machines; :mod:`edge.control` decides them."""
 

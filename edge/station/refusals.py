@@ -204,6 +204,26 @@ REFUSALS: dict[str, Text] = {
         "Nothing shows whether {device} runs {program}: look at the machine, then send it yourself (F10).",
         "无法判断 {device} 是否正在运行 {program}：请查看机器后自行发送（F10）。",
     ),
+    "unknown-order": Text(
+        "There is no maintenance order {order} at {station} any more: look at the screen again (F10).",
+        "{station} 已无维护单 {order}：请查看当前画面（F10）。",
+    ),
+    "order-begun": Text(
+        "The maintenance of {device} was begun by {actor} already: look at the screen again (F10).",
+        "{device} 的维护已由 {actor} 开始：请查看当前画面（F10）。",
+    ),
+    "order-not-begun": Text(
+        "{title} has not been begun: begin it first (F10).",
+        "{title} 尚未开始：请先开始（F10）。",
+    ),
+    "order-kept": Text(
+        "{title} is kept at its time already: nothing to do.",
+        "{title} 的时间已固定：无需操作。",
+    ),
+    "order-not-planned": Text(
+        "{title} has no time yet: the plan must find room for it first.",
+        "{title} 尚无时间：须先由计划安排。",
+    ),
     "unknown-command": Text(
         "Command {command} is not known at {station}: look at the screen again (F10).",
         "{station} 没有命令 {command}：请查看当前画面（F10）。",

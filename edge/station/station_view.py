@@ -19,7 +19,7 @@ from edge.station.undo import UNDO_SECONDS, undoable
 from edge.station.work import ACTIVE, Andon, Note, Run, StepResult, Stop
 from edge.station.workcell import Surroundings, Workcell
 from protocols import actions as did
-from protocols.jobs import JobOperation, Predecessor, Text
+from protocols.jobs import JobOperation, MaintenanceOrder, Predecessor, Text
 from protocols.lifecycles import CommandState, LockState, OperationState, RunState
 from protocols.states import ItemState, OperationMode
 from protocols.values import MICROSECONDS, Value
@@ -120,6 +120,16 @@ class ProgramView(msgspec.Struct, frozen=True):
     moving: bool = False
 
 
+class OrderView(msgspec.Struct, frozen=True):
+    """A maintenance order of a machine. ``since`` (µs UTC) and ``by`` whom it was begun, 0 while it is not;
+    ``found`` is what was seen so far."""
+
+    order: MaintenanceOrder
+    since: int = 0
+    by: str = ""
+    found: str = ""
+
+
 class ControlView(msgspec.Struct, frozen=True):
     """A machine of the station as its people control it. ``firmware`` waits to be accepted."""
 
@@ -134,6 +144,7 @@ class ControlView(msgspec.Struct, frozen=True):
     writes: tuple[WriteView, ...] = ()
     commands: tuple[CommandView, ...] = ()
     programs: tuple[ProgramView, ...] = ()
+    orders: tuple[OrderView, ...] = ()
 
 
 class OperationView(msgspec.Struct, frozen=True):
@@ -411,5 +422,14 @@ def _parameters(cell: Workcell, event: did.Event) -> dict[str, Parameter]:
             return {"device": device, "target": target, "value": value}
         case did.MachineCommandEnded(device=device, state=state):
             return {"device": device, "state": state}
+        case (
+            did.MaintenanceStarted(device=device)
+            | did.MaintenanceFound(device=device)
+            | did.MaintenanceBrokenOff(device=device)
+            | did.MaintenanceDone(device=device)
+            | did.MaintenanceRefused(device=device)
+            | did.MaintenanceKept(device=device)
+        ):
+            return {"device": device}
         case _:
             return {}

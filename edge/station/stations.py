@@ -93,6 +93,9 @@ class Control(Protocol):
         """What actions change: a function that writes it and gives the one that makes it so once it is on
         disk; None when they change nothing."""
 
+    def receive(self, jobs: JobList) -> Callable[[sqlite3.Connection], Callable[[], None]] | None:
+        """Take the maintenance orders of a job list; otherwise as :meth:`stage`."""
+
     def locked(self, station: str) -> Refusal | None:
         """Why no run may begin at a station."""
 
@@ -110,6 +113,9 @@ class NoControl:
         raise Refusal("not-here", device=getattr(command, "device", "-"), station=station)
 
     def stage(self, actions: Sequence[Action]) -> Callable[[sqlite3.Connection], Callable[[], None]] | None:
+        return None
+
+    def receive(self, jobs: JobList) -> Callable[[sqlite3.Connection], Callable[[], None]] | None:
         return None
 
     def locked(self, station: str) -> Refusal | None:
@@ -276,14 +282,24 @@ class Stations:
             if all(after[key] is cell for key, cell in self._cells.items()):
                 return False
             applied = states.JobsApplied(self.clock.now(), jobs.version)
+            change = self.control.receive(jobs)
+            adopt: list[Callable[[], None]] = []
 
             def work(db: sqlite3.Connection) -> None:
                 for cell in after.values():
                     journal.keep_queue(db, cell)
+                if change is not None:
+                    adopt.append(change(db))
                 append_states(db, [applied])
 
             await self._commit(after, [], also=work)
-        log.info("jobs.applied", version=jobs.version, operations=len(jobs.operations))
+            self._adopt(adopt)
+        log.info(
+            "jobs.applied",
+            version=jobs.version,
+            operations=len(jobs.operations),
+            maintenance=len(jobs.maintenance),
+        )
         return True
 
     async def release_requested(self, request: ReleaseRequest) -> None:

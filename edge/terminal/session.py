@@ -81,6 +81,13 @@ SAYS = {
     "undo": "undone",
 }
 CONTROL_SAYS = {"lock": "lock.set", "unlock": "lock.released", "accept": "lock.accepted"}
+MAINTENANCE_SAYS = {
+    "maintenance-start": "maintenance.started",
+    "maintenance-found": "maintenance.found",
+    "maintenance-break-off": "maintenance.broken-off",
+    "maintenance-refuse": "maintenance.refused",
+    "maintenance-keep": "maintenance.kept",
+}
 """What is said of a command while it is under way; the others are told by their content."""
 
 
@@ -257,6 +264,14 @@ class Session:
             self.pages.pop()
 
 
+def _device_of(view: StationView | None, case: str) -> str:
+    """The machine of a maintenance case, as people call it."""
+    for machine in view.machines if view else ():
+        if any(each.order.case == case for each in machine.orders):
+            return machine.title or machine.device
+    return "–"
+
+
 def _same(one: Command, other: Command) -> bool:
     """Whether two commands ask for the same."""
     return one.model_dump(exclude={"id"}) == other.model_dump(exclude={"id"})
@@ -305,5 +320,13 @@ def spoken(view: StationView | None, command: Command) -> tuple[str, dict[str, P
             return "command.intended", {"device": command.device, "target": command.program, "value": value}
         case "settle":
             return "command.settled", {}
+        case (
+            "maintenance-start"
+            | "maintenance-found"
+            | "maintenance-break-off"
+            | "maintenance-refuse"
+            | "maintenance-keep"
+        ):
+            return MAINTENANCE_SAYS[command.do], {"device": _device_of(view, command.case)}
         case _:
             return SAYS[command.do], {}

@@ -12,6 +12,7 @@ from decimal import Decimal
 from edge.station.quantities import PIECE
 from edge.station.refusals import STATE_WORDS, Parameter, in_language
 from edge.station.station_view import Shape
+from edge.terminal.maintenance_words import MAINTENANCE_WORDS
 from protocols.jobs import Text
 from protocols.values import MICROSECONDS
 
@@ -348,6 +349,7 @@ WORDS: dict[str, Text] = {
     "age.hours": Text("{n} h", "{n} 时"),
     "age.days": Text("{n} d", "{n} 天"),
     "weekdays": Text("Mon Tue Wed Thu Fri Sat Sun", "周一 周二 周三 周四 周五 周六 周日"),
+    **MAINTENANCE_WORDS,
 }
 
 

@@ -26,6 +26,7 @@ from cloud.dispatching.shop.problem import (
     State,
     Transport,
     Weights,
+    Window,
 )
 from cloud.dispatching.shop.validation import validate
 from cloud.orders.routing import Link
@@ -35,18 +36,33 @@ from protocols.values import MICROSECONDS
 
 DUE_WITHIN = 7 * 86_400
 """Seconds by which due dates within one run may differ; waiting is bounded by ``ready_within``."""
+OMITTED = 100_000
+"""Weighted seconds of tardiness that leaving out a maintenance costs, for a weight of one."""
 OVERRUN = 10
 """Work that takes longer than planned is expected to need a tenth of its duration more."""
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """A maintenance that wants doing at a workcell before a time (µs UTC)."""
+    """A maintenance that wants doing at a workcell before a time, not before ``earliest`` (µs UTC).
+
+    ``fixed``: a person said when it begins. To wait costs ``weight`` times as much as usual. ``revision``
+    grows with every change of it, so that a plan knows which one it heeds.
+    """
 
     id: str
     workcell: str
     seconds: int
     finish_before: int
     label: str = ""
+    earliest: int = 0
+    fixed: int | None = None
+    weight: int = 1
+    revision: int = 0
+
+    @property
+    def key(self) -> str:
+        """What a plan remembers of it: the id, and which revision where it was changed."""
+        return f"{self.id}#{self.revision}" if self.revision else self.id
 
 
 def build(
@@ -96,16 +112,24 @@ class _Builder:
         self.available = Availability(floor, site, settings.calendar_days, self.origin)
         self.shared = site.shared()
         self.pins = {d.operation: d for d in floor.decisions if d.kind is DecisionKind.PIN}
+        self.services: dict[str, list[Window]] = {}
 
     def problem(self, wishes: Sequence[Wish]) -> Problem:
         operations = tuple(self._operation(work) for work in self.work.values())
+        for wish in wishes:
+            if wish.fixed is not None:
+                self.services.setdefault(wish.workcell, []).extend(self._fixed(wish, wish.fixed))
         problem = Problem(
             origin=self.origin,
             now=self.now,
             machines=tuple(self._machine(cell) for cell in self.cells.values()),
             operations=operations,
             runs=tuple(self._runs({operation.id: operation for operation in operations})),
-            maintenance=tuple(self._maintenance(wish) for wish in wishes if wish.workcell in self.cells),
+            maintenance=tuple(
+                self._maintenance(wish)
+                for wish in wishes
+                if wish.workcell in self.cells and wish.fixed is None
+            ),
             transports=tuple(self._transports()),
             resources=tuple(self.available.resources()),
             vehicles=self.available.vehicles(),
@@ -153,7 +177,7 @@ class _Builder:
             changeovers=tuple(
                 Changeover(attribute=name, seconds=seconds) for name, seconds in cell.changeover.items()
             ),
-            unavailable=tuple(self.available.windows(cell)),
+            unavailable=(*self.available.windows(cell), *self.services.get(cell.id, ())),
         )
 
     def _transports(self) -> Iterable[Transport]:
@@ -169,9 +193,19 @@ class _Builder:
             machine=wish.workcell,
             seconds=wish.seconds,
             finish_before=self._seconds(wish.finish_before),
-            delay_cost=self.settings.service_delay_cost,
+            earliest=max(0, self._seconds(wish.earliest)),
+            omit_cost=OMITTED * wish.weight,
+            delay_cost=self.settings.service_delay_cost * wish.weight,
             label=wish.label,
         )
+
+    def _fixed(self, wish: Wish, start: int) -> Iterator[Window]:
+        """A maintenance at a given time: the machine is not there. Once that time is over it waits for
+        people, and the plan no longer for them.
+        """
+        first, last = self._seconds(start), self._seconds(start) + wish.seconds
+        if last > self.now:
+            yield Window(start=first, end=last, reason=f"maintenance: {wish.label}")
 
     # --- operations ---------------------------------------------------------------------------------
 

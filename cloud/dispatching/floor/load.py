@@ -21,3 +21,10 @@ def service(tx: Connection, order: str) -> tuple[int, int] | None:
     query = select(at.start, at.end).where(at.version == current_version(tx), at.service_id == order)
     row = tx.execute(query).first()
     return None if row is None else (row.start, row.end)
+
+
+def services(tx: Connection) -> dict[str, tuple[int, int]]:
+    """The same for every maintenance order that the plan in force places."""
+    at = plan_service.c
+    query = select(at.service_id, at.start, at.end).where(at.version == current_version(tx))
+    return {row.service_id: (row.start, row.end) for row in tx.execute(query)}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection
 
 from cloud.dispatching.floor.building import Wish
 from cloud.dispatching.settings import DispatchSettings
+from cloud.maintenance.case import Case
 from cloud.maintenance.cases import cases
 from protocols.lifecycles import CaseState
 from protocols.site import Site
@@ -17,29 +18,61 @@ WishSource = Callable[[Connection, int], Sequence[Wish]]
 """Maintenance that wants doing, given the time (µs UTC)."""
 
 
-def planned_cases(site: Site, settings: DispatchSettings) -> WishSource:
-    """The wishes of open cases in the state ``planned``, at the first workcell of each one's machine.
+def open_cases(tx: Connection) -> list[Case]:
+    """Cases that are not closed."""
+    return cases(tx, open_only=True)
 
-    A case that is overdue still wants its window: within the same time again, from now.
+
+def planned_cases(
+    site: Site, settings: DispatchSettings, read: Callable[[Connection], Iterable[Case]] = open_cases
+) -> WishSource:
+    """The wishes of cases that have a maintenance order, at the workcell of each one's machine.
+
+    An order that is past its bound still wants its window: within the usual time again, from now.
     """
     devices = site.devices()
     within = settings.service_within_seconds * MICROSECONDS
 
     def wishes(tx: Connection, now: int) -> list[Wish]:
         found: list[Wish] = []
-        for case in cases(tx, open_only=True):
+        for case in read(tx):
             device = devices.get(case.device)
             if case.state is not CaseState.PLANNED or device is None or not device.workcells:
                 continue
-            before = case.changed + within
-            if before < now + settings.service_seconds * MICROSECONDS:
-                # Whole spans, so that the date does not move with every look.
-                before += within * (1 + (now + settings.service_seconds * MICROSECONDS - before) // within)
+            label = case.summary or case.mode
+            order = case.order
+            if order is None:  # planned by an older version
+                before, seconds = case.changed + within, settings.service_seconds
+                found.append(
+                    Wish(
+                        case.id,
+                        device.workcells[0],
+                        seconds,
+                        _still_possible(before, now, seconds, within),
+                        label,
+                    )
+                )
+                continue
+            begins = max(now, order.earliest)
             found.append(
                 Wish(
-                    case.id, device.workcells[0], settings.service_seconds, before, case.summary or case.mode
+                    case.id,
+                    order.workcell,
+                    order.seconds,
+                    _still_possible(order.bound, begins, order.seconds, within),
+                    label,
+                    order.earliest,
+                    order.fixed,
+                    order.weight,
+                    order.revision,
                 )
             )
         return found
 
     return wishes
+
+
+def _still_possible(before: int, begins: int, seconds: int, within: int) -> int:
+    """The bound, put off where it cannot be met: by whole spans, so that it does not move with every look."""
+    ends = begins + seconds * MICROSECONDS
+    return before if before >= ends else before + within * (1 + (ends - before) // within)

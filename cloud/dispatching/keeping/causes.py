@@ -143,10 +143,16 @@ def _decided(decision: Decision) -> str:
 
 
 def _maintenance(wishes: Sequence[Wish], planned: Collection[str]) -> Iterator[Cause]:
+    """Maintenance that is new, was changed, or is no longer to be done."""
     wanted = {wish.id: wish for wish in wishes}
-    for name in sorted(wanted.keys() - set(planned)):
-        yield Cause("maintenance", name, f"maintenance of {wanted[name].workcell}: {wanted[name].label}")
-    for name in sorted(set(planned) - wanted.keys()):
+    heeded = {key.partition("#")[0] for key in planned}
+    for name, wish in sorted(wanted.items()):
+        if name not in heeded:
+            yield Cause("maintenance", name, f"maintenance of {wish.workcell}: {wish.label}")
+        elif wish.key not in planned:
+            text = f"maintenance of {wish.workcell} has another window: {wish.label}"
+            yield Cause("maintenance", name, text)
+    for name in sorted(heeded - wanted.keys()):
         yield Cause("maintenance", name, f"maintenance {name} is done or withdrawn")
 
 

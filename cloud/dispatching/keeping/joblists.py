@@ -14,11 +14,12 @@ import msgspec
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from cloud.dispatching.floor.floor import Floor, Planned, effective_lease, just_returned
+from cloud.dispatching.keeping.maintenance_orders import orders, timeless
 from cloud.orders import leases
 from cloud.orders import tables as t
 from cloud.orders.routing import Link, link
 from cloud.quality.plans import HandedOut
-from protocols.jobs import JobList, JobOperation, Predecessor, Step, Text
+from protocols.jobs import JobList, JobOperation, MaintenanceOrder, Predecessor, Step, Text
 from protocols.lifecycles import OperationState
 from protocols.site import Site
 from protocols.values import MICROSECONDS
@@ -157,18 +158,20 @@ class Draft(msgspec.Struct, frozen=True):
     edge: str
     version: int
     operations: tuple[JobOperation, ...]
+    maintenance: tuple[MaintenanceOrder, ...] = ()
 
 
 def drafts(tx: Connection, floor: Floor, site: Site, ahead: int) -> list[Draft]:
     """The lists that changed since they were issued."""
     found: list[Draft] = []
+    maintenance = orders(tx, site)
     for edge, operations in _lists(tx, floor, site, ahead).items():
-        last = newest(tx, edge)
+        last, services = newest(tx, edge), maintenance.get(edge, ())
         if last is None:
-            if operations:
-                found.append(Draft(edge, 0, operations))
-        elif _is_news(last.operations, operations):
-            found.append(Draft(edge, last.version, operations))
+            if operations or services:
+                found.append(Draft(edge, 0, operations, services))
+        elif _is_news(last.operations, operations) or _is_other(last.maintenance, services):
+            found.append(Draft(edge, last.version, operations, services))
     return found
 
 
@@ -199,13 +202,16 @@ def reissue(tx: Connection, floor: Floor, site: Site, ahead: int, edge: str, now
     """The edge's list as a new version though nothing has changed: it takes and confirms it."""
     version = getattr(newest(tx, edge), "version", 0)
     operations = _lists(tx, floor, site, ahead).get(edge, ())
-    return _issue(tx, Draft(edge, version, operations), now) if version or operations else None
+    services = orders(tx, site).get(edge, ())
+    if not version and not operations and not services:
+        return None
+    return _issue(tx, Draft(edge, version, operations, services), now)
 
 
 def _issue(tx: Connection, draft: Draft, now: int) -> JobList:
     # Milliseconds of now: grows on even when the database was put back to an older copy.
     version = max(draft.version + 1, now // 1000)
-    jobs = JobList(draft.edge, version, now, draft.operations)
+    jobs = JobList(draft.edge, version, now, draft.operations, draft.maintenance)
     _store(tx, jobs, now)
     held = [(o.id, o.workcell, o.group) for o in draft.operations]
     leases.offer(tx, draft.edge, version, held, now)
@@ -222,6 +228,18 @@ def _is_news(before: tuple[JobOperation, ...], after: tuple[JobOperation, ...]) 
         if max(shifts) > slack and other.state not in (OperationState.RUNNING, OperationState.PAUSED):
             return True
     return False
+
+
+def _is_other(before: tuple[MaintenanceOrder, ...], after: tuple[MaintenanceOrder, ...]) -> bool:
+    """The same for the maintenance of its machines."""
+    if timeless(before) != timeless(after):
+        return True
+    was = {order.case: order for order in before}
+    return any(
+        max(abs(order.start - was[order.case].start), abs(order.end - was[order.case].end)) > TIME_SLACK
+        for order in after
+        if not order.in_work
+    )
 
 
 def digest(operations: tuple[JobOperation, ...]) -> str:

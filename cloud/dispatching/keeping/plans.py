@@ -12,6 +12,7 @@ from cloud.dispatching.floor.floor import Planned, current_version, read_plan
 from cloud.dispatching.shop.explanation import Explanation, explain
 from cloud.dispatching.shop.problem import Problem, State
 from cloud.dispatching.shop.schedule import Objective, Schedule
+from cloud.dispatching.shop.service_explanation import ServiceReason, explain_service
 from cloud.dispatching.tables import plan, plan_operation, plan_service
 from protocols.values import MICROSECONDS
 
@@ -162,9 +163,12 @@ def store(
     decisions: Sequence[int] = (),
     stuck: Sequence[str] = (),
     material: Mapping[str, int] | None = None,
+    wishes: Sequence[str] | None = None,
 ) -> int:
     """Put a plan in force and return its version; what is too old to look at is deleted.
 
+    ``wishes`` are the keys of the maintenance that was asked for, where they are more than the ids of what
+    the planner had to place.
     ``material`` is when the material of operations was expected (µs UTC), where it was not there.
     """
     before = read_plan(tx, current_version(tx))
@@ -178,7 +182,7 @@ def store(
         "objective": msgspec.to_builtins(schedule.objective),
         "difference": msgspec.to_builtins(difference(before, after, order_of)),
         "down": sorted(down),
-        "wishes": [task.id for task in problem.maintenance],
+        "wishes": [task.id for task in problem.maintenance] if wishes is None else [*wishes],
         "note": schedule.note,
         "decisions": sorted(decisions),
         "stuck": sorted(stuck),
@@ -294,10 +298,26 @@ def count(tx: Connection) -> int:
 
 def explanation(tx: Connection, operation: str) -> Explanation | None:
     """Why the plan in force has an operation where it is; None when it does not have it."""
+    known = _in_force(tx)
+    if known is None or operation not in known[1].assignments:
+        return None
+    return explain(*known, operation)
+
+
+def service_reason(tx: Connection, case: str) -> tuple[ServiceReason, int] | None:
+    """Why the plan in force has a maintenance where it is, with the origin of its times (µs UTC); None when
+    it does not have it, or too long ago.
+    """
+    known = _in_force(tx)
+    if known is None or case not in known[1].services:
+        return None
+    return explain_service(*known, case), known[0].origin
+
+
+def _in_force(tx: Connection) -> tuple[Problem, Schedule] | None:
     row = tx.execute(
         select(plan.c.problem, plan.c.schedule).where(plan.c.version == current_version(tx))
     ).first()
     if row is None or row.problem is None:
         return None
-    problem, schedule = _problem.decode(row.problem), _schedule.decode(row.schedule)
-    return explain(problem, schedule, operation) if operation in schedule.assignments else None
+    return _problem.decode(row.problem), _schedule.decode(row.schedule)

@@ -388,6 +388,7 @@ class DispatchService:
                 decisions=[decision.id for decision in floor.decisions],
                 stuck=[*floor.stuck],
                 material={o.id: o.material_at for o in floor.operations if o.material_at is not None},
+                wishes=[wish.key for wish in making.look.wishes],
             )
             for concerns in ("problem", "schedule", "service"):
                 exceptions.settle(tx, ts=now, kind="plan", concerns=concerns)

@@ -9,6 +9,7 @@ from typing import Any
 from edge.station import commands as asked
 from edge.station.station_view import CommandView, ControlView, ProgramView, WriteView
 from edge.terminal.painting import Ink, Line, Span, wrap
+from edge.terminal.screens import maintenance
 from edge.terminal.screens.ask import AskPage
 from edge.terminal.screens.choice import Choice, choosing
 from edge.terminal.screens.confirm import ConfirmPage
@@ -53,6 +54,7 @@ class MachinePage:
     def _entries(self, session: Session) -> list[tuple[str, Do]]:
         found: list[tuple[str, Do]] = [(session.say("note.title"), lambda s: s.open(NotePage()))]
         for machine in session.view.machines if session.view else ():
+            found += maintenance.entries(session, machine)
             found += _lock_entries(session, machine)
             found += _settle_entries(session, machine)
             found += _program_entries(session, machine)
@@ -100,7 +102,8 @@ def told(session: Session, machine: ControlView) -> list[tuple[str, Ink]]:
 def abnormal(session: Session) -> list[str]:
     """The same for the work screen, where only what is not as it should be is said."""
     machines = session.view.machines if session.view else ()
-    return [
+    near = [text for machine in machines if (text := maintenance.alert(session, machine))]
+    return near + [
         text
         for machine in machines
         if machine.lock is not LockState.FREE

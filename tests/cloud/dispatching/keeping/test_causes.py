@@ -89,6 +89,7 @@ class Shop:
                 keep=100,
                 decisions=[one.id for one in floor.decisions],
                 stuck=[*floor.stuck],
+                wishes=[wish.key for wish in self.wishes],
                 material={o.id: o.material_at for o in floor.operations if o.material_at is not None},
             )
         ).result()
@@ -268,6 +269,9 @@ def test_machines_down_and_up_and_maintenance(shop: Shop) -> None:
     shop.plan()
     shop.wishes.append(Wish("case-1", "weld-1", 600, NOW_US + 24 * HOUR, "bearing"))
     assert shop.causes() == [("maintenance", "case-1", "maintenance of weld-1: bearing")]
+    shop.plan()
+    shop.wishes[0] = Wish("case-1", "weld-1", 600, NOW_US + 24 * HOUR, "bearing", revision=1)
+    assert shop.causes() == [("maintenance", "case-1", "maintenance of weld-1 has another window: bearing")]
     shop.plan()
     shop.wishes.clear()
     assert shop.kinds() == ["maintenance"]
