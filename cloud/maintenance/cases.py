@@ -89,7 +89,7 @@ def step(tx: Connection, case_id: str, wanted: Step) -> Case:
         IllegalTransitionError: its state does not allow it; says what it allows.
         ImpossibleStep: with every reason at once.
     """
-    name = f"case-{case_id}-{_count(tx, case_id)}"
+    name = f"case-{case_id}-{steps(tx, case_id)}"
     after = _take(tx, case_id, wanted, name)
     body = _json(CommandedStep(case_id, wanted))
     journal.append_command(tx, name, journal.STEP_CASE, wanted.actor, wanted.ts, body)
@@ -158,7 +158,8 @@ def _note(
     tx.execute(insert(STEP).values({**row, "body": body.decode()}))
 
 
-def _count(tx: Connection, case_id: str) -> int:
+def steps(tx: Connection, case_id: str) -> int:
+    """How many steps a case has taken, its opening included."""
     return tx.execute(select(func.count()).where(STEP.c.case_id == case_id)).scalar_one()
 
 
@@ -284,4 +285,5 @@ __all__ = [
     "replayed",
     "save",
     "step",
+    "steps",
 ]

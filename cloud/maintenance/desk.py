@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
 from cloud.ledger.tables import machine_lock
@@ -56,7 +57,9 @@ class CaseDesk:
         """Make a maintenance order of it, which the planner places."""
         found = cases.find(tx, case)
         CASE.next(case, found.state, CaseEvent.PLAN)  # the clearer refusal comes first
-        return self._step(tx, case, CaseEvent.PLAN, actor, note, self.proposal(tx, found))
+        # Its revision is higher than that of any order the case had before: see `edge.control.upkeep`.
+        order = replace(self.proposal(tx, found), revision=cases.steps(tx, case))
+        return self._step(tx, case, CaseEvent.PLAN, actor, note, order)
 
     def move(self, tx: Connection, case: str, actor: str, start: int, note: str = "") -> Case:
         """Have the order begin at ``start`` (µs UTC), whatever the planner thinks of it."""

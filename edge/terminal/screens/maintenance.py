@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from edge.station import commands as asked
-from edge.station.refusals import in_language
+from edge.station.refusals import Parameter, in_language
 from edge.station.station_view import ControlView, OrderView
 from edge.terminal.painting import Ink, Line, Span, wrap
 from edge.terminal.screens.ask import AskPage
@@ -81,7 +81,7 @@ def alert(session: Session, machine: ControlView) -> str:
         return ""
     view = machine.orders[0]
     order, now = view.order, session.time
-    words = {"machine": machine.title or machine.device, "title": order.title}
+    words: dict[str, Parameter] = {"machine": machine.title or machine.device, "title": order.title}
     if view.since:
         since = moment(session.language, view.since, now)
         return session.say("order.in-work", actor=view.by, since=since, **words)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from sqlalchemy import Connection
 
 from cloud.dispatching.floor.building import Wish, build
 from cloud.dispatching.floor.floor import read_floor
@@ -25,8 +27,7 @@ from cloud.store.database import Database
 from protocols.documents import loads
 from protocols.lifecycles import CaseEvent, CaseState
 from protocols.site import Site
-from tests.cloud.dispatching.shop import site_text
-from tests.cloud.orders.shop import NOW_US, SECOND, open_database, order, order_desk
+from tests.cloud.orders.shop import NOW_US, SECOND, open_database, order, order_desk, site_text
 
 SETTINGS = DispatchSettings()
 HOUR = 3600 * SECOND
@@ -49,8 +50,9 @@ ORDER = WorkOrder("laser-1", 3600, NOW_US, NOW_US + 24 * HOUR, BoundFrom.RUL)
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    with open_database(tmp_path) as made:
-        yield made
+    opened = open_database(f"sqlite:///{tmp_path / 'orders.db'}")
+    yield opened
+    opened.close()
 
 
 def planned(database: Database, *orders: WorkOrder) -> None:
@@ -92,9 +94,9 @@ def test_a_fixed_order_takes_its_time_from_the_machine(database: Database) -> No
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(-48, 96), st.integers(-24, 96), st.integers(60, 6 * 3600), st.integers(0, 3))
+@given(st.integers(-48, 96), st.integers(-24, 96), st.integers(60, 6 * 3600))
 def test_the_bound_moves_only_when_it_cannot_be_met(
-    bound_hours: int, earliest_hours: int, seconds: int, pieces: int
+    bound_hours: int, earliest_hours: int, seconds: int
 ) -> None:
     """And then by whole spans; what the planner places ends before what it was asked for."""
     wanted = replace(
@@ -109,15 +111,12 @@ def test_the_bound_moves_only_when_it_cannot_be_met(
         within = SETTINGS.service_within_seconds * SECOND
         assert wish.finish_before >= possible
         assert (wish.finish_before - wanted.bound) % within == 0
-        assert wish.finish_before - within < possible
+        assert wish.finish_before - within <= possible
 
 
 def _wish(case: Case) -> Wish:
-    class OneCase:
-        """A transaction in which there is this case alone."""
-
-    source = planned_cases(SITE, SETTINGS, read=lambda tx: [case])
-    (wish,) = source(OneCase(), NOW_US)  # type: ignore[arg-type]
+    source = planned_cases(SITE, SETTINGS, read=lambda _: [case])
+    (wish,) = source(cast("Connection", None), NOW_US)  # nothing is read
     return wish
 
 
@@ -126,11 +125,12 @@ def _wish(case: Case) -> Wish:
 def test_it_is_placed_before_its_bound_when_it_can_be(
     tmp_path_factory: pytest.TempPathFactory, pieces: int, seconds: int, hours: int
 ) -> None:
-    with open_database(tmp_path_factory.mktemp("plan")) as database:
-        made = order_desk("desk")
-        database.write(lambda tx: made.create(tx, order(("cabinet", pieces, {})))).result()
-        with database.read() as tx:
-            floor = read_floor(tx, SITE, NOW_US, SETTINGS.repair_seconds)
+    database = open_database(f"sqlite:///{tmp_path_factory.mktemp('plan') / 'orders.db'}")
+    made = order_desk("desk")
+    database.write(lambda tx: made.create(tx, order(("cabinet", pieces, {})))).result()
+    with database.read() as tx:
+        floor = read_floor(tx, SITE, NOW_US, SETTINGS.repair_seconds)
+    database.close()
     wish = Wish("c1", "laser-1", seconds, NOW_US + seconds * SECOND + hours * HOUR, "lens")
     problem = build(floor, SITE, SETTINGS, [wish])
     schedule = construct(problem)
@@ -145,7 +145,7 @@ def test_it_is_placed_before_its_bound_when_it_can_be(
 def test_the_station_gets_the_order_with_its_instruction(database: Database) -> None:
     planned(database, ORDER, ORDER.kept_at(NOW_US + 2 * HOUR))
     with database.read() as tx:
-        (found,) = orders(tx, SITE)["forming" if "forming" in SITE.edge_of().values() else SITE.edges[0].id]
+        (found,) = orders(tx, SITE)[SITE.edge_of()["laser-1"]]
     assert (found.case, found.device, found.workcell, found.fixed) == ("c1", "laser-m", "laser-1", True)
     assert (found.title.zh, found.steps[0].zh, found.skills[0].zh) == ("更换镜片", "断能", "1 × 钳工")
     assert (found.start, found.end) == (NOW_US + 2 * HOUR, NOW_US + 3 * HOUR)
