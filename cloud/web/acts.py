@@ -12,7 +12,7 @@ from cloud.dispatching.floor.decisions import Decision, ImpossibleDecision, Kind
 from cloud.dispatching.floor.floor import current_version, read_plan
 from cloud.hub import CaseChanged, OrdersChanged
 from cloud.maintenance import cases
-from cloud.maintenance.case import Case, ImpossibleStep, Verdict
+from cloud.maintenance.case import Case, ImpossibleStep
 from cloud.maintenance.desk import CaseDesk
 from cloud.orders import exceptions
 from protocols.lifecycle import IllegalTransitionError
@@ -34,10 +34,6 @@ async def step(context: Context, case: str, actor: str, work: CaseWork) -> str:
         return str(error)
     context.hub.publish(CaseChanged(case))
     return ""
-
-
-def _judged(verdict: Verdict) -> CaseWork:
-    return lambda desk, tx, case, actor: desk.judge(tx, case, actor, verdict)
 
 
 def _case(work: CaseWork, done: str) -> Callable[[Context, str, str], Awaitable[str]]:
@@ -99,8 +95,6 @@ ACTS: dict[str, Callable[[Context, str, str], Awaitable[str]]] = {
     "keep": _case(CaseDesk.keep, "every plan keeps it at this time"),
     "free": _case(CaseDesk.free, "the planner places it again"),
     "finish": _case(CaseDesk.done, "finished"),
-    "false alarm": _case(_judged(Verdict.FALSE_ALARM), "closed"),
-    "close": _case(_judged(Verdict.TRUE), "closed"),
     "settle": settle,
     "revoke": revoke,
     "pin": _pin(time=False),
@@ -112,11 +106,13 @@ ACTS: dict[str, Callable[[Context, str, str], Awaitable[str]]] = {
 LABELS = {
     "acknowledge": "acknowledge case",
     "plan": "plan case",
-    "finish": "finish case",
-    "close": "it was true: close case",
+    "finish": "it is done",
     "keep": "keep it at this time",
     "free": "let the planner place it",
-    "false alarm": "it was a false alarm",
+    "snooze": "remind me later",
+    "move": "move it to a time",
+    "refuse": "refuse the order",
+    "verdict": "say what came of it",
     "pin": "pin to this workcell",
     "pin time": "pin to workcell and time",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloud.web.maintenance.chinese import MAINTENANCE
 from cloud.web.planning.chinese import PLANNING
 from cloud.web.planning.chinese_whatif import WHAT_IF
 
@@ -120,22 +121,6 @@ _NEEDS = {
     "settle": "处理",
     "acknowledge case": "确认案例",
     "plan case": "安排案例",
-    "finish case": "完成案例",
-    "it was true: close case": "确有其事：关闭案例",
-    "it was a false alarm": "误报",
-    "false alarm": "误报",
-    "keep": "固定",
-    "free": "解除固定",
-    "keep it at this time": "固定在此时间",
-    "let the planner place it": "交由计划安排",
-    "every plan keeps it at this time": "每版计划都保持此时间",
-    "the planner places it again": "计划将重新安排",
-    "maintenance of {device} begun": "{device} 的维护已开始",
-    "found at {device}: {found}": "{device} 发现：{found}",
-    "maintenance of {device} broken off: {reason}": "{device} 的维护已中断：{reason}",
-    "maintenance of {device} done": "{device} 的维护已完成",
-    "maintenance of {device} refused: {reason}": "{device} 的维护被拒绝：{reason}",
-    "maintenance of {device} kept at its time": "{device} 的维护时间已固定",
     "the next plan has a maintenance window for it": "下一版计划将包含其维护窗口",
     "settled": "已处理",
     "somebody settled it already": "已有人处理",
@@ -381,5 +366,6 @@ CHINESE: dict[str, str] = {
     **_SHEETS,
     **_EVENTS,
     **PLANNING,
+    **MAINTENANCE,
     **WHAT_IF,
 }

@@ -75,13 +75,15 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A maintenance window; µs UTC."""
+    """A maintenance window; µs UTC. It should end before ``bound``; ``fixed``: a person said when."""
 
     workcell: str
     start: int
     end: int
     label: str
     opens: str = ""
+    bound: int | None = None
+    fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,9 @@ def draw(
     for bar in bars:
         if bar.workcell in rows:
             parts += _bar(bar, rows[bar.workcell], view, titles, say)
-    parts += [part for window in windows if window.workcell in rows for part in _window(window, rows, view)]
+    parts += [
+        part for window in windows if window.workcell in rows for part in _window(window, rows, view, say)
+    ]
     now = view.x(view.now)
     parts.append(
         f'<line x1="{now:.1f}" x2="{now:.1f}" y1="14" y2="{height}" stroke="#1b2733" stroke-width="2"/>'
@@ -246,13 +250,36 @@ def _before(bar: Bar, view: Span, titles: Mapping[str, str], say: Speech) -> str
     )
 
 
-def _window(window: Window, rows: dict[str, int], view: Span) -> list[str]:
+def _window(window: Window, rows: dict[str, int], view: Span, say: Speech) -> list[str]:
+    """The window, outlined, and its bound as a flag in the same row."""
     y, start, end = rows[window.workcell], view.x(window.start), view.x(window.end)
-    if window.end <= view.start or window.start >= view.end:
-        return []
-    return [
-        f'<rect data-open="{escape(window.opens)}" x="{start:.1f}" '
-        f'y="{y + 3}" width="{max(4.0, end - start):.1f}" height="{ROW - 6}" '
-        f'fill="#1565c0" fill-opacity="0.05" stroke="#1565c0" stroke-width="2" stroke-dasharray="5 3">'
-        f"<title>{escape(window.label)}</title></rect>"
-    ]
+    opens, found = escape(window.opens), []
+    late = window.bound is not None and window.end > window.bound
+    colour = "#c62828" if late else "#1565c0"
+    tip = [window.label]
+    if window.fixed:
+        tip.append(say("⚲ a person said when"))
+    if window.bound is not None:
+        tip.append(say("to be done before {time}", time=clock_words(window.bound, view.now, view.zone)))
+    if window.end > view.start and window.start < view.end:
+        dash = "" if window.fixed else ' stroke-dasharray="5 3"'
+        text = ("▲ " if late else "") + ("⚲" if window.fixed else "◇")
+        found.append(
+            f'<g data-open="{opens}"><rect x="{start:.1f}" '
+            f'y="{y + 3}" width="{max(4.0, end - start):.1f}" height="{ROW - 6}" '
+            f'fill="{colour}" fill-opacity="0.05" stroke="{colour}" stroke-width="2"{dash}>'
+            f"<title>{escape(chr(10).join(tip))}</title></rect>"
+        )
+        if end - start > 14:
+            found.append(
+                f'<text x="{start + 4:.1f}" y="{y + 18}" fill="{colour}" pointer-events="none">{text}</text>'
+            )
+        found.append("</g>")
+    if window.bound is not None and view.now <= window.bound < view.end:
+        x = view.x(window.bound)
+        found.append(
+            f'<g data-open="{opens}"><title>{escape(tip[-1])}</title>'
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y + 2}" y2="{y + ROW - 2}" stroke="{colour}" '
+            f'stroke-width="2"/><path d="M {x:.1f} {y + 2} l -8 4 l 8 4 z" fill="{colour}"/></g>'
+        )
+    return found

@@ -97,6 +97,7 @@ def unassigned_list(
 def sheet(shown: Sheet, say: Speech = ENGLISH) -> str:
     """A sheet with its tables. Headings are in English there, as keys."""
     parts = [f"<p>{escape(line)}</p>" for line in shown.lines]
+    parts.append(shown.picture)
     for part in shown.tables:
         if part.heading:
             parts.append(f"<h3>{escape(say(part.heading))}</h3>")

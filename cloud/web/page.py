@@ -25,6 +25,7 @@ from cloud.web import acts, devices, language, login, shown
 from cloud.web.board import Need, device_of, plant
 from cloud.web.dialog import OPEN, SheetDialog
 from cloud.web.feed import Feed
+from cloud.web.maintenance.case_form import FORMS, CaseForm
 from cloud.web.planning import replans
 from cloud.web.planning.new_order import NewOrderSheet
 from cloud.web.planning.whatif import WhatIf
@@ -118,6 +119,7 @@ class _Page:
     _trend_seconds: int = 600
     _plan_seconds: int = 86_400
     _dialog: SheetDialog | None = None
+    _case_form: CaseForm | None = None
     _whatif: WhatIf | None = None
     _vehicles: list[Vehicle] = field(default_factory=list)
 
@@ -126,6 +128,7 @@ class _Page:
         self._begin()
         self._dialog = SheetDialog(self.context, self._acts_of, lambda: self.feed.forecasts, self.say)
         user, role = self.session.user, self.session.role
+        self._case_form = CaseForm(self.context, self.session.user, self._allowed, self.say)
         self._whatif = WhatIf(self.context, role, user, self._allowed, self.say)
         root = ui.element("div").classes("page")
         for event in ("click", "keydown.enter"):
@@ -374,7 +377,11 @@ class _Page:
         return not self.accounts.expired(self.session)
 
     async def _act(self, act: str, target: str) -> None:
-        if self._allowed():
+        if not self._allowed():
+            return
+        if act in FORMS and self._case_form is not None:
+            await self._case_form.ask(act, target)
+        else:
             ui.notify(self.say(await acts.ACTS[act](self.context, target, self.session.user)))
 
     def _acts_of(self, possible: tuple[tuple[str, str], ...]) -> list[tuple[str, Callable[[], Any]]]:

@@ -39,12 +39,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What is shown. ``acts`` are (name in ``cloud.web.acts``, target) that a supervisor may do here."""
+    """What is shown. ``acts`` are (name in ``cloud.web.acts``, target) that a supervisor may do here;
+    ``picture`` is SVG, whose words are escaped."""
 
     title: str
     lines: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     acts: tuple[tuple[str, str], ...] = ()
+    picture: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,16 @@ from sqlalchemy import Connection
 from cloud.dispatching.asking.forecast import OrderForecast
 from cloud.dispatching.keeping import outlook
 from cloud.ledger import alarms, reading
-from cloud.maintenance import cases
-from cloud.maintenance.cases import Case
+from cloud.maintenance import cases, verdicts
 from cloud.web import alarm_list, devices, events, today
+from cloud.web.maintenance import case_sheet
 from cloud.web.planning import decided, replans, waits
 from cloud.web.planning import expected as expected_words
 from cloud.web.shapes import look
 from cloud.web.sheet import Reader, Row, Sheet, Table
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import ago, lateness
-from protocols.lifecycles import CASE, CaseEvent, OperationState
+from protocols.lifecycles import OperationState
 from protocols.site import Device, Site
 from protocols.values import MICROSECONDS
 
@@ -274,66 +274,29 @@ def _risk(r: Reader, _: str) -> Sheet:
         (
             Table("Open cases", ("Machine", "Why", "State", "Opened"), case_rows, "no open cases"),
             Table("Health of every machine", ("Machine", "Health", "As of"), health_rows, "none scored yet"),
+            _precision(r),
         ),
     )
 
 
-def _case(r: Reader, name: str) -> Sheet:
-    case = next((case for case in cases.cases(r.tx) if case.id == name), None)
-    if case is None:
-        return Sheet(r.say("Maintenance case"), (r.say("there is no such case"),))
-    evidence = [
+def _precision(r: Reader) -> Table:
+    """How often alarms were true, month by month."""
+    months = verdicts.by_month(cases.cases(r.tx, limit=verdicts.MOST_CASES), r.zone)
+    rows = [
         Row(
             (
-                item.tag,
-                item.regime,
-                f"{item.current:.4g}",
-                f"{item.normal:.4g} ± {item.spread:.2g}",
-                f"{item.deviation:+.1f}",
+                month.month,
+                str(month.opened),
+                str(month.true),
+                str(month.false_alarms),
+                str(month.other),
+                "–" if month.precision is None else f"{month.precision:.0%}",
             )
         )
-        for item in case.evidence
+        for month in months[:12]
     ]
-    heads = ("Tag", "While", "Now", "Normal", "Spreads off")
-    start = today.day_start(r.site, r.now)
-    return Sheet(
-        r.say("{device}: maintenance case", device=case.device),
-        (
-            case.summary,
-            r.say(
-                "{state} since {since} · opened {opened} at health {health}",
-                state=r.say(str(case.state)),
-                since=r.time(case.changed),
-                opened=r.time(case.opened),
-                health=f"{case.health:.0f}",
-            ),
-        ),
-        (
-            Table("Evidence", heads, evidence, "none kept"),
-            _events(
-                r, events.of_device(r.tx, case.device, start, r.now, r.say), "the machine reported nothing"
-            ),
-        ),
-        possible_acts(case),
-    )
-
-
-def possible_acts(case: Case) -> tuple[tuple[str, str], ...]:
-    """What may be done with a case now."""
-    possible = CASE.allowed(case.state)
-    names = [name for event in possible for name in _ACTS_OF.get(CaseEvent(event), ())]
-    return tuple((name, case.id) for name in names)
-
-
-_ACTS_OF: dict[CaseEvent, tuple[str, ...]] = {
-    CaseEvent.ACKNOWLEDGE: ("acknowledge",),
-    CaseEvent.PLAN: ("plan",),
-    CaseEvent.KEEP: ("keep",),
-    CaseEvent.FREE: ("free",),
-    CaseEvent.FINISH: ("finish",),
-    CaseEvent.CLOSE: ("false alarm", "close"),
-}
-"""What the buttons of a case do, by the step that it allows; the others are taken at the machine."""
+    heads = ("Month", "Cases", "True", "False alarms", "Something else", "True among those judged")
+    return Table("How often alarms were true", heads, rows, "no case was opened yet")
 
 
 def _seen(r: Reader, device: Device, edge: str, machines: dict[str, reading.Machine]) -> devices.Seen:
@@ -488,7 +451,7 @@ _SHEETS: dict[str, Callable[[Reader, str], Sheet]] = {
     "workcell": _workcell,
     "andons": _andons,
     "risk": _risk,
-    "case": _case,
+    "case": case_sheet.sheet,
     "edge": _edge,
     "device": _device,
     "alarms": _alarms,

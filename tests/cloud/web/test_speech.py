@@ -12,8 +12,11 @@ import pytest
 from cloud.dispatching.asking.scenarios import ScenarioState
 from cloud.web import acts, alarm_list, gantt, lists, page, shapes, shown
 from cloud.web.chinese import CHINESE
+from cloud.web.maintenance import case_sheet
+from cloud.web.maintenance.case_form import FORMS
 from cloud.web.planning import asked, causes, compared, expected, waits
 from cloud.web.speech import CHINA, ENGLISH, preferred
+from protocols.lifecycles import CaseState
 
 FOLDER = Path(page.__file__).parent
 SPOKEN = {"say", "_plain", "FormError"}
@@ -61,6 +64,9 @@ def phrases() -> set[str]:
     found |= {words for _, words in expected.LIKELY} | set(lists.ORDER_HEADS)
     found |= {*asked.KINDS.values(), *compared.ORDER_HEADS, *compared.FIGURE_HEADS}
     found |= {*compared.FATES, *compared.STATES, *map(str, ScenarioState)}
+    found |= {*case_sheet.BOUNDS.values(), *case_sheet.VERDICTS.values(), *case_sheet.STEPS.values()}
+    found |= {*case_sheet.REASONS.values(), *map(str, CaseState), *FORMS}
+    found |= {words for form in FORMS.values() for words in (form.title, form.done)}
     return found - {""}
 
 

@@ -1,0 +1,1 @@
+"""Maintenance cases on the page."""

@@ -1,0 +1,154 @@
+"""What a step of a case needs beside a click: a time, a reason, a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from nicegui import ui
+from nicegui.elements.mixins.value_element import ValueElement
+
+from cloud.context import Context
+from cloud.maintenance import cases
+from cloud.maintenance.case import MAX_NOTE, Case, Verdict
+from cloud.web import acts
+from cloud.web.acts import CaseWork
+from cloud.web.maintenance.case_sheet import VERDICTS
+from cloud.web.planning import asked, fields
+from cloud.web.planning.asked import FormError
+from cloud.web.speech import Speech
+from protocols.calendar import zone
+from protocols.values import MICROSECONDS
+
+Values = Mapping[str, Any]
+
+
+class Form(NamedTuple):
+    """Its title, its fields in order, what it does, and what is said then."""
+
+    title: str
+    fields: tuple[str, ...]
+    work: Callable[[Values, Any], CaseWork]
+    done: str
+
+
+def _snooze(values: Values, place: Any) -> CaseWork:
+    until = _time(values.get("until"), place, "say until when")
+    return lambda desk, tx, case, actor: desk.snooze(tx, case, actor, until, values["note"] or "")
+
+
+def _move(values: Values, place: Any) -> CaseWork:
+    start = _time(values.get("start"), place, "say when it is to begin")
+    return lambda desk, tx, case, actor: desk.move(tx, case, actor, start, values["note"] or "")
+
+
+def _refuse(values: Values, _: Any) -> CaseWork:
+    return lambda desk, tx, case, actor: desk.refuse(tx, case, actor, values["note"] or "")
+
+
+def _judge(values: Values, _: Any) -> CaseWork:
+    if not values.get("verdict"):
+        raise FormError("say whether the suspicion was true")
+    verdict = Verdict(values["verdict"])
+    return lambda desk, tx, case, actor: desk.judge(
+        tx, case, actor, verdict, values["cause"] or "", values["found"] or ""
+    )
+
+
+def _time(text: str | None, place: Any, missing: str) -> int:
+    when = asked.moment(text, place)
+    if when is None:
+        raise FormError(missing)
+    return asked.microseconds(when)
+
+
+FORMS: dict[str, Form] = {
+    "snooze": Form("Remind me later", ("until", "note"), _snooze, "nobody is reminded until then"),
+    "move": Form("Move the maintenance", ("start", "note"), _move, "every plan keeps it at this time"),
+    "refuse": Form("Refuse the maintenance order", ("note",), _refuse, "refused: the suspicion stays"),
+    "verdict": Form("What came of it", ("verdict", "cause", "found"), _judge, "closed, with its verdict"),
+}
+
+
+@dataclass(slots=True, repr=False)
+class CaseForm:
+    """Made in the current slot, empty until it is asked. ``allowed`` says whether ``user`` may still act."""
+
+    context: Context
+    user: str
+    allowed: Callable[[], bool]
+    say: Speech
+    _dialog: ui.dialog = field(init=False)
+    _title: ui.label = field(init=False)
+    _body: ui.element = field(init=False)
+    _wrong: ui.label = field(init=False)
+    _fields: dict[str, ValueElement[Any]] = field(default_factory=dict, init=False)
+    _form: Form = field(init=False)
+    _case: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        with ui.dialog() as self._dialog, ui.card().classes("sheet case-form"):
+            with ui.element("div").classes("choose"):
+                self._title = ui.label("").classes("title fill")
+                ui.button("✕", on_click=lambda: self._dialog.submit(None)).props(
+                    f'flat dense aria-label="{self.say("close this")}"'
+                )
+            self._body = ui.element("div").classes("content")
+            self._wrong = ui.label("").classes("wrong").props('role="alert"')
+            with ui.element("div").classes("acts"):
+                ui.button(self.say("ok"), on_click=self._submit).props("unelevated no-caps")
+                ui.button(self.say("cancel"), on_click=lambda: self._dialog.submit(None)).props(
+                    "flat no-caps"
+                )
+
+    async def ask(self, act: str, case: str) -> None:
+        """Show the form of an act for a case, until it is taken or closed."""
+        self._form, self._case = FORMS[act], case
+        try:
+            found = await self.context.database.query(lambda tx: cases.find(tx, case))
+        except cases.NoSuchCaseError:
+            ui.notify(self.say("this case is not there any more"))
+            return
+        self._title.set_text(f"{found.device} · {self.say(self._form.title)}")
+        self._wrong.set_text("")
+        self._body.clear()
+        self._fields.clear()
+        with self._body, ui.element("div").classes("fields"):
+            for name in self._form.fields:
+                self._fields[name] = self._field(name, found)
+        await self._dialog
+
+    def _field(self, name: str, case: Case) -> ValueElement[Any]:
+        say, place = self.say, zone(self.context.site.calendar)
+        now = datetime.fromtimestamp(self.context.clock.now() / MICROSECONDS, place)
+        if name == "until":
+            later = (now + timedelta(days=1)).replace(minute=0)
+            return fields.time(say("Until"), asked.field_time(later, place))
+        if name == "start":
+            earliest = case.order.fixed or case.order.earliest if case.order is not None else 0
+            at = max(earliest / MICROSECONDS, (now + timedelta(hours=1)).timestamp())
+            return fields.time(say("Begins"), asked.field_time(datetime.fromtimestamp(at, place), place))
+        if name == "verdict":
+            return fields.choice(say("Verdict"), {v.value: say(words) for v, words in VERDICTS.items()})
+        labels = {"note": say("Reason"), "cause": say("Cause"), "found": say("As found")}
+        made = fields.text(labels[name], MAX_NOTE)
+        made.set_value({"cause": case.cause, "found": case.found}.get(name, ""))
+        return made
+
+    async def _submit(self) -> None:
+        if not self.allowed():
+            return
+        values = {name: element.value for name, element in self._fields.items()}
+        try:
+            work = self._form.work(values, zone(self.context.site.calendar))
+        except FormError as error:
+            self._wrong.set_text(self.say(str(error)))
+            return
+        against = await acts.step(self.context, self._case, self.user, work)
+        if against:
+            self._wrong.set_text(self.say(against))
+            return
+        ui.notify(self.say(self._form.done))
+        self._dialog.submit(None)

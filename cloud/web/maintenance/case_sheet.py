@@ -1,0 +1,222 @@
+"""The sheet of one case: why, when in the plan and why then, what was done, what can be. No NiceGUI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloud.dispatching.floor import load
+from cloud.dispatching.keeping import plans
+from cloud.dispatching.shop.service_explanation import ServiceCause, ServiceReason
+from cloud.ledger import reading
+from cloud.maintenance import cases
+from cloud.maintenance.case import Case, Verdict
+from cloud.maintenance.work_order import BoundFrom, WorkOrder
+from cloud.web import events, today
+from cloud.web.maintenance import evidence_plot
+from cloud.web.sheet import Reader, Row, Sheet, Table
+from cloud.web.words import span
+from protocols.lifecycles import CASE, CaseEvent, CaseState
+from protocols.site_maintenance import Upkeep
+from protocols.values import MICROSECONDS
+
+TOP_TAGS = 3
+
+ACTS_OF: dict[CaseEvent, tuple[str, ...]] = {
+    CaseEvent.ACKNOWLEDGE: ("acknowledge",),
+    CaseEvent.PLAN: ("plan",),
+    CaseEvent.KEEP: ("keep",),
+    CaseEvent.MOVE: ("move",),
+    CaseEvent.FREE: ("free",),
+    CaseEvent.REFUSE: ("refuse",),
+    CaseEvent.SNOOZE: ("snooze",),
+    CaseEvent.FINISH: ("finish",),
+    CaseEvent.CLOSE: ("verdict",),
+}
+"""What the buttons of a case do, by the step that it allows; the others are taken at the machine."""
+
+BOUNDS = {
+    BoundFrom.RUL: "bound: lower end of the remaining life, less a margin",
+    BoundFrom.TREND: "bound: from the trend of its health, less a margin",
+    BoundFrom.SPAN: "bound: the span of the site file, as nothing foretells it better",
+}
+VERDICTS = {
+    Verdict.TRUE: "it was true",
+    Verdict.FALSE_ALARM: "false alarm",
+    Verdict.OTHER: "something else",
+}
+STEPS = {
+    "open": "opened",
+    "acknowledge": "acknowledged",
+    "snooze": "snoozed",
+    "plan": "planned",
+    "foresee": "another bound",
+    "move": "moved to a time",
+    "keep": "kept at its time",
+    "free": "left to the planner",
+    "refuse": "order refused",
+    "start": "begun at the machine",
+    "break-off": "broken off",
+    "find": "found",
+    "finish": "done",
+    "close": "judged and closed",
+}
+REASONS = {
+    ServiceCause.NOW: "it begins as soon as the plan does",
+    ServiceCause.EARLIEST: "it begins when the parts are there",
+    ServiceCause.WORK: "it follows {other}, which the machine does until then",
+    ServiceCause.MAINTENANCE: "it follows another maintenance of the machine",
+    ServiceCause.UNAVAILABLE: "the machine is not there before: {other}",
+    ServiceCause.KEPT: "it could begin {earlier} earlier, but {other} would lose more by that",
+}
+
+
+def sheet(r: Reader, name: str) -> Sheet:
+    """The case of an id."""
+    try:
+        case = cases.find(r.tx, name)
+    except cases.NoSuchCaseError:
+        return Sheet(r.say("Maintenance case"), (r.say("there is no such case"),))
+    top = case.evidence[:TOP_TAGS]
+    heads = ("Tag", "While", "Now", "Normal", "Spreads off")
+    evidence = [
+        Row(
+            (
+                item.tag,
+                item.regime,
+                f"{item.current:.4g}",
+                f"{item.normal:.4g} ± {item.spread:.2g}",
+                f"{item.deviation:+.1f}",
+            )
+        )
+        for item in top
+    ]
+    start = today.day_start(r.site, r.now)
+    own = events.of_device(r.tx, case.device, start, r.now, r.say)
+    rows = [Row((r.time(event.ts), event.where, event.text)) for event in own]
+    return Sheet(
+        r.say("{device}: maintenance case", device=case.device),
+        (*_lines(r, case), *_order_lines(r, case), *_verdict_lines(r, case)),
+        (
+            Table("Evidence", heads, evidence, "none kept"),
+            _instruction(r, case),
+            _journal(r, case),
+            Table("Events, newest first", ("When", "Where", "What"), rows, "the machine reported nothing"),
+        ),
+        possible_acts(case),
+        evidence_plot.draw(top, r.say),
+    )
+
+
+def possible_acts(case: Case) -> tuple[tuple[str, str], ...]:
+    """What may be done with a case now. To keep a time makes sense while there is none, to free it else."""
+    fixed = case.order is not None and case.order.fixed is not None
+    left_out = {CaseEvent.KEEP} if fixed else {CaseEvent.FREE}
+    possible = {CaseEvent(event) for event in CASE.allowed(case.state)} - left_out
+    return tuple((name, case.id) for event, names in ACTS_OF.items() if event in possible for name in names)
+
+
+def _lines(r: Reader, case: Case) -> Iterator[str]:
+    yield case.summary
+    yield r.say(
+        "{state} since {since} · opened {opened} at health {health}",
+        state=r.say(str(case.state)),
+        since=r.time(case.changed),
+        opened=r.time(case.opened),
+        health=f"{case.health:.0f}",
+    )
+    if case.snoozed(r.now):
+        yield r.say("☾ nobody is reminded before {until}", until=r.time(case.snoozed_until))
+    if case.state is CaseState.IN_WORK:
+        yield r.say("◇ in work since {since}; it ends at the station (F10)", since=r.time(case.began))
+        yield r.say("a lock in this system never replaces lock-out/tag-out")
+    for machine in reading.machines(r.tx):
+        if machine.id == case.device and machine.lock is not None and machine.lock.state != "free":
+            lock = machine.lock
+            yield r.say("⊘ {state}: {owner}", state=r.say(str(lock.state)), owner=lock.owner)
+
+
+def _order_lines(r: Reader, case: Case) -> Iterator[str]:
+    """When it is to be done, and why then."""
+    order = case.order
+    if order is None or case.state is not CaseState.PLANNED:
+        return
+    yield r.say(
+        "maintenance order: {span}, from {earliest}, before {bound}",
+        span=span(order.seconds),
+        earliest=r.time(order.earliest),
+        bound=r.time(order.bound),
+    )
+    yield r.say(BOUNDS[order.bound_from])
+    if order.late_parts:
+        yield r.say("▲ the parts come too late for the bound: get them sooner, or watch the machine")
+    place = (
+        (order.fixed, order.fixed + order.duration)
+        if order.fixed is not None
+        else load.service(r.tx, case.id)
+    )
+    if place is None:
+        yield from _without_place(r, order)
+        return
+    start, end = r.time(place[0]), r.time(place[1])
+    if order.fixed is not None:
+        yield r.say("⚲ kept from {start} to {end}, because a person said so", start=start, end=end)
+    else:
+        why = _why(r, case)
+        yield r.say("in the plan from {start} to {end}", start=start, end=end) + (f": {why}" if why else "")
+    if place[1] > order.bound:
+        past = span((place[1] - order.bound) / MICROSECONDS)
+        yield r.say("▲ it ends {past} past its bound", past=past)
+
+
+def _without_place(r: Reader, order: WorkOrder) -> Iterator[str]:
+    if not order.workcell:
+        yield r.say("the machine stands at no workcell: nothing in the plan waits for it")
+    else:
+        yield r.say("▲ the plan has no room for it yet: move it to a time, or move other work")
+
+
+def _why(r: Reader, case: Case) -> str:
+    found = plans.service_reason(r.tx, case.id)
+    if found is None:
+        return ""
+    reason: ServiceReason = found[0]
+    other = reason.other or r.say("other work")
+    return r.say(REASONS[reason.cause], other=other, earlier=span(reason.earlier))
+
+
+def _verdict_lines(r: Reader, case: Case) -> Iterator[str]:
+    if case.verdict is not None:
+        yield r.say(
+            "verdict: {verdict} ({actor}, {when})",
+            verdict=r.say(VERDICTS[case.verdict]),
+            actor=case.judged_by or "–",
+            when=r.time(case.judged),
+        )
+    elif case.state is CaseState.DONE:
+        yield r.say("? what came of it: was the suspicion true? The verdict is what later alarms learn from")
+    if case.cause:
+        yield r.say("cause: {cause}", cause=case.cause)
+    if case.found:
+        yield r.say("as found: {found}", found=case.found)
+
+
+def _instruction(r: Reader, case: Case) -> Table:
+    """What the terminal shows: steps, skills, parts."""
+    upkeep: Upkeep = r.site.upkeep(case.device, case.mode)
+    rows = [Row((str(n), r.say.either(s.text, s.text_zh))) for n, s in enumerate(upkeep.steps, 1)]
+    for name, number in upkeep.needs.items():
+        what = r.site.crew.get(name) or r.site.tools.get(name)
+        title = r.say.either(what.title, what.title_zh) if what is not None else name
+        rows.append(Row((r.say("needs"), f"{number} × {title}")))
+    rows += [Row((r.say("part"), part)) for part in upkeep.parts]
+    return Table("What is to be done", ("Step", "What"), rows, "the site file has no instruction for it")
+
+
+def _journal(r: Reader, case: Case) -> Table:
+    rows = []
+    for entry in cases.entries(r.tx, case.id):
+        note = entry.note
+        if entry.step is not None and entry.step.verdict is not None:
+            note = " · ".join(text for text in (r.say(VERDICTS[entry.step.verdict]), note) if text)
+        rows.append(Row((r.time(entry.ts), entry.actor, r.say(STEPS.get(entry.event, entry.event)), note)))
+    return Table("Journal", ("When", "By whom", "What", "Why"), rows, "nothing yet")
