@@ -147,6 +147,7 @@ def _write_site(source: Path, folder: Path, speed: float, ports: Ports, broker: 
         "seconds": _divided(transport.get("seconds", {}), speed),
         "empty": _short(transport.get("empty", 0), speed),
     }
+    site["maintenance"] = shortened_upkeep(site.get("maintenance", {}), speed)
     for edge in site["edges"]:
         for device in edge["devices"]:
             device["url"] = _moved(device["url"], ports, broker)
@@ -157,6 +158,18 @@ def _write_site(source: Path, folder: Path, speed: float, ports: Ports, broker: 
         _dump(target / site["graph"], _load(origin / site["graph"]))
     _dump(target / "site.yaml", site)
     return target / "site.yaml"
+
+
+def shortened_upkeep(maintenance: Mapping[str, Any], speed: float) -> dict[str, Any]:
+    """The maintenance section of a site whose machines stand still ``speed`` times shorter."""
+    spans = ("lead_hours", "within_hours")
+
+    def rule(one: Mapping[str, Any]) -> dict[str, Any]:
+        hours = {name: float(one[name]) / speed for name in spans if name in one}
+        seconds = {"seconds": _short(one["seconds"], speed)} if "seconds" in one else {}
+        return {**one, **hours, **seconds}
+
+    return {**maintenance, "rules": [rule(one) for one in maintenance.get("rules", ())]}
 
 
 def _divided(seconds: Mapping[str, int], speed: float) -> dict[str, int]:
