@@ -8,7 +8,7 @@ from html import escape
 from cloud.maintenance.baseline import Evidence
 from cloud.web.speech import Speech
 
-WIDTH, ROW, LEFT, RIGHT = 720, 34, 210, 90
+WIDTH, ROW, LEFT, RIGHT = 440, 44, 4, 70
 BAND = 3.0
 """Spreads to both sides that count as normal."""
 MOST = 20.0
@@ -29,12 +29,8 @@ def draw(evidence: Sequence[Evidence], say: Speech) -> str:
     ]
     for at, item in enumerate(evidence):
         parts += _row(item, ROW * at, reach)
-    middle = _x(0.0, reach)
     words = escape(say("green: normal · ●: now, in spreads off normal"))
-    parts.append(
-        f'<line x1="{middle:.1f}" x2="{middle:.1f}" y1="0" y2="{height - 22}" stroke="#98a4b0"/>'
-        f'<text x="{LEFT}" y="{height - 5}" fill="#5b6773">{words}</text></svg>'
-    )
+    parts.append(f'<text x="{LEFT}" y="{height - 7}" fill="#5b6773">{words}</text></svg>')
     return "".join(parts)
 
 
@@ -43,16 +39,17 @@ def _row(item: Evidence, y: int, reach: float) -> list[str]:
     far = abs(item.deviation) > BAND
     colour = _FAR if far else _NOW
     tip = f"{item.tag}: {item.current:.4g}, {item.normal:.4g} ± {item.spread:.2g}"
-    name = item.tag if len(item.tag) <= 30 else "…" + item.tag[-29:]
+    middle = _x(0.0, reach)
     return [
         f"<g><title>{escape(tip)}</title>"
-        f'<text x="0" y="{y + 21}" fill="#37414d">{escape(name)}</text>'
-        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y + 17}" y2="{y + 17}" stroke="#e3e8ee"/>'
-        f'<rect x="{start:.1f}" y="{y + 9}" width="{end - start:.1f}" height="16" fill="{_NORMAL}"/>'
-        f'<line x1="{_x(0.0, reach):.1f}" x2="{now:.1f}" y1="{y + 17}" y2="{y + 17}" stroke="{colour}" '
+        f'<text x="{LEFT}" y="{y + 14}" fill="#37414d">{escape(item.tag)}</text>'
+        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y + 29}" y2="{y + 29}" stroke="#e3e8ee"/>'
+        f'<rect x="{start:.1f}" y="{y + 21}" width="{end - start:.1f}" height="16" fill="{_NORMAL}"/>'
+        f'<line x1="{middle:.1f}" x2="{middle:.1f}" y1="{y + 19}" y2="{y + 39}" stroke="#98a4b0"/>'
+        f'<line x1="{middle:.1f}" x2="{now:.1f}" y1="{y + 29}" y2="{y + 29}" stroke="{colour}" '
         'stroke-width="3"/>'
-        f'<circle cx="{now:.1f}" cy="{y + 17}" r="6" fill="{colour}"/>'
-        f'<text x="{WIDTH - RIGHT + 10}" y="{y + 21}" fill="{colour}" font-weight="600">'
+        f'<circle cx="{now:.1f}" cy="{y + 29}" r="6" fill="{colour}"/>'
+        f'<text x="{WIDTH - RIGHT + 12}" y="{y + 34}" fill="{colour}" font-weight="600">'
         f"{'▲ ' if far else ''}{item.deviation:+.1f}</text></g>"
     ]
 
