@@ -187,7 +187,7 @@ class VirtualOperator:
         """The first operation that is ready, with its group; its pieces are fetched first."""
         if self.hands and view.machine.device and view.shape in (Shape.FAULT, Shape.NO_DATA):
             return
-        ready = [entry for entry in view.queue if not entry.waits_for]
+        ready = [entry for entry in view.queue if entry.ready]
         if not ready:
             return
         first = ready[0]

@@ -14,7 +14,7 @@ from cloud.quality.tables import chart as table
 from cloud.quality.tables import limits as limits_table
 from cloud.quality.tables import sample as sample_table
 from protocols.inspection import Characteristic, Verdict, chart_at
-from protocols.spc.chart import State, advance, trial_limits
+from protocols.spc.chart import State, advance, begun_anew, trial_limits
 from protocols.spc.charts import WITHOUT_LIMITS, Point, Sample, Spec
 from protocols.spc.limits import PROVISIONAL_BELOW, TRIAL_FROM, Limits, given
 
@@ -216,7 +216,7 @@ def _replayed(tx: Connection, row: Row[Any]) -> State:
     found = select(sample_table.c.sample, sample_table.c.number).where(sample_table.c.id.in_(newest))
     for text, number in tx.execute(found.order_by(sample_table.c.id)):
         if number > last and state.weighed and limits is not None and last:
-            state, last = _begun_anew(state), 0
+            state, last = begun_anew(state), 0
         state, _ = advance(spec, limits, state, _sample.decode(text))
     return state
 
@@ -224,11 +224,6 @@ def _replayed(tx: Connection, row: Row[Any]) -> State:
 def _last_of_phase(tx: Connection, row: Row[Any]) -> int:
     this = (limits_table.c.chart_id == row.id) & (limits_table.c.version == row.version)
     return int(tx.execute(select(limits_table.c.last_point).where(this)).scalar_one_or_none() or 0)
-
-
-def _begun_anew(state: State) -> State:
-    """Sums and weighted means of a new phase begin at its centre."""
-    return replace(state, ewma=None, weighed=0, high=0.0, low=0.0)
 
 
 # --- limits ---------------------------------------------------------------------------------------------
@@ -262,7 +257,7 @@ def freeze(tx: Connection, chart_id: int, actor: str, reason: str, now: int, com
             reason=reason,
         )
     )
-    anew = msgspec.msgpack.encode(_begun_anew(state))
+    anew = msgspec.msgpack.encode(begun_anew(state))
     tx.execute(update(table).where(table.c.id == chart_id).values(version=version, state=anew))
     body = msgspec.json.encode({"chart": row.key, "version": version, "limits": frozen, "reason": reason})
     journal.append_command(tx, command, journal.FREEZE, actor, now, body)

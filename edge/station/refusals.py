@@ -27,6 +27,14 @@ REFUSALS: dict[str, Text] = {
         "{title} was given back to planning: choose another operation in the queue (F1).",
         "{title} 已退回计划：请在队列（F1）中选择其他工序。",
     ),
+    "held": Text(
+        "{title} is on hold, nonconformance {number}: {why}. Wait for the supervisor, or call for help (F8).",
+        "{title} 已扣留，不合格 {number}：{why}。请等待主管处理，或呼叫帮助（F8）。",
+    ),
+    "measure-more": Text(
+        "{step}: measured {count} times, {quantity} pieces need {wanted}. Measure (F3) before completing.",
+        "{step}：已测 {count} 次，{quantity} 件需测 {wanted} 次。完工前请继续测量（F3）。",
+    ),
     "run-in-hand": Text(
         "{station} is working on {title}: pause (F5) or complete (F4) it first.",
         "{station} 正在加工 {title}：请先暂停（F5）或完工（F4）。",

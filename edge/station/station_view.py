@@ -161,6 +161,11 @@ class OperationView(msgspec.Struct, frozen=True):
     waits_for: tuple[Predecessor, ...]
     vouchable: bool
 
+    @property
+    def ready(self) -> bool:
+        """Whether nothing keeps it from being begun."""
+        return not self.waits_for and not self.operation.held
+
 
 class PartView(msgspec.Struct, frozen=True):
     """An operation in a run: the pieces of this run and its steps by number."""

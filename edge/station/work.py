@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from drivers.counting import Count
 from protocols import actions as did
 from protocols.lifecycles import OPERATION, RUN, OperationEvent, OperationState, RunEvent, RunState
+from protocols.spc.chart import State
 
 ZERO = Decimal(0)
 KEPT_RUNS = 20
@@ -39,11 +40,28 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class StepResult(msgspec.Struct, frozen=True):
-    """What came of an instruction step: the value measured or scanned, and whether it was within limits."""
+    """What came of an instruction step: the value measured or scanned, and whether it was within limits.
+
+    ``count`` is how often it was done in its run; ``signals`` what its chart says, and ``holds`` that what
+    follows will wait for a supervisor; ``before`` the result that an undo brings back.
+    """
 
     value: str
     ok: bool
     action: str
+    count: int = 1
+    signals: tuple[str, ...] = ()
+    holds: bool = False
+    before: StepResult | None = None
+
+
+class Charted(msgspec.Struct, frozen=True):
+    """A control chart of the station, and as it was before ``action``; ``version`` is that of its limits."""
+
+    state: State = State()
+    before: State = State()
+    action: str = ""
+    version: int = 0
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -145,6 +163,8 @@ class Work(msgspec.Struct, frozen=True):
     """Parts the machine has made, as last seen: its counter, counted on through wraps and resets."""
     count: Count | None = None
     """How that came about, to go on from after a restart."""
+    charts: dict[str, Charted] = {}
+    """Control charts of what was measured here."""
 
     @property
     def open_runs(self) -> list[Run]:
@@ -291,13 +311,20 @@ def _reopened(work: Work, action: did.Action, event: did.RunReopened) -> Work:
 
 
 def _step_done(work: Work, action: did.Action, event: did.StepDone) -> Work:
-    result = StepResult(event.value, event.ok, action.id)
     run = work.runs[event.run]
     parts = tuple(
-        replace(part, steps={**part.steps, event.step: result}) if part.operation == event.operation else part
+        replace(part, steps={**part.steps, event.step: _result(part.steps.get(event.step), action, event)})
+        if part.operation == event.operation
+        else part
         for part in run.parts
     )
     return replace(work, runs={**work.runs, run.id: replace(run, parts=parts)})
+
+
+def _result(before: StepResult | None, action: did.Action, event: did.StepDone) -> StepResult:
+    """The result of a step that may have been done before; one before that is enough for an undo."""
+    kept = None if before is None else replace(before, before=None)
+    return StepResult(event.value, event.ok, action.id, 1 if kept is None else kept.count + 1, before=kept)
 
 
 def _stop_reasoned(work: Work, action: did.Action, event: did.StopReasoned) -> Work:
@@ -335,7 +362,14 @@ def _undone(work: Work, action: did.Action, event: did.Undone) -> Work:
     if isinstance(original, did.StepDone):
         run = work.runs[original.run]
         parts = tuple(
-            replace(part, steps={n: s for n, s in part.steps.items() if s.action != event.action})
+            replace(
+                part,
+                steps={
+                    n: earlier
+                    for n, s in part.steps.items()
+                    if (earlier := s.before if s.action == event.action else s) is not None
+                },
+            )
             for part in run.parts
         )
         return replace(work, runs={**work.runs, run.id: replace(run, parts=parts)})

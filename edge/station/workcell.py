@@ -14,6 +14,7 @@ from typing import Any
 import msgspec.structs
 
 from edge.station import commands as asked
+from edge.station.inspection import charted, require_measured
 from edge.station.instructions import judged, require_done, results_of
 from edge.station.quantities import PIECE, shown
 from edge.station.refusals import STATE_WORDS, Refusal
@@ -123,7 +124,8 @@ def perform(cell: Workcell, command: asked.Command, actions: list[did.Action]) -
     if isinstance(command, asked.OpenRun):  # pieces made elsewhere count from now on
         begun = {operation: cell.progress(operation) for operation in command.operations}
         work = _with_progress(work, begun)
-    return replace(cell, work=apply_command(work, command.id, actions))
+    work = apply_command(work, command.id, actions)
+    return replace(cell, work=charted(work, cell.queue.operations, actions))
 
 
 def _with_progress(work: Work, progress: dict[str, Progress]) -> Work:
@@ -174,7 +176,15 @@ def _available(cell: Workcell, operation: str) -> JobOperation:
         raise Refusal("operation-ended", title=listed.title, state=STATE_WORDS[state])
     if operation in cell.work.in_hand:
         raise Refusal("run-in-hand", station=cell.place.title, title=listed.title)
+    _require_released(listed)
     return listed
+
+
+def _require_released(operation: JobOperation) -> None:
+    """Work on a lot that does not conform waits for a supervisor's disposition."""
+    for held in operation.held:
+        why = Text(held.en, held.zh)
+        raise Refusal("held", title=operation.title, number=held.nonconformance, why=why)
 
 
 def _require_one_setup(chosen: list[JobOperation]) -> None:
@@ -244,6 +254,8 @@ def _resume(cell: Workcell, command: asked.ResumeRun, around: Surroundings) -> l
     active = cell.work.active
     if active is not None:
         raise Refusal("run-in-hand", station=cell.place.title, title=_title_of(cell, active))
+    for part in run.parts:
+        _require_released(cell.queue.operations[part.operation])
     events: list[did.Event] = []
     if cell.work.unassigned is not None:
         events.append(closing(cell.work.unassigned, cell.work.counter))
@@ -284,6 +296,7 @@ def _require_steps(cell: Workcell, part: Part, good: Decimal) -> None:
     operation = cell.queue.operations[part.operation]
     if good:
         require_done(operation, part.steps)
+        require_measured(operation, part, good)
     elif cell.progress(part.operation).good:  # made in earlier runs
         require_done(operation, results_of(cell.work, part.operation))
 

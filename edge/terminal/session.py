@@ -153,7 +153,7 @@ class Session:
         if self.view is None or not self.view.queue:
             return []
         queue = self.view.queue
-        first = next((entry for entry in queue if not entry.waits_for), queue[0])
+        first = next((entry for entry in queue if entry.ready), queue[0])
         return self.group(first)
 
     def group(self, first: OperationView) -> list[OperationView]:
@@ -164,7 +164,7 @@ class Session:
         others = [
             entry
             for entry in self.view.queue
-            if name and entry.operation.group == name and entry is not first and not entry.waits_for
+            if name and entry.operation.group == name and entry is not first and entry.ready
         ]
         return [first, *others][: self.view.capacity]
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from rich.cells import cell_len
 
+from edge.station.inspection import measured_by
 from edge.station.instructions import CHECKED
 from edge.station.quantities import shown
 from edge.station.refusals import in_language
@@ -13,6 +14,7 @@ from edge.station.station_view import PartView
 from edge.terminal.painting import Ink, Line, Span, fit, wrap
 from edge.terminal.session import Session
 from edge.terminal.words import unit_word
+from protocols.inspection import due
 from protocols.jobs import Step, StepKind
 
 TITLE, SPEC = 24, 22
@@ -20,12 +22,22 @@ TITLE, SPEC = 24, 22
 
 
 def open_steps(part: PartView) -> list[int]:
-    """Numbers of checked steps that are not done within limits yet."""
+    """Numbers of checked steps that are not done within limits yet, and measurements that are due again."""
     return [
         number
         for number, step in enumerate(part.view.operation.steps)
-        if step.kind in CHECKED and (number not in part.steps or not part.steps[number].ok)
+        if step.kind in CHECKED
+        and (number not in part.steps or not part.steps[number].ok or due_again(part, number))
     ]
+
+
+def due_again(part: PartView, number: int) -> bool:
+    """Whether the inspection plan wants a measurement, taken before in this run, of the piece in hand."""
+    planned = measured_by(part.view.operation, number)
+    if planned is None or number not in part.steps:
+        return False
+    made = part.good + part.scrap + part.rework
+    return due(planned.frequency, made, part.quantity, part.steps[number].count)
 
 
 def current_step(part: PartView, chosen: int | None) -> int | None:
@@ -90,6 +102,9 @@ def rows(session: Session, part: PartView, at: int | None, typed: str, width: in
         if result is not None and not result.ok:
             why = session.say(_direction(step, result.value))
             lines.append([Span("    "), Span(f"✗ {why}", Ink.DANGER)])
+        elif due_again(part, number):
+            piece = shown(part.good + part.scrap + part.rework + 1)
+            lines.append([Span("    "), Span(f"► {session.say('step.due', piece=piece)}", Ink.ACTION)])
         if now and step.kind is not StepKind.INFO and step.kind is not StepKind.CONFIRM:
             text = in_language(step.text, session.language)
             lines += [[Span(f"    {line}")] for line in wrap(text, width - 4, 3) if line]
@@ -145,7 +160,7 @@ def _answer(session: Session, part: PartView, number: int, step: Step, typed: st
         sign, ink = ("✓", Ink.OK) if result.ok else ("✗", Ink.DANGER)
         spans.append(Span(f"{sign} {result.value}{unit}", ink))
         spans.append(Span("  "))
-    if typed is not None and (result is None or not result.ok or typed):
+    if typed is not None and (result is None or not result.ok or typed or due_again(part, number)):
         spans += [field(typed), Span(unit)]
     return spans
 

@@ -110,6 +110,15 @@ WORDS: dict[str, Text] = {
     "step.above": Text("too large: measure again or scrap (F6)", "偏大：重测或报废（F6）"),
     "step.below": Text("too small: measure again or scrap (F6)", "偏小：重测或报废（F6）"),
     "step.outside": Text("outside limits", "超差"),
+    "step.due": Text("measure again: piece {piece}", "请再测：第 {piece} 件"),
+    "chart.note": Text(
+        "▲ {title} {value}: {why}. Look at the process.", "▲ {title} {value}：{why}。请检查过程。"
+    ),
+    "chart.hold": Text(
+        "■ HOLD {title} {value}: {why}. What follows waits for the supervisor.",
+        "■ 扣留 {title} {value}：{why}。后续工序等待主管处理。",
+    ),
+    "chart.notice": Text("▲ {what}. Look at the process.", "▲ {what}。请检查过程。"),
     "program": Text("program {program}", "程序 {program}"),
     "remake": Text("REMAKE of {order}", "补做 {order}"),
     "state.run": Text("run", "运行"),
@@ -133,6 +142,7 @@ WORDS: dict[str, Text] = {
         "Offline: {predecessor} at {workcell} not confirmed. Look, then F5",
         "离线：{workcell} 的 {predecessor} 未确认。请查看工件后按 F5",
     ),
+    "now.held": Text("on hold, nonconformance {number}: {why}", "已扣留，不合格 {number}：{why}"),
     "now.empty": Text("No work in the queue", "队列为空"),
     "now.empty-more": Text("New work appears here by itself.", "新任务会自动显示在这里。"),
     "now.loading": Text("Looking for the edge at {url} …", "正在连接 {url} …"),
@@ -308,6 +318,7 @@ WORDS: dict[str, Text] = {
     ),
     "queue.selected": Text("{count} selected of at most {capacity}", "已选 {count}，最多 {capacity}"),
     "queue.ready": Text("○ ready", "○ 就绪"),
+    "queue.held": Text("■ on hold", "■ 扣留"),
     "queue.waits": Text("◔ waits", "◔ 等待"),
     "queue.unknown": Text("? offline", "? 离线"),
     "queue.begun": Text("◐ begun", "◐ 已开工"),

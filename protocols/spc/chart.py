@@ -341,6 +341,11 @@ def _verdict(spec: Spec, before: State, sample: Sample) -> pre_control.Verdict:
     return pre_control.judge(at, before.greens, before.yellow)
 
 
+def begun_anew(state: State) -> State:
+    """The state when other limits come into force: sums and weighted means begin at their centre again."""
+    return replace(state, ewma=None, weighed=0, high=0.0, low=0.0)
+
+
 def acts(point: Point) -> bool:
     """Whether the signals of a point are sure enough to hold work: by tolerance, or by frozen limits."""
     return bool(point.signals) and (

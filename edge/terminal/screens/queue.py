@@ -148,7 +148,7 @@ class QueuePage:
         """What the operation below the cursor waits for, and the keys."""
         row = self._row(session)
         why = ""
-        if isinstance(row, OperationView) and row.waits_for:
+        if isinstance(row, OperationView) and not row.ready:
             why = what_it_waits_for(session, row)
         keys = session.say("queue.hint-short" if narrow else "queue.hint")
         hint = Span(f"{self.typed}_", Ink.FIELD) if self.typed else Span(keys, Ink.DIM)
@@ -215,6 +215,8 @@ def status(session: Session, row: RunView | OperationView) -> tuple[str, Ink]:
     if isinstance(row, RunView):
         key = "queue.running" if row.active else "queue.paused"
         return session.say(key), Ink.STRONG
+    if row.operation.held:
+        return session.say("queue.held"), Ink.DANGER
     if row.waits_for:
         return session.say("queue.unknown" if row.vouchable else "queue.waits"), Ink.ABNORMAL
     begun = row.state is OperationState.PAUSED or row.good or row.scrap

@@ -12,6 +12,7 @@ from edge.terminal.steps import progress_bar, rows
 from edge.terminal.words import age, moment, unit_word
 from protocols.jobs import JobOperation, StepKind, Text
 from protocols.lifecycles import RunState
+from protocols.spc.charts import in_words
 from protocols.values import MICROSECONDS
 
 VARIANT_LINES = 3
@@ -92,7 +93,12 @@ def _next(session: Session, typed: str, width: int, height: int) -> list[Line]:
 
 
 def what_it_waits_for(session: Session, view: OperationView) -> str:
-    """The first predecessor that an operation waits for, and until when where that is known."""
+    """What keeps an operation from being begun: a hold, else the first predecessor that it waits for, and
+    until when where that is known.
+    """
+    if view.operation.held:
+        held = view.operation.held[0]
+        return session.say("now.held", number=held.nonconformance, why=Text(held.en, held.zh))
     first = view.waits_for[0]
     names: dict[str, str | Text] = {"predecessor": first.title, "workcell": first.workcell}
     if first.fit_at and not view.vouchable:
@@ -105,7 +111,7 @@ def what_now(session: Session) -> str:
     run, part = session.run, session.current
     if run is None or part is None:
         upcoming = session.upcoming()
-        if upcoming and upcoming[0].waits_for:
+        if upcoming and not upcoming[0].ready:
             return what_it_waits_for(session, upcoming[0])
         return session.say("now.next")
     since = age(session.language, run.since, session.time)
@@ -188,12 +194,37 @@ def alerts(session: Session, width: int) -> list[Line]:
         found.append(session.say("stops.open", age=since, hint=open_stop.hint))
     elif view.stops:
         found.append(session.say("stops.past", count=str(len(view.stops))))
-    lines: list[Line] = [[Span(f" {fit(text, width - 2)}", Ink.ABNORMAL)] for text in found]
+    lines: list[Line] = [
+        *chart_alerts(session, width),
+        *[[Span(f" {fit(text, width - 2)}", Ink.ABNORMAL)] for text in found],
+    ]
     note = view.notes[-1] if view.notes else None
     if note is not None and note.actor != session.actor and now - note.ts < NOTE_AGE:
         when = moment(language, note.ts, now)
         text = session.say("note.left", when=when, actor=note.actor, note=note.note)
         lines.append([Span(f" {fit(text, width - 2)}")])
+    return lines
+
+
+def chart_alerts(session: Session, width: int) -> list[Line]:
+    """What control charts say about the operation in hand: first what was measured here, then the rest."""
+    part = session.current
+    if part is None:
+        return []
+    operation = part.view.operation
+    lines: list[Line] = []
+    for number, result in part.steps.items():
+        if result.signals:
+            key = "chart.hold" if result.holds else "chart.note"
+            title, why = operation.steps[number].title, Text(*in_words(result.signals))
+            text = session.say(key, title=title, value=result.value, why=why)
+            ink = Ink.DANGER if result.holds else Ink.ABNORMAL
+            lines += [[Span(f" {line}", ink)] for line in wrap(text, width - 2, 2)]
+    by_person = {each.name for each in operation.inspection if each.steps}
+    for notice in operation.notices:
+        if notice.characteristic not in by_person:
+            text = session.say("chart.notice", what=Text(notice.en, notice.zh))
+            lines += [[Span(f" {line}", Ink.ABNORMAL)] for line in wrap(text, width - 2, 2)]
     return lines
 
 
