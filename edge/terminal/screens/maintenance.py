@@ -109,6 +109,7 @@ def _told(session: Session, machine: ControlView, view: OrderView) -> Iterator[t
     title = in_language(order.title, session.language)
     name = machine.title or machine.device
     yield f"◇ {name} · {title}", Ink.STRONG
+    yield session.say("machine.no-loto"), Ink.ABNORMAL
     if view.since:
         since = moment(session.language, view.since, session.time)
         yield (
@@ -136,7 +137,6 @@ def _told(session: Session, machine: ControlView, view: OrderView) -> Iterator[t
         yield session.say("order.found", found=view.found), Ink.STRONG
     if view.since:
         yield session.say("order.release-hint", machine=name), Ink.PLAIN
-    yield session.say("machine.no-loto"), Ink.ABNORMAL
 
 
 def _entries(session: Session, machine: ControlView, view: OrderView) -> list[tuple[str, Do]]:
