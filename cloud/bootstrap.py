@@ -56,6 +56,7 @@ from cloud.orders.create import OrderDesk
 from cloud.orders.effects import OrderEffects
 from cloud.publisher import Publisher
 from cloud.quality.effects import QualityEffects
+from cloud.quality.service import QualityService
 from cloud.recall import Recall
 from cloud.sparkplug import SparkplugSource
 from cloud.store.database import Database
@@ -132,6 +133,7 @@ class Service:
         self.forecasts = Forecasts(
             self.database, self.site, self.desk, self.dispatching, self.clock, config.dispatch
         )
+        self.quality = QualityService(self.database, self.hub, self.clock, self.site)
         self.maintenance = MaintenanceService(
             self.database,
             self.hub,
@@ -164,6 +166,7 @@ class Service:
                     "values from before": recall.run(self.hub),
                     "maintenance": self.maintenance.run(),
                     "bounds of maintenance": keep_bounds(self.database, self.hub, self.desk_of_cases),
+                    "quality": self.quality.run(),
                     "publisher": self.publisher.run(),
                     "dispatching": self.dispatching.run(),
                     "scenarios": self.scenarios.run(),

@@ -42,7 +42,7 @@ class PlannedCharacteristic(BaseModel):
     upper: Measure | None = None
     unit: Annotated[str, StringConstraints(max_length=8)] = Field("", description="Rec 20, e.g. MMT = mm")
     frequency: Annotated[str, StringConstraints(pattern=FREQUENCY)] = Field(
-        "lot", description="lot, first and last, or every 5 (pieces)"
+        "lot", description="lot, first and last, or every 5 (pieces; of a tag: values)"
     )
     gauge: Line = Field("", description="what it is measured with")
     chart: Kind = Kind.DNOM
@@ -74,6 +74,10 @@ def inspection_findings(
             yield Finding((*here, "name"), f'"{planned.name}" is the name of two characteristics')
         if planned.tag and planned.name in measured:
             yield Finding((*here, "tag"), f"a step measures {planned.name} already: one of both")
+        if planned.tag and planned.frequency == "first and last":
+            yield Finding(
+                (*here, "frequency"), "a tag does not know the last piece: lot, or every 5 (values)"
+            )
         for place, rule in enumerate(planned.rules):
             if rule not in known_rules():
                 yield Finding((*here, "rules", place), not_one_of(rule, known_rules()))

@@ -89,12 +89,19 @@ def open_one(
     now: int,
     chart: int | None = None,
 ) -> int | None:
-    """Open a nonconformance for an operation; its id, None where the same source opened one already.
+    """Open a nonconformance for an operation; its id.
+
+    None where the same source opened one already, or one of the same chart and operation is open: a drift
+    that goes on is one matter for one decision.
 
     Raises:
         UnknownOperation: there is no such operation.
     """
-    if tx.execute(select(table.c.id).where(table.c.source == source)).first() is not None:
+    same = table.c.source == source
+    if chart is not None:
+        still = (table.c.chart_id == chart) & (table.c.operation_id == operation_id) & (table.c.state == OPEN)
+        same = or_(same, still)
+    if tx.execute(select(table.c.id).where(same)).first() is not None:
         return None
     job = tx.execute(select(operation.c.job_id).where(operation.c.id == operation_id)).scalar_one_or_none()
     if job is None:

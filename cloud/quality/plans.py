@@ -29,6 +29,11 @@ def plan_of(tx: Connection, operation_id: str) -> tuple[Characteristic, ...]:
     return _plan.decode(text) if text else ()
 
 
+def decode(text: str) -> tuple[Characteristic, ...]:
+    """A stored inspection plan."""
+    return _plan.decode(text)
+
+
 class HandedOut:
     """What stations are told about the quality of the operations on their lists; read once for all."""
 

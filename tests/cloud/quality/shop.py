@@ -112,9 +112,11 @@ class QualityFloor(Floor):
         return self.says("brake-1", *events)
 
 
-def quality_floor(database: Database, *depths: int, hub: Hub | None = None) -> QualityFloor:
+def quality_floor(
+    database: Database, *depths: int, hub: Hub | None = None, text: str = BRACKET
+) -> QualityFloor:
     """A floor with an order of four brackets of each depth: jobs q-1-1, q-1-2 …"""
-    database.write(lambda tx: import_products(tx, [bracket()], NOW_US)).result()
+    database.write(lambda tx: import_products(tx, [bracket(text)], NOW_US)).result()
     request = order(*[("bracket", 4, {"depth": depth}) for depth in depths], id="q-1")
     desk = order_desk()
     database.write(lambda tx: desk.create(tx, request, "office")).result()
