@@ -48,6 +48,8 @@ from cloud.maintenance.bounds import keep_bounds
 from cloud.maintenance.desk import CaseDesk
 from cloud.maintenance.effects import CaseEffects
 from cloud.maintenance.service import WATCHED_ROLES, MaintenanceService, Settings, WatchedTag
+from cloud.maintenance.waveforms.desk import WaveformDesk, WaveformSettings
+from cloud.maintenance.waveforms.store import WaveformStore
 from cloud.mqtt import MqttPipe
 from cloud.orders import exceptions
 from cloud.orders.articles import import_products, load_products
@@ -141,6 +143,16 @@ class Service:
             self._watched_tags,
             msgspec.convert(config.maintenance, Settings),
         )
+        kept = config.retention
+        self.waveforms = WaveformDesk(
+            WaveformStore(config.data / "waveforms.db"),
+            self.database,
+            self.hub,
+            self.publisher,
+            self.site,
+            self.clock,
+            WaveformSettings(kept.waveform_days, kept.waveform_bytes),
+        )
         usual = Upkeep(
             seconds=config.dispatch.service_seconds,
             within_hours=config.dispatch.service_within_seconds / 3600,
@@ -165,6 +177,7 @@ class Service:
                     "live values": self.live.run(self.hub),
                     "values from before": recall.run(self.hub),
                     "maintenance": self.maintenance.run(),
+                    "waveforms": self.waveforms.run(),
                     "bounds of maintenance": keep_bounds(self.database, self.hub, self.desk_of_cases),
                     "quality": self.quality.run(),
                     "publisher": self.publisher.run(),
@@ -189,6 +202,7 @@ class Service:
             self.database.write(lambda tx: import_products(tx, self.products, self.clock.now())).result()
             source = ProjectionSource(self.database, self.tag_map, self.ingest.want_catalogue)
             history = _history(self.config)
+            self.waveforms.store.open()
             try:
                 yield Context(
                     config=self.config,
@@ -207,6 +221,7 @@ class Service:
                     projection=Projection(HistorySource(source), history, self.clock.monotonic),
                     desk=self.desk,
                     maintenance=self.maintenance,
+                    waveforms=self.waveforms,
                     desk_of_cases=self.desk_of_cases,
                     dispatching=self.dispatching,
                     scenarios=self.scenarios,
@@ -214,6 +229,7 @@ class Service:
                     started=self.started,
                 )
             finally:
+                self.waveforms.store.close()
                 history.close()
 
     async def _prune(self, history: History) -> None:

@@ -59,9 +59,13 @@ class HistoryConfig(_Part):
 
 
 class RetentionConfig(_Part):
-    """How long the ledger keeps telemetry that is in the history; everything else is kept for ever."""
+    """How long the ledger keeps telemetry that is in the history, and how long blocks of waveforms are kept
+    (of more than so many bytes the newest). Everything else is kept for ever.
+    """
 
     telemetry_hours: float = Field(default=168.0, gt=0)
+    waveform_days: float = Field(default=365.0, gt=0)
+    waveform_bytes: int = Field(default=1 << 30, ge=1 << 20)
 
 
 TopicId = Annotated[str, StringConstraints(pattern=r"^[^+/#]{1,64}$")]

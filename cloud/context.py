@@ -17,6 +17,7 @@ from cloud.ledger.tags import TagMap
 from cloud.live import LiveValues
 from cloud.maintenance.desk import CaseDesk
 from cloud.maintenance.service import MaintenanceService
+from cloud.maintenance.waveforms.desk import WaveformDesk
 from cloud.mqtt import MqttPipe
 from cloud.orders.create import OrderDesk
 from cloud.orders.products import Product
@@ -47,6 +48,7 @@ class Context:
     projection: Projection
     desk: OrderDesk
     maintenance: MaintenanceService
+    waveforms: WaveformDesk
     desk_of_cases: CaseDesk
     dispatching: DispatchService
     scenarios: Scenarios

@@ -76,6 +76,24 @@ class StatesLedgered(Event, frozen=True):
     events: list[StateEvent]
 
 
+class BulkLedgered(Event, frozen=True):
+    """The ledger has more of the bulk lane: read it."""
+
+    @property
+    def topic(self) -> Hashable | None:
+        return type(self)
+
+
+class WaveformAnswered(Event, frozen=True):
+    """There is news of a question for a waveform's blocks."""
+
+    id: str
+
+    @property
+    def topic(self) -> Hashable | None:
+        return type(self), self.id
+
+
 class OrdersChanged(Event, frozen=True):
     """Orders, jobs, operations or runs changed: read again."""
 

@@ -1,7 +1,7 @@
-"""Messages to edges: job lists and release requests, sent again until the edge has confirmed them.
+"""Messages to edges: job lists, release requests and questions, sent again until the edge has answered them.
 
-What is to be sent stands in the orders' tables; this is only the sending. A message goes out at once, when
-its edge opens a session, and every few seconds while the edge is heard and has not confirmed.
+What is to be sent stands elsewhere (in the orders' tables); this is only the sending. A message goes out at
+once, when its edge opens a session, and every few seconds while the edge is heard and has not confirmed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from protocols.jobs import JobList, ReleaseRequest
 from protocols.lanes import Down, down
 from protocols.states import JobsApplied
 from protocols.values import MICROSECONDS
+from protocols.waveforms.messages import Wanted, encode_wanted
 
 RESEND = 3.0
 """Seconds after which an unconfirmed message is sent again."""
@@ -75,6 +76,17 @@ class Publisher:
         """Ask no more: a person overrode the lease, or the plan changed."""
         with self._guard:
             self._pending.pop((edge, Down.RELEASE, request), None)
+
+    def ask_waveform(self, edge: str, wanted: Wanted) -> None:
+        """Ask for blocks of a waveform, until :meth:`withdraw_waveform`."""
+        with self._guard:
+            self._pending[edge, Down.WAVEFORM, wanted.id] = _Pending(encode_wanted(wanted))
+        self._send_due(edge)
+
+    def withdraw_waveform(self, edge: str, question: str) -> None:
+        """Ask no more: the edge has answered, or will not."""
+        with self._guard:
+            self._pending.pop((edge, Down.WAVEFORM, question), None)
 
     def opened(self, edge: str) -> None:
         """The edge opened a session: it may have missed everything."""

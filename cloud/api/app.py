@@ -20,6 +20,7 @@ from cloud.api import (
     scenarios,
     schedule,
     sessions,
+    waveforms,
 )
 from cloud.api.accounts import Accounts
 from cloud.api.answers import Reply
@@ -46,7 +47,19 @@ def create_app(context: Context, accounts: Accounts) -> FastAPI:
     app.state.accounts = accounts
     problems.install(app)
     app.middleware("http")(_bounded(Rates(context.clock)))
-    for part in (sessions, floor, alarms, history, cases, office, quality, scenarios, decisions, schedule):
+    for part in (
+        sessions,
+        floor,
+        alarms,
+        history,
+        cases,
+        office,
+        quality,
+        scenarios,
+        decisions,
+        schedule,
+        waveforms,
+    ):
         app.include_router(part.router, prefix="/api/v1", dependencies=[Depends(no_unknown_query)])
 
     checkup = Checkup(context)

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import BindParameter, Connection, bindparam, func, insert, select, text
 from sqlalchemy.exc import OperationalError
 
-from cloud.hub import ActionsLedgered, Hub, OrdersChanged, StatesLedgered
+from cloud.hub import ActionsLedgered, BulkLedgered, Hub, OrdersChanged, StatesLedgered
 from cloud.ledger import gaps, quarantine, tables
 from cloud.ledger.effects import Effects, Inbox
 from cloud.store.database import after_commit, dialect_insert, savepoint
@@ -30,6 +30,7 @@ from protocols.packing import UndecodableError
 from protocols.session import Batch, BatchKey, Bounds
 from protocols.states import Event
 from protocols.telemetry import SampleColumns
+from protocols.waveforms import messages as waveforms
 
 _log = structlog.get_logger(__name__)
 
@@ -84,6 +85,8 @@ def prepare(edge: str, batch: Batch, received: int) -> Prepared:
                 return Prepared(edge, batch, received, states=states.decode(batch.blob))
             case Lane.TELEMETRY if not batch.historical:
                 return Prepared(edge, batch, received, samples=telemetry.decode(batch.blob))
+            case Lane.BULK:
+                waveforms.decode(batch.blob)  # read by whoever puts its parts together
     except UndecodableError as error:
         return Prepared(edge, batch, received, problem=str(error))
     return Prepared(edge, batch, received)
@@ -245,6 +248,8 @@ class LedgerWriter:
         elif batch.lane is Lane.TELEMETRY:
             filled = self._fill_gaps(batch.key, prepared.count)
             self.count(edge, samples=prepared.count, dropped=-filled)
+        elif batch.lane is Lane.BULK and (hub := self._ledger.hub) is not None:
+            after_commit(self.tx, lambda: hub.publish(BulkLedgered()))
 
     def _apply_actions(self, row: int, prepared: Prepared, sent: list[Action]) -> None:
         tx, edge, hub = self.tx, prepared.edge, self._ledger.hub

@@ -71,6 +71,8 @@ def made(name: str, tag: Tag, waveform: Waveform, taken: Taken) -> Made:
         taken.turns,
         order,
         data,
+        waveform.envelope or (0.0, 0.0),
+        {name: turns * taken.turns for name, turns in waveform.defects.items()} if taken.turns else {},
     )
     found = features(values_of(block), recipe(waveform, taken.turns))
     quality, reason, problem = _trust(taken)

@@ -36,6 +36,8 @@ class Kind(StrEnum):
 
 
 Finite = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
+Hertz = Annotated[float, msgspec.Meta(ge=0, le=1e8)]
+Marks = Annotated[dict[Annotated[str, msgspec.Meta(max_length=32)], Hertz], msgspec.Meta(max_length=16)]
 Text = Annotated[str, msgspec.Meta(max_length=128)]
 
 
@@ -45,7 +47,9 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
     ``path`` is ``device/tag``; ``ts`` (µs UTC) the time the block was taken, which is that of its last
     sample. A sample in ``unit`` is ``raw × scale + offset``. ``regime`` is what the machine did (its
     state's word, then its program where it shows one); ``turns`` of the shaft a second, 0 where nobody
-    knows. ``order`` says how ``data`` is coded: see :mod:`protocols.waveforms.coding`.
+    knows. ``order`` says how ``data`` is coded: see :mod:`protocols.waveforms.coding`. ``band`` (Hz) is
+    that of the envelope, 0 to 0 where there is none, and ``marks`` the frequencies (Hz) at which defects
+    show in it.
     """
 
     path: Annotated[str, msgspec.Meta(max_length=256)]
@@ -60,6 +64,8 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
     turns: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
     order: Annotated[int, msgspec.Meta(ge=0, le=2)]
     data: Annotated[bytes, msgspec.Meta(max_length=MAX_BYTES)]
+    band: tuple[Hertz, Hertz] = (0.0, 0.0)
+    marks: Marks = {}
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -39,7 +39,7 @@ LISTS = [
     ),
     *("/exceptions", "/schedule", "/schedule/progress", "/schedule/history", "/schedule/scenarios"),
     *("/schedule/decisions", "/schedule/outlook", "/alarms", "/alarms/history"),
-    *("/quality/charts", "/quality/nonconformances"),
+    *("/quality/charts", "/quality/nonconformances", "/maintenance/waveforms"),
 ]
 
 
@@ -66,7 +66,7 @@ async def test_a_viewer_changes_nothing(tmp_path: Path) -> None:
             *("/orders", "/orders/x/cancel", "/maintenance/cases/x/acknowledge", "/exceptions/1/settle"),
             *("/schedule/scenarios", "/schedule/scenarios/x/accept", "/schedule/decisions"),
             *("/schedule/promise", "/quality/charts/1/limits", "/quality/nonconformances"),
-            "/quality/nonconformances/1/decisions",
+            *("/quality/nonconformances/1/decisions", "/maintenance/waveforms/questions"),
         ):
             answer = await viewer.post(f"/api/v1{path}", json=ORDER if path == "/orders" else {})
             assert answer.status_code == 403, path
