@@ -267,9 +267,17 @@ class Service:
         devices = self.site.devices()
         tags = await self.database.query(reading.tags)
         return {
-            tag.id: WatchedTag(str(devices[tag.device].asset), tag.device, tag.path, tag.unit)
+            tag.id: WatchedTag(
+                str(devices[tag.device].asset),
+                tag.device,
+                tag.path,
+                tag.unit,
+                tag.role,
+                tag.type,
+                tag.max_interval,
+            )
             for tag in tags
-            if tag.role in WATCHED_ROLES and tag.device in devices
+            if tag.current and tag.role in WATCHED_ROLES and tag.device in devices
         }
 
 

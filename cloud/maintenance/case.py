@@ -12,7 +12,7 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from cloud.maintenance.baseline import Evidence
+from cloud.maintenance.health.evidence import Evidence
 from cloud.maintenance.prognosis import DAY
 from cloud.maintenance.work_order import WorkOrder
 from protocols.lifecycles import CASE, CaseEvent, CaseState

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
-from cloud.maintenance.baseline import AssetHealth, Evidence
+from cloud.maintenance.assets import HealthRow, healths, learn_anew, load, save
 from cloud.maintenance.case import LOOKED_AT, Case, ImpossibleStep, Objection, Step, Verdict, take
-from cloud.maintenance.tables import ASSET_HEALTH, CASE, STEP
+from cloud.maintenance.health.evidence import Evidence
+from cloud.maintenance.tables import CASE, STEP
 from cloud.maintenance.work_order import WorkOrder
 from cloud.orders import journal
-from cloud.store.database import insert_into
 from protocols.lifecycles import CaseEvent, CaseState
 
 OPENED = "open"
 """The first step of every case."""
+SENSOR = "sensor"
+"""The mode of a case about a sensor that cannot be believed."""
 OPENER = "maintenance"
 """Actor of the steps that nobody decided: the scoring of the machines."""
 
-_health = msgspec.msgpack.Decoder(AssetHealth)
 _evidence = msgspec.msgpack.Decoder(list[Evidence])
 _order = msgspec.msgpack.Decoder(WorkOrder)
 _pack = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder().encode
-
-
-class HealthRow(msgspec.Struct, frozen=True):
-    """The present health of one asset; ``health`` is None while it is learning."""
-
-    asset: str
-    device: str
-    state: str
-    health: float | None
-    updated: int
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -134,7 +125,8 @@ def find(tx: Connection, case_id: str) -> Case:
 
 def _take(tx: Connection, case_id: str, wanted: Step, name: str) -> Case:
     """A machine that was repaired, or that a person judges to be well, is learned anew: as it is now is
-    normal. Otherwise it would stay under its old alarm for ever, and nothing new could be noticed.
+    normal. Otherwise it would stay under its old alarm for ever, and nothing new could be noticed. A sensor
+    that came back by itself changes nothing.
     """
     before = find(tx, case_id)
     after = take(before, wanted)
@@ -143,7 +135,8 @@ def _take(tx: Connection, case_id: str, wanted: Step, name: str) -> Case:
     _note(tx, name, case_id, wanted.ts, wanted.actor, wanted.event, _said(wanted), _json(wanted))
     closed = wanted.event is CaseEvent.CLOSE and before.state is not CaseState.DONE
     if wanted.event is CaseEvent.FINISH or closed:
-        _learn_anew(tx, before.asset, wanted.ts)
+        repaired = wanted.event is CaseEvent.FINISH or before.mode != SENSOR
+        learn_anew(tx, before.asset, wanted.ts, repaired=repaired)
     return after
 
 
@@ -161,16 +154,6 @@ def _note(
 def steps(tx: Connection, case_id: str) -> int:
     """How many steps a case has taken, its opening included."""
     return tx.execute(select(func.count()).where(STEP.c.case_id == case_id)).scalar_one()
-
-
-def _learn_anew(tx: Connection, asset: str, now: int) -> None:
-    this = ASSET_HEALTH.c.asset == asset
-    model = tx.execute(select(ASSET_HEALTH.c.model).where(this)).scalar_one_or_none()
-    if model is not None:
-        health = _health.decode(model)
-        health.reset(now)
-        anew = {"state": "learning", "health": None, "model": msgspec.msgpack.encode(health)}
-        tx.execute(update(ASSET_HEALTH).where(this).values(anew))
 
 
 # --- looking ------------------------------------------------------------------------------------------
@@ -205,41 +188,6 @@ def replayed(tx: Connection, case_id: str) -> Case:
     if found is None:
         raise NoSuchCaseError(case_id)
     return found
-
-
-# --- what is known of the assets ----------------------------------------------------------------------
-
-
-def healths(tx: Connection) -> list[HealthRow]:
-    """Health of every asset that was ever scored, by device."""
-    table = ASSET_HEALTH
-    query = select(table.c.asset, table.c.device, table.c.state, table.c.health, table.c.updated)
-    return [HealthRow(*row) for row in tx.execute(query.order_by(table.c.device))]
-
-
-def load(tx: Connection) -> dict[str, AssetHealth]:
-    """What was learned, by asset."""
-    rows = tx.execute(select(ASSET_HEALTH.c.asset, ASSET_HEALTH.c.model))
-    return {asset: _health.decode(model) for asset, model in rows}
-
-
-def save(tx: Connection, rows: Sequence[tuple[HealthRow, AssetHealth]]) -> None:
-    """Keep what was learned; not what was learned before a person had the asset learned anew."""
-    stored = load(tx)
-    for row, health in rows:
-        if row.asset in stored and stored[row.asset].since > health.since:
-            continue
-        values = {
-            "asset": row.asset,
-            "device": row.device,
-            "state": row.state,
-            "health": row.health,
-            "updated": row.updated,
-            "model": msgspec.msgpack.encode(health),
-        }
-        statement = insert_into(tx, ASSET_HEALTH).values(values)
-        changed = {name: value for name, value in values.items() if name != "asset"}
-        tx.execute(statement.on_conflict_do_update(index_elements=["asset"], set_=changed))
 
 
 # --- rows ---------------------------------------------------------------------------------------------

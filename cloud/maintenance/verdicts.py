@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Connection, select
 
-from cloud.maintenance.baseline import Evidence
 from cloud.maintenance.case import Case, Verdict
 from cloud.maintenance.cases import cases
+from cloud.maintenance.health.evidence import Evidence
 from cloud.maintenance.tables import CASE
 from protocols.lifecycles import CaseState
 

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 from sqlalchemy import select
 
 from cloud.maintenance import cases
-from cloud.maintenance.baseline import AssetHealth, Evidence
 from cloud.maintenance.case import Case, ImpossibleStep, Step, Verdict, take
 from cloud.maintenance.cases import HealthRow
 from cloud.maintenance.effects import CaseEffects
+from cloud.maintenance.health.asset import AssetHealth
+from cloud.maintenance.health.evidence import Evidence
 from cloud.maintenance.prognosis import DAY, HOUR
 from cloud.maintenance.replay import replay
 from cloud.maintenance.tables import CASE as CASE_TABLE

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from cloud.hub import CaseChanged, EdgeChanged, Hub, SamplesLedgered, StatesLedgered
 from cloud.maintenance import cases
-from cloud.maintenance.baseline import Limits
+from cloud.maintenance.health.limits import Limits
 from cloud.maintenance.service import MaintenanceService, Settings, WatchedTag
 from cloud.store.database import Database
 from protocols.clock import Clock
@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 ASSET = "0b0e6c1e-7b1b-4a57-9f0a-000000000001"
 STARTED = 1_790_000_000 * MICROSECONDS
+WORN = [6.0 + 0.002 * (step % 3) for step in range(60)]
 
 
 async def watched() -> Mapping[int, WatchedTag]:
@@ -46,7 +47,8 @@ def samples(start: int, values: list[float]) -> SamplesLedgered:
 
 def service(database: Database, hub: Hub) -> MaintenanceService:
     settings = Settings(window=1.0, limits=Limits(learn=30))
-    return MaintenanceService(database, hub, Clock(), watched, settings)
+    clock = Clock(wall_ns=lambda: (STARTED + 300 * MICROSECONDS) * 1000, elapsed_ns=lambda: 0)
+    return MaintenanceService(database, hub, clock, watched, settings)
 
 
 async def test_wear_opens_one_case_and_a_restart_does_not_open_another(tmp_path: Path) -> None:
@@ -62,8 +64,8 @@ async def test_wear_opens_one_case_and_a_restart_does_not_open_another(tmp_path:
                     await asyncio.sleep(0.001)
                 hub.publish(running(start))
                 await asyncio.sleep(0.05)
-                hub.publish(samples(start, good if start == STARTED else [6.0] * 60))
-                hub.publish(samples(start + 61 * MICROSECONDS, [6.0] * 60))
+                hub.publish(samples(start, good if start == STARTED else WORN))
+                hub.publish(samples(start + 61 * MICROSECONDS, WORN))
                 if start == STARTED:
                     await asyncio.wait_for(changes.get_all(), 10)
                 await asyncio.sleep(0.1)
@@ -153,7 +155,7 @@ async def test_what_the_database_refused_is_written_when_it_takes_it(
             hub.publish(running(STARTED))
             await asyncio.sleep(0.05)
             hub.publish(samples(STARTED, [generator.gauss(2.0, 0.1) for _ in range(60)]))
-            hub.publish(samples(STARTED + 61 * MICROSECONDS, [6.0] * 60))
+            hub.publish(samples(STARTED + 61 * MICROSECONDS, WORN))
             await asyncio.sleep(0.3)
             with database.read() as tx:
                 assert (cases.cases(tx), cases.healths(tx)) == ([], [])

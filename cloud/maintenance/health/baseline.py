@@ -1,0 +1,121 @@
+"""What is normal for one asset: centre and spread of its tags in each regime, from its own healthy time."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from cloud.maintenance.health.regimes import Point
+
+FEWEST = 3
+"""Windows of a regime below which nothing is known of it."""
+POOLED = 10
+"""Windows' worth of belief in the spread that a tag has over all regimes."""
+WINSOR = 3.0
+"""Robust spreads from the median beyond which a healthy window is drawn in: one spike shall not blind."""
+STEADY_TREND = 0.5
+"""Part of a tag's variance that a straight line explains from which on it is still settling."""
+
+
+class Learned(msgspec.Struct, frozen=True, array_like=True):
+    """One healthy window: its end (µs UTC), what tells its regime, the means of the signs."""
+
+    end: int
+    point: Point
+    means: dict[str, float]
+
+
+class Normal(msgspec.Struct, frozen=True, array_like=True):
+    """One tag in one regime, from ``count`` windows. ``constant``: it did not vary while it was learned."""
+
+    centre: float
+    spread: float
+    count: int
+    constant: bool = False
+
+
+Normals = dict[str, dict[str, Normal]]
+"""regime → tag → what is normal"""
+
+
+def normals(windows: Sequence[tuple[str, Learned]], smallest_spread: float) -> Normals:
+    """What is normal, from healthy windows with the names of their regimes.
+
+    The spread within a regime of few windows is drawn towards that of all regimes (as an inverse-χ² prior
+    worth ``POOLED`` windows), since a sensor's noise seldom depends on the program alone.
+    """
+    by_regime: dict[str, list[Learned]] = {}
+    for regime, window in windows:
+        by_regime.setdefault(regime, []).append(window)
+    kept = {regime: rows for regime, rows in sorted(by_regime.items()) if len(rows) >= FEWEST}
+    raw = {
+        (regime, tag): _winsorised([row.means[tag] for row in rows if tag in row.means])
+        for regime, rows in kept.items()
+        for tag in sorted({tag for row in rows for tag in row.means})
+    }
+    raw = {key: found for key, found in raw.items() if found[2] >= FEWEST}
+    pooled: dict[str, tuple[float, int]] = {}
+    for (_, tag), (_, variance, count) in raw.items():
+        total, free = pooled.get(tag, (0.0, 0))
+        pooled[tag] = total + variance * (count - 1), free + count - 1
+    found: Normals = {}
+    for (regime, tag), (centre, variance, count) in raw.items():
+        total, free = pooled[tag]
+        alone = free == count - 1
+        belief = 0 if alone else POOLED
+        spread = math.sqrt(((count - 1) * variance + belief * total / free) / (count - 1 + belief))
+        least = max(smallest_spread * abs(centre), 1e-9)
+        constant = spread <= 1e-6 * max(abs(centre), 1e-3)
+        values = [row.means[tag] for row in kept[regime] if tag in row.means]
+        step = 0.0 if constant else _step(values)
+        found.setdefault(regime, {})[tag] = Normal(
+            centre, least if constant else max(spread, step / 2), count, constant
+        )
+    return found
+
+
+def deviations(normal: Mapping[str, Normal], means: Mapping[str, float]) -> dict[str, float]:
+    """How many spreads each tag lies from its centre."""
+    return {
+        tag: (mean - each.centre) / each.spread
+        for tag, mean in means.items()
+        if (each := normal.get(tag)) is not None
+    }
+
+
+def settling(windows: Sequence[Learned], tags: Iterable[str]) -> str:
+    """A tag that a straight line over the windows explains better than not: it is not steady yet; or ""."""
+    for tag in tags:
+        values = [row.means[tag] for row in windows if tag in row.means]
+        if len(values) < FEWEST or min(values) == max(values):
+            continue
+        line = statistics.linear_regression(range(len(values)), values)
+        rise = line.slope * (len(values) - 1)
+        rest = [value - line.slope * at for at, value in enumerate(values)]
+        explained = 1 - statistics.pvariance(rest) / statistics.pvariance(values)
+        if explained > STEADY_TREND and abs(rise) > 3 * statistics.pstdev(rest):
+            return tag
+    return ""
+
+
+def _winsorised(values: Sequence[float]) -> tuple[float, float, int]:
+    """Mean, variance and count, with what is far from the median drawn in."""
+    if len(values) < FEWEST:
+        return 0.0, 0.0, len(values)
+    median = statistics.median(values)
+    far = WINSOR * 1.4826 * statistics.median(abs(value - median) for value in values)
+    if far > 0:
+        values = [min(max(value, median - far), median + far) for value in values]
+    return statistics.fmean(values), statistics.variance(values), len(values)
+
+
+def _step(values: Sequence[float]) -> float:
+    """The resolution that the values show, where there are few of them: else 0."""
+    distinct = sorted(set(values))
+    if not 1 < len(distinct) <= 5:
+        return 0.0
+    return min(after - before for before, after in itertools.pairwise(distinct))

@@ -1,0 +1,262 @@
+"""Samples to windows: what each tag of one asset did during a fixed span of source time. Pure.
+
+A tag's mean is weighted by time: a value holds until the next one, as long as the edge's deadband may keep
+it silent. A window closes when the asset's newest sample is ``grace`` beyond its end; what comes later than
+that is counted as late and never judged, so that the same samples give the same windows whenever and in
+whatever interleaving of tags they are read.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from cloud.maintenance.health.facts import TagFacts
+from protocols.values import Quality, Value
+
+REMEMBERED = 200
+"""Changes of mode or program kept a device: enough for samples that come minutes late."""
+
+LONGEST_JUMP = 100
+"""Windows without any sample that are gone through one by one; what is longer is a break."""
+
+
+class TagSpan(msgspec.Struct, frozen=True, array_like=True):
+    """What one tag did during a window. ``mean``, ``low`` and ``high`` are None without a good value;
+    ``covered`` is the part of the span (0…1) for which a value stood.
+
+    ``odd`` counts values that are no finite number, ``bad`` those of another quality than good, ``outside``
+    those outside the physical range, ``disordered`` those older than one before them.
+    """
+
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    covered: float = 0.0
+    good: int = 0
+    odd: int = 0
+    bad: int = 0
+    outside: int = 0
+    disordered: int = 0
+
+
+class Window(msgspec.Struct, frozen=True, array_like=True):
+    """What one asset did during a span that ended at ``end`` (µs UTC).
+
+    ``mode`` is "" while the machine did not execute throughout; ``program`` is "" when it changed or none is
+    told. ``broken`` is true for the first window after the asset was silent.
+    """
+
+    end: int
+    mode: str
+    program: str
+    tags: dict[str, TagSpan]
+    broken: bool = False
+
+
+@dataclass(slots=True)
+class Timeline:
+    """What held when: the modes or the programs of a device; "" before anything is known."""
+
+    times: list[int] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def change(self, ts: int, name: str) -> None:
+        """From ``ts`` (µs UTC) on it is ``name``; changes out of order take their place."""
+        at = bisect_right(self.times, ts)
+        self.times.insert(at, ts)
+        self.names.insert(at, name)
+        del self.times[:-REMEMBERED], self.names[:-REMEMBERED]
+
+    def during(self, start: int, end: int) -> str:
+        """What held over the whole span, or "" when it changed within it."""
+        at = bisect_right(self.times, start) - 1
+        if at < 0:
+            return ""
+        name = self.names[at]
+        until = bisect_right(self.times, end)
+        return name if all(self.names[later] == name for later in range(at + 1, until)) else ""
+
+
+class _Tag:
+    """One tag's samples, in order, into spans."""
+
+    __slots__ = (
+        *("area", "bad", "covered", "disordered", "done", "end", "facts", "good", "high", "last", "last_ts"),
+        *("born", "late", "low", "odd", "outside", "span", "start"),
+    )
+
+    def __init__(self, facts: TagFacts, span: int, start: int, born: int) -> None:
+        self.facts = facts
+        self.span = span
+        self.born = born
+        self.last: float | None = None
+        self.last_ts = -1
+        self.late = 0
+        self.done: dict[int, TagSpan] = {}
+        self._begin(start)
+
+    def _begin(self, start: int) -> None:
+        self.start, self.end = start, start + self.span
+        self.area = 0.0
+        self.covered = self.good = self.odd = self.bad = self.outside = self.disordered = 0
+        self.low, self.high = math.inf, -math.inf
+
+    def add(self, ts: int, value: Value, quality: int) -> None:
+        """One sample; a time given twice counts once."""
+        if ts <= self.last_ts:
+            self.disordered += ts < self.last_ts
+            return
+        if ts < self.start:
+            self.late += 1
+            return
+        self.finish(ts)
+        self._extend(ts)
+        self.last_ts = ts
+        self.last = None
+        if isinstance(value, bool | str) or (value is not None and not math.isfinite(value)):
+            self.odd += 1
+        elif quality != Quality.GOOD or value is None:
+            self.bad += 1
+        elif not self.facts.low <= value <= self.facts.high:
+            self.outside += 1
+        else:
+            self.last = number = float(value)
+            self.good += 1
+            self.low = min(self.low, number)
+            self.high = max(self.high, number)
+
+    def finish(self, until: int) -> None:
+        """Close the spans that end at or before ``until``."""
+        if until >= self.start + LONGEST_JUMP * self.span:
+            self._close()
+            self._begin(until - until % self.span)
+        while until >= self.end:
+            self._close()
+            self._begin(self.end)
+
+    def _close(self) -> None:
+        self._extend(self.end)
+        told = self.good + self.odd + self.bad + self.outside + self.disordered
+        if not self.covered and not told:
+            return
+        held = self.last is not None and not self.good
+        low = self.last if held else self.low if self.good else None
+        high = self.last if held else self.high if self.good else None
+        mean = self.area / self.covered if self.covered else None
+        self.done[self.end] = TagSpan(
+            mean,
+            low,
+            high,
+            self.covered / self.span,
+            self.good,
+            self.odd,
+            self.bad,
+            self.outside,
+            self.disordered,
+        )
+
+    def _extend(self, to: int) -> None:
+        """The last value stands until ``to``, but no longer than it holds."""
+        if self.last is None:
+            return
+        begin = max(self.last_ts, self.start)
+        stood = min(to, self.last_ts + self.facts.hold) - begin
+        if stood > 0:
+            self.area += self.last * stood
+            self.covered += stood
+
+
+_NOTHING = TagSpan()
+
+
+class Gatherer:
+    """Gathers one asset's samples. ``span`` and ``grace`` (a span when left out) in µs."""
+
+    def __init__(self, span: int, facts: Iterable[TagFacts] = (), grace: int | None = None) -> None:
+        self.span = span
+        self.grace = span if grace is None else grace
+        self.modes = Timeline()
+        self.programs = Timeline()
+        self._facts: dict[str, TagFacts] = {}
+        self._tags: dict[str, _Tag] = {}
+        self._mark = -1
+        self._next = 0
+        """End of the window that closes next; 0 before the first sample."""
+        self._alive = 0
+        self._broken = True
+        self.know(facts)
+
+    def know(self, facts: Iterable[TagFacts]) -> None:
+        """The tags of the asset as they are now; one that changed its type or unit begins anew."""
+        self._facts = {each.name: each for each in facts}
+        self._tags = {name: tag for name, tag in self._tags.items() if self._facts.get(name) == tag.facts}
+
+    @property
+    def facts(self) -> Mapping[str, TagFacts]:
+        """The tags by name."""
+        return self._facts
+
+    @property
+    def late(self) -> int:
+        """Samples that came after their window was closed."""
+        return sum(tag.late for tag in self._tags.values())
+
+    def take(self, name: str, ts: int, value: Value, quality: int = 0) -> Iterable[Window]:
+        """Add a sample (``ts`` in µs UTC); the windows it closes. Raises KeyError for an unknown tag."""
+        facts = self._facts[name]
+        if facts.role == "program":
+            if isinstance(value, str) and quality == Quality.GOOD:
+                self.programs.change(ts, value)
+            return ()
+        tag = self._tags.get(name)
+        if tag is None:
+            begin = ts - ts % self.span
+            tag = self._tags[name] = _Tag(facts, self.span, max(begin, self._next - self.span), ts)
+        tag.add(ts, value, quality)
+        return self._advance(ts)
+
+    def heard(self, ts: int) -> Iterable[Window]:
+        """The device was connected at ``ts``, though no tag may have told anything."""
+        self._alive = max(self._alive, ts)
+        return self._advance(ts) if self._next else ()
+
+    def _advance(self, ts: int) -> Iterable[Window]:
+        if ts <= self._mark:
+            return ()
+        self._mark = ts
+        if not self._next:
+            self._next = ts - ts % self.span + self.span
+        return list(self._close()) if ts >= self._next + self.grace else ()
+
+    def _close(self) -> Iterator[Window]:
+        due = self._mark - self.grace
+        while self._next <= due:
+            window = self._window(self._next)
+            if window is None:
+                self._broken = True
+                if due - self._next > LONGEST_JUMP * self.span:
+                    self._next = due - due % self.span
+            else:
+                yield window
+            self._next += self.span
+
+    def _window(self, end: int) -> Window | None:
+        spans: dict[str, TagSpan] = {}
+        for name, tag in sorted(self._tags.items()):
+            if tag.born >= end:
+                continue
+            tag.finish(end)
+            spans[name] = tag.done.pop(end, _NOTHING)
+            for older in [each for each in tag.done if each < end]:
+                del tag.done[older]
+        if end > self._alive and all(span is _NOTHING for span in spans.values()):
+            return None
+        broken, self._broken = self._broken, False
+        mode = self.modes.during(end - self.span, end)
+        program = self.programs.during(end - self.span, end)
+        return Window(end, mode, program, spans, broken)
