@@ -163,7 +163,7 @@ def _levels(values: list[float]) -> list[Cell]:
     edges.append(float("inf"))
     return [
         Cell(low, high, statistics.fmean(group))
-        for low, high, group in zip(edges, edges[1:], groups, strict=True)
+        for low, high, group in zip(edges[:-1], edges[1:], groups, strict=True)
     ]
 
 

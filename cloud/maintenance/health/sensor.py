@@ -134,10 +134,10 @@ class SensorWatch(msgspec.Struct):
 
     def _flatness(self, span: TagSpan, end: int, *, working: bool, broken: bool) -> None:
         if broken:
-            self.restarted, self.flat = True, 0
+            self.restarted, self.flat, self.last = True, 0, None
         if span.low is None or not working:
             return
-        if span.low == span.high and span.low == self.last:
+        if span.low == span.high and self.last in (None, span.low):
             self.flat += 1
         else:
             self.flat = 0

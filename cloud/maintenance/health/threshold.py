@@ -10,8 +10,9 @@ windows that depend on each other, a baseline that is itself an estimate, and ta
   and with a spread estimated from n′ windows it follows Fisher's F instead of χ². The mean deviation, which
   is what is judged, is never above the root of the mean square: its threshold is on the safe side.
 
-The budget becomes a probability per window: budget / (windows a month · share of independent values), the
-share being (1−λ)-correlated values counted once. The joint and the single threshold have half of it each.
+The budget becomes a probability per window: budget / windows a month, half for the joint and half for the
+single threshold. Neighbouring windows are not counted as one look: exceedances of a Gaussian process grow
+independent as the level rises (Leadbetter 1983), so that would promise too much.
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ from cloud.maintenance.health.limits import Limits
 
 FEWEST_FREE = 4.0
 """Degrees of freedom below which a tail says nothing any more."""
-NOTHING_KNOWN = 20
-"""Windows by which an estimated correlation is drawn towards none."""
 
 
 class Thresholds(msgspec.Struct, frozen=True):
@@ -58,10 +57,9 @@ def thresholds(
     kept = phi * (1 - weight)
     independent = max(1.0 + FEWEST_FREE, count * (1 - phi) / (1 + phi))
     variance = weight / (2 - weight) * (1 + kept) / (1 - kept) + 1 / independent
+    variance /= 1 - 1 / independent  # the spread of dependent windows comes out too small
     together = _together(residuals, names)
-    share = weight / (2 - weight) * (1 - phi) / (1 + phi)
-    looks = max(1.0, windows_a_month * share)
-    rare = min(0.5, limits.false_alarms / looks / 2)
+    rare = min(0.5, limits.false_alarms / max(1.0, windows_a_month) / 2)
     free = independent - 1
     joint = math.sqrt(variance * float(fdtri(together, free, 1 - rare)))
     single = math.sqrt(variance) * float(stdtrit(free, 1 - rare / 2 / tags))
@@ -76,7 +74,7 @@ def thresholds(
 
 
 def _dependence(residuals: Sequence[Mapping[str, float]], names: Sequence[str]) -> float:
-    """Lag-one autocorrelation over all tags, 0…0.95, corrected for its bias of −1/n, drawn towards 0."""
+    """Lag-one autocorrelation over all tags, 0…0.95, corrected for its bias of −(1+3φ)/n (Kendall 1954)."""
     product = square = 0.0
     for before, after in itertools.pairwise(residuals):
         for name in names:
@@ -85,8 +83,8 @@ def _dependence(residuals: Sequence[Mapping[str, float]], names: Sequence[str]) 
                 square += (before[name] ** 2 + after[name] ** 2) / 2
     if square <= 0:
         return 0.0
-    count = len(residuals)
-    return min(0.95, max(0.0, (product / square + 1 / count) * count / (count + NOTHING_KNOWN)))
+    estimate = product / square
+    return min(0.95, max(0.0, estimate + (1 + 3 * estimate) / len(residuals)))
 
 
 def _together(residuals: Sequence[Mapping[str, float]], names: Sequence[str]) -> float:
