@@ -29,7 +29,7 @@ COVERED = 0.5
 """Part of a window for which a value must stand to be judged."""
 PRESENT = 0.5
 """Part of the known tags that a judged window must have."""
-PATIENCE = 4
+PATIENCE = 2
 """Times ``learn`` windows within which a machine must have settled: then it is learned as it is."""
 EPISODES = 20
 """Alarms remembered."""

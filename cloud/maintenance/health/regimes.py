@@ -1,7 +1,7 @@
 """What the machine was doing: operating regimes, found in the healthy windows. Pure and deterministic.
 
-A regime is the mode, the program where programs repeat, and a *cell* of each variable of the operating point
-(roles ``speed`` and ``feed_rate``; where none is given, a load whose levels are clearly apart). Cells are
+A regime is the mode, the program where programs come back, and a *cell* of each variable of the operating
+point (roles ``speed`` and ``feed_rate``; where none is given, a load whose levels are clearly apart). Cells are
 found in one variable at a time, by its empty stretches: what lies between them belongs together. One variable
 at a time needs no scale between variables, does not depend on the order of the windows, and can be said in
 words. A window outside every cell is in an unknown regime.
@@ -28,8 +28,8 @@ even steps are the resolution of a variable, not its levels."""
 FEWEST = 3
 """Windows that a cell needs, or a twentieth of all."""
 REPEATED = 0.8
-"""Part of the windows whose program must come ``FEWEST`` times, or programs are not regimes: each lot has its
-own."""
+"""Part of the windows whose program must have come back after another one, or programs are not regimes: where
+each lot has its own, none would ever be known."""
 
 
 class Point(msgspec.Struct, frozen=True, array_like=True):
@@ -75,13 +75,13 @@ class Regimes(msgspec.Struct):
 
 
 def found(points: Sequence[Point], given: Iterable[str], loads: Iterable[str] = ()) -> Regimes:
-    """The regimes in healthy windows. ``given`` are the variables of the operating point; ``loads`` those
-    looked at where none is given.
+    """The regimes in healthy windows, in the order they came. ``given`` are the variables of the operating
+    point; ``loads`` those looked at where none is given.
     """
     counted = Counter(point.program for point in points)
-    repeated = sum(count for count in counted.values() if count >= FEWEST)
-    named = len(counted) > 1 or "" not in counted
-    programs = sorted(counted) if named and repeated >= REPEATED * len(points) else []
+    runs = Counter(program for program, _ in itertools.groupby(point.program for point in points))
+    repeated = sum(count for program, count in counted.items() if runs[program] > 1)
+    programs = sorted(counted) if repeated >= REPEATED * len(points) else []
     cells = {name: _cells(_values(points, name)) for name in sorted(given)}
     if not cells:
         levels = {name: _levels(_values(points, name)) for name in sorted(loads)}
