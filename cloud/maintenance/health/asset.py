@@ -28,7 +28,7 @@ DAY = 86_400 * MICROSECONDS
 COVERED = 0.5
 """Part of a window for which a value must stand to be judged."""
 PRESENT = 0.5
-"""Part of the known tags that a judged window must have."""
+"""Part of the known steady tags that a judged window must have."""
 PATIENCE = 2
 """Times ``learn`` windows within which a machine must have settled: then it is learned as it is."""
 EPISODES = 20
@@ -153,8 +153,8 @@ class AssetHealth(msgspec.Struct):
         return believed
 
     def _learn(self, row: Learned, facts: Mapping[str, TagFacts], limits: Limits, span: int) -> None:
-        for name in row.means:
-            self.sensors[name].learn()
+        for watch in self.sensors.values():
+            watch.learn()
         self.offered += 1
         wanted = limits.learn * span
         stride = max(1, int(limits.learn_days * DAY / wanted / 4)) if limits.learn_days else 1
@@ -192,9 +192,9 @@ class AssetHealth(msgspec.Struct):
         ]
         windows_a_month = limits.month_hours * 3600 * MICROSECONDS / span
         self.thresholds = thresholds(residuals, windows_a_month, limits)
-        self.identities = {name: facts[name].identity for row in rows[-1:] for name in row.means}
+        self.identities = {name: facts[name].identity for row in rows for name in row.means}
         self.regime = named[-1][0] if named[-1][0] in self.normals else ""
-        self.current = dict(rows[-1].means)
+        self.current = {name: mean for row in rows for name, mean in row.means.items()}
         self.learning = []
 
     def _meet(self, row: Learned, facts: Mapping[str, TagFacts], limits: Limits) -> None:
@@ -219,12 +219,13 @@ class AssetHealth(msgspec.Struct):
     def _judge(self, row: Learned, facts: Mapping[str, TagFacts], limits: Limits) -> None:
         normal = self.normals[self.regime]
         off = baseline.deviations(normal, row.means)
-        if not off or len(off) < PRESENT * len(normal):
+        steady = [name for name in normal if name in facts and facts[name].hold]
+        if not off or sum(name in off for name in steady) < PRESENT * len(steady):
             return
         for name, value in off.items():
             before = self.smoothed.get(name, 0.0)
             self.smoothed[name] = before + limits.smoothing * (value - before)
-        self.current = dict(row.means)
+        self.current.update(row.means)
         self.judged = row.end
         self.score = self._deviation(facts)
         self.silence += 1

@@ -13,6 +13,8 @@ from cloud.maintenance.health.regimes import Point
 
 FEWEST = 3
 """Windows of a regime below which nothing is known of it."""
+SELDOM = 4
+"""A tag that is told in less than one of so many windows is left out: too little of it was learned."""
 POOLED = 10
 """Windows' worth of belief in the spread that a tag has over all regimes."""
 WINSOR = 3.0
@@ -57,7 +59,7 @@ def normals(windows: Sequence[tuple[str, Learned]], smallest_spread: float) -> N
         for regime, rows in kept.items()
         for tag in sorted({tag for row in rows for tag in row.means})
     }
-    raw = {key: found for key, found in raw.items() if found[2] >= FEWEST}
+    raw = {key: each for key, each in raw.items() if each[2] >= max(FEWEST, len(kept[key[0]]) / SELDOM)}
     pooled: dict[str, tuple[float, int]] = {}
     for (_, tag), (_, variance, count) in raw.items():
         total, free = pooled.get(tag, (0.0, 0))

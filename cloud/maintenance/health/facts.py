@@ -61,7 +61,11 @@ RANGES: dict[tuple[str, str], tuple[float, float]] = {
 
 
 class TagFacts(msgspec.Struct, frozen=True):
-    """One tag of an asset. ``hold`` is how long (µs) a value stands for what follows, ``kind`` its type."""
+    """One tag of an asset. ``hold`` is how long (µs) a value stands for what follows, ``kind`` its type.
+
+    A tag without ``hold`` is told now and then, such as a number made of a waveform's block: its value says
+    what was at that moment and nothing of what follows.
+    """
 
     name: str
     role: str = ""
@@ -88,5 +92,5 @@ def facts(name: str, role: str, unit: str, kind: str, max_interval: float, span:
     A deadband keeps a steady tag silent for ``max_interval``: its value stands half as long again.
     """
     low, high = RANGES.get((role, unit), (-float("inf"), float("inf")))
-    hold = int(max_interval * 1.5 * MICROSECONDS) if max_interval > 0 else 0
-    return TagFacts(name, role, unit, kind, low, high, max(hold, 3 * span))
+    hold = max(int(max_interval * 1.5 * MICROSECONDS), 3 * span) if max_interval > 0 else 0
+    return TagFacts(name, role, unit, kind, low, high, hold)

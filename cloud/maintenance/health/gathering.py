@@ -1,9 +1,9 @@
 """Samples to windows: what each tag of one asset did during a fixed span of source time. Pure.
 
 A tag's mean is weighted by time: a value holds until the next one, as long as the edge's deadband may keep
-it silent. A window closes when the asset's newest sample is ``grace`` beyond its end; what comes later than
-that is counted as late and never judged, so that the same samples give the same windows whenever and in
-whatever interleaving of tags they are read.
+it silent. Only what is told now and then is meant by count. A window closes when the asset's newest sample is
+``grace`` beyond its end; what comes later is counted as late and never judged, so that the same samples give
+the same windows whenever and in whatever interleaving of tags they are read.
 """
 
 from __future__ import annotations
@@ -127,6 +127,8 @@ class _Tag:
         else:
             self.last = number = float(value)
             self.good += 1
+            if not self.facts.hold:
+                self.area += number
             self.low = min(self.low, number)
             self.high = max(self.high, number)
 
@@ -144,15 +146,18 @@ class _Tag:
         told = self.good + self.odd + self.bad + self.outside + self.disordered
         if not self.covered and not told:
             return
-        held = self.last is not None and not self.good
+        held = self.last is not None and not self.good and self.covered > 0
         low = self.last if held else self.low if self.good else None
         high = self.last if held else self.high if self.good else None
         mean = self.area / self.covered if self.covered else None
+        covered = self.covered / self.span
+        if not self.facts.hold:
+            mean, covered = (self.area / self.good, 1.0) if self.good else (None, 0.0)
         self.done[self.end] = TagSpan(
             mean,
             low,
             high,
-            self.covered / self.span,
+            covered,
             self.good,
             self.odd,
             self.bad,
@@ -162,7 +167,7 @@ class _Tag:
 
     def _extend(self, to: int) -> None:
         """The last value stands until ``to``, but no longer than it holds."""
-        if self.last is None:
+        if self.last is None or not self.facts.hold:
             return
         begin = max(self.last_ts, self.start)
         stood = min(to, self.last_ts + self.facts.hold) - begin

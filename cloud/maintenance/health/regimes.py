@@ -1,10 +1,10 @@
 """What the machine was doing: operating regimes, found in the healthy windows. Pure and deterministic.
 
 A regime is the mode, the program where programs come back, and a *cell* of each variable of the operating
-point (roles ``speed`` and ``feed_rate``; where none is given, a load whose levels are clearly apart). Cells are
-found in one variable at a time, by its empty stretches: what lies between them belongs together. One variable
-at a time needs no scale between variables, does not depend on the order of the windows, and can be said in
-words. A window outside every cell is in an unknown regime.
+point (roles ``speed`` and ``feed_rate``; where none is given, a load whose levels are clearly apart). Cells
+are found in one variable at a time, by its empty stretches: what lies between them belongs together. One
+variable at a time needs no scale between variables, does not depend on the order of the windows, and can be
+said in words. A window outside every cell is in an unknown regime.
 """
 
 from __future__ import annotations

@@ -47,6 +47,9 @@ COVERED = 0.5
 """Part of a window for which a value must stand, or the window has a gap."""
 STUCK_AT_LEAST = 10
 """Flat windows of work before a sensor is stuck, or three times the longest healthy run if that is more."""
+QUIET_AT_LEAST = 20
+"""Windows of work without a value of a tag that is told now and then before it has a gap, or three times the
+longest healthy silence if that is more."""
 FLAT_AT_LEAST = 5
 """The same right after a restart."""
 VARIES = 0.5
@@ -64,7 +67,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def _gap(span: TagSpan, facts: TagFacts) -> bool:
-    return span.covered < COVERED and not span.odd and not span.outside
+    return facts.hold > 0 and span.covered < COVERED and not span.odd and not span.outside
 
 
 def _storm(span: TagSpan, facts: TagFacts) -> bool:
@@ -100,6 +103,10 @@ class SensorWatch(msgspec.Struct):
     """The longest such run while it was learned."""
     learned: int = 0
     varied: int = 0
+    quiet: int = 0
+    """Windows of work in a row without any value."""
+    quietest: int = 0
+    """The longest such run while it was learned."""
     restarted: bool = False
     """No change since the asset was silent."""
 
@@ -114,6 +121,8 @@ class SensorWatch(msgspec.Struct):
             if bad or fault in self.shown:
                 self._debounce(fault, rule, bad, end)
         self._flatness(span, end, working=working, broken=broken)
+        if working and not facts.hold:
+            self._quietness(span, end)
         return not suspect and not self.faults
 
     def learn(self) -> None:
@@ -121,6 +130,7 @@ class SensorWatch(msgspec.Struct):
         self.learned += 1
         self.varied += self.flat == 0
         self.longest = max(self.longest, self.flat)
+        self.quietest = max(self.quietest, self.quiet)
 
     def _debounce(self, fault: Fault, rule: Rule, bad: bool, end: int) -> None:
         shown = self.shown[fault] = [*self.shown.get(fault, ()), bad][-max(rule.of, rule.well) :]
@@ -151,6 +161,13 @@ class SensorWatch(msgspec.Struct):
             self.faults.setdefault(Fault.FLAT_AFTER_RESTART, end)
         elif self.flat >= max(STUCK_AT_LEAST, 3 * self.longest):
             self.faults.setdefault(Fault.STUCK, end)
+
+    def _quietness(self, span: TagSpan, end: int) -> None:
+        self.quiet = 0 if span.good else self.quiet + 1
+        if not self.quiet:
+            self.faults.pop(Fault.GAP, None)
+        elif self.learned and self.quiet >= max(QUIET_AT_LEAST, 3 * self.quietest):
+            self.faults.setdefault(Fault.GAP, end)
 
 
 class ClockWatch(msgspec.Struct):

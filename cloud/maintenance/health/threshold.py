@@ -89,6 +89,7 @@ def _dependence(residuals: Sequence[Mapping[str, float]], names: Sequence[str]) 
 
 def _together(residuals: Sequence[Mapping[str, float]], names: Sequence[str]) -> float:
     """p²/Σρ², with what chance alone adds to a squared correlation (1/n) taken off."""
+    names = [name for name in names if sum(name in row for row in residuals) > len(residuals) / 2]
     rows = [row for row in residuals if all(name in row for name in names)]
     count, tags = len(rows), len(names)
     if count < 3 or tags < 2:

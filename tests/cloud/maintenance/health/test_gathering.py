@@ -176,3 +176,13 @@ def test_a_timeline_does_not_depend_on_the_order_its_changes_arrive_in(
         shuffled.change(ts, name)
 
     assert (ordered.times, ordered.names) == (shuffled.times, shuffled.names)
+
+
+def test_what_is_told_now_and_then_stands_for_nothing_but_its_moment() -> None:
+    gathering = gatherer("drive.rms", "t", hold=0)
+    samples: list[tuple[str, int, Value]] = [("drive.rms", 10, 1.0), ("drive.rms", 90, 4.0)]
+    windows = closed(gathering, [*samples, ("t", 150, 1.0), ("t", 350, 1.0)])
+    assert [(w.tags["drive.rms"].mean, w.tags["drive.rms"].covered) for w in windows] == [
+        (2.5, 1.0),
+        (None, 0.0),
+    ]

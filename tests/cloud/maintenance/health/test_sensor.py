@@ -161,3 +161,19 @@ def test_a_sample_from_the_future_is_never_used(skews: list[int]) -> None:
     for number, skew in enumerate(skews):
         now = 10 * HOUR + number
         assert clock.take(now + skew, now, 5_000_000, HOUR) == (-HOUR <= skew <= 5_000_000)
+
+
+def test_what_is_told_now_and_then_has_a_gap_only_when_it_is_silent_much_longer_than_usual() -> None:
+    event = TagFacts("drive.rms", "vibration", "m/s²", hold=0)
+    rng = random.Random(6)
+    watch = SensorWatch()
+    for number in range(80):
+        watch.take(good(rng) if number % 8 == 0 else TagSpan(), event, number, working=True, broken=False)
+        watch.learn()
+    for number in range(80, 90):
+        assert watch.take(TagSpan(), event, number, working=True, broken=False)
+    for number in range(90, 110):
+        watch.take(TagSpan(), event, number, working=True, broken=False)
+    assert list(watch.faults) == [Fault.GAP]
+    watch.take(good(rng), event, 111, working=True, broken=False)
+    assert watch.faults == {}
