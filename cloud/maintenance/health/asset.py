@@ -94,7 +94,7 @@ class AssetHealth(msgspec.Struct):
     identities: dict[str, str] = {}
     """Type and unit of the tags as they were learned."""
     trend: Trend = msgspec.field(default_factory=Trend)
-    silence: int = 0
+    silence: int = JUMP_WITHIN + 1
     """Judged windows since the asset was silent."""
     before: float = 0.0
     """Score before that."""
@@ -110,7 +110,7 @@ class AssetHealth(msgspec.Struct):
         if window.end - span < self.since or window.end <= self.updated:
             return
         self.updated = window.end
-        if window.broken:
+        if window.broken and self.thresholds is not None:
             self.silence, self.before = 0, self.score
         believed = self._believe(window, facts)
         if not window.mode or not believed or self.clock.since:

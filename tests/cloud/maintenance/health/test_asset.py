@@ -230,6 +230,15 @@ def test_a_jump_after_a_silence_asks_whether_something_was_replaced() -> None:
     assert health.jumped
 
 
+def test_wear_after_the_first_windows_asks_nothing() -> None:
+    health = AssetHealth()
+    health.take(window(1, {"vibration": 2.0}, broken=True), FACTS, LIMITS, SPAN)
+    fed(health, healthy(LIMITS.learn))
+    fed(health, healthy(6, mean=5.0))
+    assert health.alarmed
+    assert not health.jumped
+
+
 def test_a_sensor_that_fails_freezes_the_asset_and_scoring_resumes() -> None:
     health = AssetHealth()
     fed(health, healthy(60))
