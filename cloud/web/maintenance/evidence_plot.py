@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from cloud.maintenance.baseline import Evidence
+from cloud.maintenance.health.evidence import Evidence
 from cloud.web.speech import Speech
 
 WIDTH, ROW, LEFT, RIGHT = 440, 44, 4, 70
