@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from cloud.maintenance import cases
-from cloud.maintenance.baseline import Evidence
 from cloud.maintenance.cases import Case
+from cloud.maintenance.health.evidence import Evidence
 from cloud.store.database import Database
 from cloud.store.schema import migrate
 from edge.client import EdgeClient, EdgeUnreachableError
