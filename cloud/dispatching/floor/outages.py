@@ -8,7 +8,8 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from cloud.ledger.tables import device, machine_lock, stop
-from protocols.lifecycles import LockState
+from cloud.maintenance.cases import cases
+from protocols.lifecycles import CaseState, LockState
 from protocols.site import Site
 from protocols.states import ItemState, OperationMode
 from protocols.values import MICROSECONDS
@@ -29,12 +30,16 @@ class Down(msgspec.Struct, frozen=True):
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """A device that cannot be counted on; a lock says more than what the machine says itself."""
+    """A device that cannot be counted on; a lock says more than what the machine says itself.
+
+    ``lasts`` is how long, where the maintenance that is done to it says so (µs), else 0.
+    """
 
     device: str
     since: int
     reason: str
     lock: bool = False
+    lasts: int = 0
 
 
 def troubles(tx: Connection) -> list[Trouble]:
@@ -46,10 +51,16 @@ def troubles(tx: Connection) -> list[Trouble]:
         if out or off:
             reason = row.state_detail or row.item_state.replace("_", " ")
             found.append(Trouble(row.id, row.state_since, reason))
+    lasts = {
+        case.device: case.order.duration
+        for case in cases(tx, open_only=True)
+        if case.state is CaseState.IN_WORK and case.order is not None
+    }
     for lock in tx.execute(select(machine_lock).where(machine_lock.c.state != LockState.FREE)):
         waits = lock.state == LockState.RELEASED
         reason = "waits to be accepted" if waits else f"locked by {lock.owner}: {lock.reason}"
-        found.append(Trouble(lock.device, lock.since, reason, lock=True))
+        usual = 0 if waits else lasts.get(lock.device, 0)
+        found.append(Trouble(lock.device, lock.since, reason, lock=True, lasts=usual))
     return found
 
 
@@ -61,7 +72,7 @@ def down(
     cells = {name: d.workcells for name, d in site.devices().items()}
     for trouble in troubles:
         for cell in cells.get(trouble.device, ()):
-            usual = _usual_stop(tx, cell) or repair_seconds * MICROSECONDS
+            usual = trouble.lasts or _usual_stop(tx, cell) or repair_seconds * MICROSECONDS
             new = Down(cell, trouble.since, _expected(trouble.since, usual, now), trouble.reason)
             known = found.get(cell)
             if trouble.lock or known is None or known.expected < new.expected:

@@ -87,6 +87,20 @@ async def what_stands_still_is_marked(view: Any) -> None:
     await view.locator("body:not(.cut)").wait_for(timeout=2 * WAIT)
 
 
+async def a_case_is_judged(view: Any) -> None:
+    """On its sheet, with a form that says what it lacks; afterwards the sheet says so itself."""
+    await view.locator(".sheet .evidence, .sheet >> text=none kept").first.wait_for(timeout=WAIT)
+    await view.click("text=say what came of it")
+    form = view.locator(".case-form")
+    await form.locator("text=ok").click()
+    await form.locator("text=say whether the suspicion was true").wait_for(timeout=WAIT)
+    await form.locator('[aria-label="Verdict"]').click()
+    await view.locator(".q-menu >> text=it was true").click()
+    await form.locator('[aria-label="Cause"]').fill("no grease")
+    await form.locator("text=ok").click()
+    await view.locator(".sheet >> text=verdict: it was true").wait_for(timeout=WAIT)
+
+
 async def machines_say_how_they_are(door: Door, view: Any) -> None:
     """Alarms, a firmware that waits, a machine that is away: in panels, needs and sheets, in Chinese, too."""
     now = door.context.clock.now()
@@ -182,9 +196,10 @@ async def test_the_page_moves_without_reload(
         await view.click('[data-open="risk"]')
         await view.click(".sheet >> text=vibration is high")
         await view.locator(".sheet >> text=Events, newest first").wait_for(timeout=WAIT)
+        await a_case_is_judged(view)
         await view.click("text=← back")
         await view.locator(".sheet >> text=Health of every machine").wait_for(timeout=WAIT)
-        await view.click('[aria-label="close this"]')
+        await view.click('.sheet [aria-label="close this"] >> visible=true')
 
         await machines_say_how_they_are(door, view)
         await people_ask_the_plan(door, view, url)
@@ -212,4 +227,4 @@ async def test_the_page_moves_without_reload(
     # the browser is gone: what it did is in the database of the closed service
     async with opened(tmp_path) as door:
         found = await door.context.database.query(cases.cases)
-    assert [c.state for c in found] == [CaseState.ACKNOWLEDGED]
+    assert [(c.state, c.verdict, c.cause) for c in found] == [(CaseState.CLOSED, "true", "no grease")]

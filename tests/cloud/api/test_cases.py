@@ -1,0 +1,129 @@
+"""A case by the API: from its opening to its verdict, with a service that is started again in between."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cloud.api.accounts import Role
+from cloud.maintenance import cases
+from cloud.maintenance.baseline import Evidence
+from cloud.maintenance.case import Case
+from cloud.orders.controls import ControlEffects
+from protocols.actions import Action, LockReleased, MachineAccepted, MachineLocked
+from protocols.lifecycles import CaseState
+from tests.cloud.api.service import Door, opened
+
+SEEN = (Evidence("laser-1/vibration", "processing", 9.4, 6.1, 2.0, 0.4),)
+
+
+async def suspect(door: Door, name: str = "c1", mode: str = "wear") -> None:
+    now = door.context.clock.now()
+    asset = str(door.context.site.devices()["laser-1"].asset)
+    case = Case(name, asset, "laser-1", mode, CaseState.OPEN, now, now, 41.0, "vibration is high", SEEN)
+    assert await door.context.database.run(lambda tx: cases.open_case(tx, case))
+
+
+async def step(office: httpx.AsyncClient, name: str, case: str = "c1", **said: Any) -> httpx.Response:
+    return await office.post(f"/api/v1/maintenance/cases/{case}/{name}", json=said)
+
+
+async def test_a_life_with_a_restart_after_every_step(tmp_path: Path) -> None:
+    """Whatever was accepted is there again: kill the service wherever you like."""
+    life: list[tuple[str, dict[str, Any], str]] = [
+        ("acknowledge", {"note": "heard it, too"}, "acknowledged"),
+        ("snooze", {"until": "2099-01-01T00:00:00Z"}, "refused"),
+        ("plan", {}, "planned"),
+        ("move", {"start": "2001-01-01T00:00:00Z"}, "refused"),
+        ("refuse", {"note": "rush order first"}, "acknowledged"),
+        ("plan", {"note": "after the rush order"}, "planned"),
+        ("done", {}, "done"),
+        ("verdict", {"verdict": "false-alarm", "cause": "sensor loose"}, "closed"),
+    ]
+    async with opened(tmp_path) as door:
+        await suspect(door)
+    for name, said, expected in life:
+        async with opened(tmp_path) as door, door.client() as office:
+            answer = await step(office, name, **said)
+            if expected == "refused":
+                assert answer.status_code == 422, answer.text
+            else:
+                assert (answer.status_code, answer.json()["state"]) == (200, expected)
+    async with opened(tmp_path) as door, door.client(Role.VIEWER) as viewer:
+        sheet = (await viewer.get("/api/v1/maintenance/cases/c1")).json()
+        (label,) = (await viewer.get("/api/v1/maintenance/labels")).json()
+        (month,) = (await viewer.get("/api/v1/maintenance/precision")).json()
+        with door.context.database.read() as tx:
+            assert cases.replayed(tx, "c1") == cases.find(tx, "c1")
+    assert [entry["event"] for entry in sheet["journal"]] == [
+        *("open", "acknowledge", "plan", "refuse", "plan", "finish", "close")
+    ]
+    assert sheet["possible"] == []
+    assert (label["failure"], label["repaired"], label["verdict"]) == (False, None, "false-alarm")
+    assert (month["false_alarms"], month["precision"]) == (1, 0.0)
+
+
+async def test_the_order_of_the_demo_is_planned_from_its_site_file(tmp_path: Path) -> None:
+    async with opened(tmp_path) as door, door.client() as office:
+        await suspect(door)
+        order = (await step(office, "plan")).json()["order"]
+        kept = await step(office, "keep")
+        freed = await step(office, "free")
+        no_reason = await step(office, "move", start="2099-01-01T00:00:00Z")
+        moved = await step(office, "move", start=_in_six_hours(door), note="night shift")
+    assert (order["workcell"], order["seconds"], order["bound_from"]) == ("laser-1", 1800, "span")
+    assert order["parts"] == ["protective lens 37 mm"]
+    assert "the plan has found no room for it yet" in kept.json()["detail"]
+    assert "nobody has given it a time" in freed.json()["detail"]
+    assert no_reason.status_code == 422
+    assert moved.json()["order"]["fixed"] > order["earliest"]
+    assert moved.json()["order"]["revision"] > order["revision"]
+
+
+def _in_six_hours(door: Door) -> str:
+    return (datetime.fromtimestamp(door.context.clock.now() / 1e6, UTC) + timedelta(hours=6)).isoformat()
+
+
+async def test_what_a_locked_machine_says_to_done(tmp_path: Path) -> None:
+    async with opened(tmp_path) as door, door.client() as office:
+        await suspect(door)
+        await step(office, "plan")
+        now = door.context.clock.now()
+        effects, answers = ControlEffects(), []
+        for number, event in enumerate(
+            (MachineLocked("laser-1", "lens"), LockReleased("laser-1"), MachineAccepted("laser-1"))
+        ):
+            action = Action(f"a{number}", now + number, "laser-1", "K7", event)
+            await door.context.database.run(
+                lambda tx, one=action: effects.actions(tx, "machining", [one], now)  # type: ignore[misc]
+            )
+            answers.append(await step(office, "done"))
+    assert [answer.status_code for answer in answers] == [422, 422, 200]
+    assert "laser-1 is still locked: K7 releases it at laser-1 (F10)" in answers[0].json()["detail"]
+    assert "production accepts it at laser-1 (F10)" in answers[1].json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "path"),
+    [
+        ("refuse", {}, "note"),
+        ("refuse", {"note": "   "}, "note"),
+        ("verdict", {"verdict": "maybe"}, "verdict"),
+        ("verdict", {}, "verdict"),
+        ("snooze", {"until": "2026-01-01T00:00:00"}, "until"),
+        ("acknowledge", {"note": "x" * 501}, "note"),
+        ("acknowledge", {"nte": "x"}, "nte"),
+    ],
+)
+async def test_a_step_that_says_too_little_or_too_much_hears_where(
+    tmp_path: Path, name: str, said: dict[str, Any], path: str
+) -> None:
+    async with opened(tmp_path) as door, door.client() as office:
+        await suspect(door)
+        answer = await step(office, name, **said)
+    assert answer.status_code == 422
+    assert [problem["path"] for problem in answer.json()["problems"]] == [path]
