@@ -64,12 +64,19 @@ def open_case(tx: Connection, case: Case) -> bool:
         return False
     if not case.evidence_from:
         case = msgspec.structs.replace(case, evidence_from=max(0, case.opened - LOOKED_AT))
-    tx.execute(CASE.insert().values(_row(case)))
-    body = _json(case)
-    name = f"case-{case.id}"
-    _note(tx, name, case.id, case.opened, OPENER, OPENED, case.summary, body)
-    journal.append_command(tx, name, journal.OPEN_CASE, OPENER, case.opened, body)
+    restore(tx, case)
+    journal.append_command(tx, _opening(case), journal.OPEN_CASE, OPENER, case.opened, _json(case))
     return True
+
+
+def restore(tx: Connection, case: Case) -> None:
+    """Write a case as it was opened, without asking the journal of all commands to remember it again."""
+    tx.execute(CASE.insert().values(_row(case)))
+    _note(tx, _opening(case), case.id, case.opened, OPENER, OPENED, case.summary, _json(case))
+
+
+def _opening(case: Case) -> str:
+    return f"case-{case.id}"
 
 
 def step(tx: Connection, case_id: str, wanted: Step) -> Case:
@@ -88,7 +95,8 @@ def step(tx: Connection, case_id: str, wanted: Step) -> Case:
 
 
 def happened(tx: Connection, case_id: str, fact: Step, action: str) -> Case | None:
-    """Take a step that an edge reported with ``action``; None when it had been taken before.
+    """Take a step that the journal of all actions and commands has already, as ``action``; None when it had
+    been taken before.
 
     Raises as :func:`step`.
     """

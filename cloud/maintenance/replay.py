@@ -17,7 +17,7 @@ from cloud.orders.journal import Entry
 def replay(tx: Connection, entries: Iterable[Entry]) -> int:
     """Apply journal entries in order to a database without cases; returns how many concerned them.
 
-    What belongs to the orders is left to :func:`cloud.orders.rebuild.rebuild`.
+    What belongs to the orders, and the journal itself, is left to :func:`cloud.orders.rebuild.rebuild`.
     """
     effects = CaseEffects()
     count = 0
@@ -25,10 +25,10 @@ def replay(tx: Connection, entries: Iterable[Entry]) -> int:
         if entry.edge:
             count += effects.apply(tx, entry.edge, entry.action)
         elif entry.type == journal.OPEN_CASE:
-            cases.open_case(tx, msgspec.json.decode(entry.body, type=Case))
+            cases.restore(tx, msgspec.json.decode(entry.body, type=Case))
             count += 1
         elif entry.type == journal.STEP_CASE:
             commanded = msgspec.json.decode(entry.body, type=cases.CommandedStep)
-            cases.step(tx, commanded.case, commanded.step)
+            cases.happened(tx, commanded.case, commanded.step, entry.id)
             count += 1
     return count

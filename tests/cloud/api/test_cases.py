@@ -11,10 +11,10 @@ import pytest
 
 from cloud.api.accounts import Role
 from cloud.maintenance import cases
-from cloud.maintenance.baseline import Evidence
 from cloud.maintenance.case import Case
+from cloud.maintenance.health.evidence import Evidence
 from cloud.orders.controls import ControlEffects
-from protocols.actions import Action, LockReleased, MachineAccepted, MachineLocked
+from protocols.actions import Action, Event, LockReleased, MachineAccepted, MachineLocked
 from protocols.lifecycles import CaseState
 from tests.cloud.api.service import Door, opened
 
@@ -94,9 +94,10 @@ async def test_what_a_locked_machine_says_to_done(tmp_path: Path) -> None:
         await step(office, "plan")
         now = door.context.clock.now()
         effects, answers = ControlEffects(), []
-        for number, event in enumerate(
-            (MachineLocked("laser-1", "lens"), LockReleased("laser-1"), MachineAccepted("laser-1"))
-        ):
+        said: list[Event] = [
+            *(MachineLocked("laser-1", "lens"), LockReleased("laser-1"), MachineAccepted("laser-1"))
+        ]
+        for number, event in enumerate(said):
             action = Action(f"a{number}", now + number, "laser-1", "K7", event)
             await door.context.database.run(
                 lambda tx, one=action: effects.actions(tx, "machining", [one], now)  # type: ignore[misc]

@@ -25,6 +25,7 @@ from cloud.maintenance.tables import STEP
 from cloud.maintenance.work_order import BoundFrom, WorkOrder
 from cloud.orders import journal, tables
 from cloud.orders.effects import OrderEffects
+from cloud.orders.rebuild import rebuild
 from cloud.store.database import Database
 from protocols import actions as act
 from protocols.actions import Action
@@ -258,12 +259,13 @@ def test_the_journal_of_everything_gives_the_same_cases(
                     live.write(lambda tx, p=part, a=actions: p.actions(tx, "hall", a, NOW)).result()  # type: ignore[misc]
         with live.read() as tx:
             written = [*journal.entries(tx)]
+        again.write(lambda tx: rebuild(tx, written)).result()
         again.write(lambda tx: replay(tx, written)).result()
 
         def all_of(database: Database) -> list[Any]:
             with database.read() as tx:
                 steps = tx.execute(select(STEP.c.name, STEP.c.event, STEP.c.body).order_by(STEP.c.id)).all()
-                return [tx.execute(select(CASE_TABLE)).all(), steps]
+                return [tx.execute(select(CASE_TABLE)).all(), steps, [*journal.entries(tx)]]
 
         assert all_of(again) == all_of(live)
         with live.read() as tx:

@@ -7,10 +7,13 @@ from sqlalchemy import select, text
 
 from cloud.dispatching.tables import plan as plans
 from cloud.ledger import alarms, reading
+from cloud.maintenance import cases
+from cloud.maintenance.case import Step, Verdict
 from cloud.orders.tables import operation
 from cloud.store import schema
 from cloud.store.database import Database
 from cloud.store.schema import NewerSchemaError, migrate
+from protocols.lifecycles import CaseEvent
 
 
 def test_migrations_make_the_tables_of_the_code(url: str) -> None:
@@ -28,7 +31,7 @@ def test_migrating_again_changes_nothing(url: str) -> None:
                 assert reader.scalar(text("SELECT count(*) FROM alembic_version")) == 1
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
 def test_a_database_of_an_older_version_is_brought_up(url: str, revision: str) -> None:
     """With what it holds: here a machine that the older version knew, an alarm of it, work and a plan."""
     row = (
@@ -54,8 +57,13 @@ def test_a_database_of_an_older_version_is_brought_up(url: str, revision: str) -
         "INSERT INTO plan (created, causes, status, seconds, objective, difference, down, wishes, note)"
         " VALUES (1, '[]', 'feasible', 1.5, '{}', '{}', '[]', '[]', '')"
     )
+    case = (
+        "INSERT INTO maintenance_case (id, asset, device, mode, state, opened, changed, health, summary,"
+        " evidence) VALUES ('c1', 'a1', 'press-1', 'wear', 'planned', 1, 2, 40.0, 'it shakes', :evidence)"
+    )
     with Database(url) as database:
         database.write(lambda tx: schema.upgrade(tx, revision)).result()
+        database.write(lambda tx: tx.execute(text(case), {"evidence": b"\x90"})).result()
         for statement in (row, alarm, job, work, plan):
             database.write(lambda tx, statement=statement: tx.execute(text(statement))).result()  # type: ignore[misc]
         migrate(database)
@@ -67,6 +75,11 @@ def test_a_database_of_an_older_version_is_brought_up(url: str, revision: str) -
                 select(operation.c.interruptible, operation.c.needs, operation.c.links)
             ).one()
             counted = reader.execute(select(plans.c.decisions, plans.c.stuck)).one()
+            known = cases.find(reader, "c1")
+        step = Step(CaseEvent.CLOSE, "ann", 3, verdict=Verdict.OTHER)
+        closed = database.write(lambda tx: cases.step(tx, "c1", step)).result()
+    assert (known.state, known.order, known.verdict, known.evidence) == ("planned", None, None, ())
+    assert (closed.state, closed.judged_by) == ("closed", "ann")
     assert (machine.id, machine.lock, machine.firmware) == ("press-1", None, "")
     assert (machine.alarms, machine.alarms_standing) == (("gas low",), 1)
     assert (standing.alarm, standing.severity, standing.acknowledged) == ("E7", 0, None)

@@ -15,8 +15,8 @@ from sqlalchemy import insert
 from cloud.config import CloudConfig, load_site
 from cloud.dispatching.tables import plan, plan_service
 from cloud.maintenance import cases
-from cloud.maintenance.baseline import Evidence
 from cloud.maintenance.case import Case, Step, Verdict
+from cloud.maintenance.health.evidence import Evidence
 from cloud.maintenance.work_order import BoundFrom, WorkOrder
 from cloud.store.database import Database
 from cloud.web import sheets
@@ -145,8 +145,8 @@ def test_the_picture_of_the_evidence_is_escaped_and_marks_what_is_far_off() -> N
     assert "▲ -1.2" not in picture
     assert evidence_plot.draw((), ENGLISH) == ""
     extreme = (replace(SEEN[0], deviation=1e9),)
-    picture = ElementTree.fromstring(evidence_plot.draw(extreme, ENGLISH))  # noqa: S314 - made here
-    places = [float(part.get("cx", "0")) for part in picture.iter() if part.tag.endswith("circle")]
+    drawn = ElementTree.fromstring(evidence_plot.draw(extreme, ENGLISH))  # noqa: S314 - made here
+    places = [float(part.get("cx", "0")) for part in drawn.iter() if part.tag.endswith("circle")]
     assert 0 <= places[0] <= evidence_plot.WIDTH
 
 
