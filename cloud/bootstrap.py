@@ -47,6 +47,7 @@ from cloud.live import LiveValues
 from cloud.maintenance.bounds import keep_bounds
 from cloud.maintenance.desk import CaseDesk
 from cloud.maintenance.effects import CaseEffects
+from cloud.maintenance.foresight import by_trend
 from cloud.maintenance.service import WATCHED_ROLES, MaintenanceService, Settings, WatchedTag
 from cloud.maintenance.waveforms.desk import WaveformDesk, WaveformSettings
 from cloud.maintenance.waveforms.store import WaveformStore
@@ -157,7 +158,14 @@ class Service:
             seconds=config.dispatch.service_seconds,
             within_hours=config.dispatch.service_within_seconds / 3600,
         )
-        self.desk_of_cases = CaseDesk(self.site, self.clock, load.busy, load.service, usual)
+        self.desk_of_cases = CaseDesk(
+            self.site,
+            self.clock,
+            load.busy,
+            load.service,
+            usual,
+            (by_trend(self.maintenance.settings.limits),),
+        )
 
     # --- running --------------------------------------------------------------------------------------
 

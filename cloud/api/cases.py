@@ -20,6 +20,7 @@ from cloud.maintenance import cases, verdicts
 from cloud.maintenance.case import MAX_NOTE, Case, Verdict
 from cloud.maintenance.cases import Entry
 from cloud.maintenance.verdicts import Label, Month
+from cloud.maintenance.work_order import Life
 from protocols.lifecycles import CASE
 
 router = APIRouter(tags=["maintenance"], prefix="/maintenance")
@@ -37,12 +38,14 @@ class PlannedAt(msgspec.Struct, frozen=True):
 
 
 class CaseSheet(msgspec.Struct, frozen=True):
-    """A case with its journal, its place in the plan, and what may be done with it now."""
+    """A case with its journal, its place in the plan, what may be done with it now, and what is foreseen of
+    the remaining life."""
 
     case: Case
     planned: PlannedAt | None
     possible: list[str]
     journal: list[Entry]
+    life: Life | None
 
 
 class Noted(BaseModel):
@@ -101,6 +104,7 @@ async def one_case(context: In, _: Viewer, case: Id) -> Reply:
             PlannedAt(*place) if place is not None else None,
             CASE.allowed(found.state),
             [*cases.entries(tx, case)],
+            context.desk_of_cases.life(tx, found),
         )
 
     return Reply(await context.database.query(read))

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, select
 from cloud.ledger.tables import machine_lock
 from cloud.maintenance import cases
 from cloud.maintenance.case import Case, ImpossibleStep, Objection, Step, Verdict
-from cloud.maintenance.foresight import Foresight, by_trend
+from cloud.maintenance.foresight import Foresight
 from cloud.maintenance.prognosis import planned_load
-from cloud.maintenance.work_order import Foreseen, WorkOrder, foresee_again, propose
+from cloud.maintenance.work_order import Foreseen, Life, WorkOrder, foresee_again, life, propose
 from protocols.clock import Clock
 from protocols.lifecycles import CASE, CaseEvent, CaseState, LockState
 from protocols.site import Site
@@ -41,7 +41,7 @@ class CaseDesk:
     busy: Busy
     planned: Planned
     usual: Upkeep = field(default_factory=Upkeep)
-    foresights: Sequence[Foresight] = (by_trend,)
+    foresights: Sequence[Foresight] = ()
 
     # --- what people decide ---------------------------------------------------------------------------
 
@@ -130,11 +130,22 @@ class CaseDesk:
         now = self.clock.now()
         return next((known for ask in self.foresights if (known := ask(tx, case, now)) is not None), None)
 
+    def life(self, tx: Connection, case: Case) -> Life | None:
+        """The same with its dates, by the work that is planned for the machine."""
+        known = self.foreseen(tx, case)
+        if known is None:
+            return None
+        now = self.clock.now()
+        return life(known, now, planned_load(self.busy(tx, self._workcell(case)), self.site.calendar, now))
+
+    def _workcell(self, case: Case) -> str:
+        device = self.site.devices().get(case.device)
+        return device.workcells[0] if device is not None and device.workcells else ""
+
     def proposal(self, tx: Connection, case: Case) -> WorkOrder:
         """The maintenance order that a case proposes now."""
         now = self.clock.now()
-        device = self.site.devices().get(case.device)
-        workcell = device.workcells[0] if device is not None and device.workcells else ""
+        workcell = self._workcell(case)
         load = planned_load(self.busy(tx, workcell), self.site.calendar, now)
         return propose(self.upkeep(case), workcell, now, load, self.foreseen(tx, case))
 

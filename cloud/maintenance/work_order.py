@@ -70,6 +70,28 @@ class Foreseen(msgspec.Struct, frozen=True):
     source: BoundFrom
 
 
+class Life(msgspec.Struct, frozen=True):
+    """A prognosis in operating hours, and the dates (µs UTC) at which they are worked off; None is beyond
+    what can be foreseen, or behind what is looked ahead.
+    """
+
+    prognosis: Prognosis
+    source: BoundFrom
+    lower_at: int | None
+    median_at: int | None
+    upper_at: int | None
+
+
+def life(foreseen: Foreseen, now: int, load: PlannedLoad) -> Life:
+    """What is foreseen, on the calendar."""
+    known = foreseen.prognosis
+    dates = [
+        date(load, now, hours) if hours is not None else None
+        for hours in (known.lower, known.median, known.upper)
+    ]
+    return Life(known, foreseen.source, *dates)
+
+
 def propose(
     upkeep: Upkeep, workcell: str, now: int, load: PlannedLoad, foreseen: Foreseen | None = None
 ) -> WorkOrder:

@@ -67,9 +67,9 @@ class SheetDialog:
         address = address[:MAX_ADDRESS]
         self._path.append(address)
         site, now = self.context.site, self.context.clock.now()
-        known = self.forecasts()
+        known, desk = self.forecasts(), self.context.desk_of_cases
         sheet = await self.context.database.query(
-            lambda tx: sheets.read(tx, site, now, address, self.say, known)
+            lambda tx: sheets.read(tx, site, now, address, self.say, known, desk)
         )
         self._title.set_text(sheet.title)
         self._content.set_content(lists.sheet(sheet, self.say))

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from cloud.dispatching.asking.forecast import OrderForecast
+from cloud.maintenance.desk import CaseDesk
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import ago, clock_words
 from protocols.site import Site
@@ -81,3 +82,5 @@ class Reader(Teller):
 
     tx: Connection
     forecasts: Mapping[str, OrderForecast] = field(default_factory=dict)
+    desk: CaseDesk | None = None
+    """Knows what is foreseen of machines."""

@@ -14,6 +14,7 @@ from cloud.dispatching.asking.forecast import OrderForecast
 from cloud.dispatching.keeping import outlook
 from cloud.ledger import alarms, reading
 from cloud.maintenance import cases, verdicts
+from cloud.maintenance.desk import CaseDesk
 from cloud.web import alarm_list, devices, events, today
 from cloud.web.maintenance import case_sheet
 from cloud.web.planning import decided, replans, waits
@@ -34,13 +35,14 @@ def read(
     address: str,
     say: Speech = ENGLISH,
     forecasts: Mapping[str, OrderForecast] | None = None,
+    desk: CaseDesk | None = None,
 ) -> Sheet:
     """The sheet at an address; one that says so where there is nothing."""
     kind, _, name = address.partition(":")
     make = _SHEETS.get(kind)
     if make is None:
         return Sheet(say("there is nothing at {address}", address=address))
-    return make(Reader(site, now, say, tx=tx, forecasts=forecasts or {}), name)
+    return make(Reader(site, now, say, tx=tx, forecasts=forecasts or {}, desk=desk), name)
 
 
 def _orders(r: Reader, name: str) -> Sheet:

@@ -77,7 +77,7 @@ def sheet(r: Reader, name: str) -> Sheet:
     except cases.NoSuchCaseError:
         return Sheet(r.say("Maintenance case"), (r.say("there is no such case"),))
     top = case.evidence[:TOP_TAGS]
-    heads = ("Tag", "While", "Now", "Normal", "Spreads off")
+    heads = ("Tag", "While", "Now", "Normal", "Spreads off", "Share")
     evidence = [
         Row(
             (
@@ -86,6 +86,7 @@ def sheet(r: Reader, name: str) -> Sheet:
                 f"{item.current:.4g}",
                 f"{item.normal:.4g} ± {item.spread:.2g}",
                 f"{item.deviation:+.1f}",
+                f"{item.contribution:+.0%}" if item.contribution else "–",
             )
         )
         for item in top
@@ -95,7 +96,7 @@ def sheet(r: Reader, name: str) -> Sheet:
     rows = [Row((r.time(event.ts), event.where, event.text)) for event in own]
     return Sheet(
         r.say("{device}: maintenance case", device=case.device),
-        (*_lines(r, case), *_order_lines(r, case), *_verdict_lines(r, case)),
+        (*_lines(r, case), *_life_lines(r, case), *_order_lines(r, case), *_verdict_lines(r, case)),
         (
             Table("Evidence", heads, evidence, "none kept"),
             _instruction(r, case),
@@ -133,6 +134,29 @@ def _lines(r: Reader, case: Case) -> Iterator[str]:
         if machine.id == case.device and machine.lock is not None and machine.lock.state != "free":
             lock = machine.lock
             yield r.say("⊘ {state}: {owner}", state=r.say(str(lock.state)), owner=lock.owner)
+
+
+def _life_lines(r: Reader, case: Case) -> Iterator[str]:
+    """What is foreseen of the machine, in hours of work and on the calendar."""
+    known = r.desk.life(r.tx, case) if r.desk is not None and case.ended is None else None
+    if known is None:
+        return
+    prognosis = known.prognosis
+    if prognosis.lower is None:
+        yield r.say("remaining life: beyond what can be foreseen")
+        return
+
+    def hours(value: float | None) -> str:
+        return ">" if value is None else f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+
+    yield r.say(
+        "remaining life: {lower} to {upper} operating hours, most likely {median}: {first} to {last}",
+        lower=hours(prognosis.lower),
+        upper=hours(prognosis.upper),
+        median=hours(prognosis.median),
+        first=r.time(known.lower_at),
+        last=r.time(known.upper_at) if known.upper_at is not None else ">",
+    )
 
 
 def _order_lines(r: Reader, case: Case) -> Iterator[str]:

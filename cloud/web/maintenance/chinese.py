@@ -50,6 +50,11 @@ MAINTENANCE: dict[str, str] = {
     "false alarm": "误报",
     "something else": "其他",
     # the sheet
+    "Share": "占比",
+    "remaining life: beyond what can be foreseen": "剩余寿命：超出可预见范围",
+    "remaining life: {lower} to {upper} operating hours, most likely {median}: {first} to {last}": (
+        "剩余寿命：{lower} 至 {upper} 工作小时，最可能 {median}：{first} 至 {last}"
+    ),
     "green: normal · ●: now, in spreads off normal": "绿色：正常 · ●：当前，偏离正常的倍数",
     "☾ nobody is reminded before {until}": "☾ {until} 之前不再提醒",
     "◇ in work since {since}; it ends at the station (F10)": "◇ 自 {since} 维护中；在工位结束（F10）",

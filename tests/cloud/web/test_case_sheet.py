@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
@@ -16,8 +17,10 @@ from cloud.config import CloudConfig, load_site
 from cloud.dispatching.tables import plan, plan_service
 from cloud.maintenance import cases
 from cloud.maintenance.case import Case, Step, Verdict
+from cloud.maintenance.desk import CaseDesk
 from cloud.maintenance.health.evidence import Evidence
-from cloud.maintenance.work_order import BoundFrom, WorkOrder
+from cloud.maintenance.prognosis import PlannedLoad, Prognosis
+from cloud.maintenance.work_order import BoundFrom, Foreseen, Life, WorkOrder, life
 from cloud.store.database import Database
 from cloud.web import sheets
 from cloud.web.board import _case_need, _read
@@ -82,6 +85,34 @@ def test_a_case_says_why_when_and_what_can_be_done(database: Database) -> None:
     assert [name for name, _ in sheet.acts] == ["keep", "move", "refuse", "finish", "verdict"]
     assert any("Lock" in cell or "lock" in cell for row in sheet.tables[1].rows for cell in row.cells)
     assert [row.cells[2] for row in sheet.tables[2].rows] == ["opened", "planned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """A desk that knows one prognosis."""
+
+    prognosis: Prognosis
+
+    def life(self, tx: Any, case: Case) -> Life:
+        load = PlannedLoad(((NOW, NOW + 20 * HOUR),), NOW + 20 * HOUR)
+        return life(Foreseen(self.prognosis, BoundFrom.RUL), NOW, load)
+
+
+@pytest.mark.parametrize(
+    ("prognosis", "words"),
+    [
+        (Prognosis(4.0, 12.0, 30.0), "remaining life: 4.0 to 30 operating hours, most likely 12: "),
+        (Prognosis(4.0, None, None), "remaining life: 4.0 to > operating hours, most likely >: "),
+        (Prognosis(), "remaining life: beyond what can be foreseen"),
+    ],
+)
+def test_the_remaining_life_in_hours_and_dates(database: Database, prognosis: Prognosis, words: str) -> None:
+    with database.read() as tx:
+        sheet = sheets.read(tx, PLANT, NOW, "case:c1", desk=cast("CaseDesk", Foretold(prognosis)))
+    (line,) = (line for line in sheet.lines if line.startswith("remaining life"))
+    assert line.startswith(words)
+    if prognosis.lower is not None:
+        assert line.endswith(" to >"), "the upper end lies behind what is looked ahead"
 
 
 def test_kept_past_its_bound_it_says_so(database: Database) -> None:

@@ -155,6 +155,7 @@ async def test_the_page_moves_without_reload(
 ) -> None:
     # one test for all of it: the library mounts a page once in a process
     monkeypatch.setattr("cloud.web.page.RECONNECT", 1.0)
+    monkeypatch.setattr("cloud.web.feed.OUTLOOK_REST", 1.0)  # the first outlook is slow: it is compiled
     async with page(tmp_path) as (door, url), chromium() as browser:
         credential = door.accounts.prepare()
         assert credential is not None
