@@ -7,24 +7,24 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from cloud.context import Context
 from cloud.dispatching.asking.forecast import OrderForecast
-from cloud.dispatching.floor import load
 from cloud.dispatching.floor.floor import current_version, read_plan
 from cloud.dispatching.keeping import outlook, plans
-from cloud.dispatching.tables import plan_service
 from cloud.ledger import alarms, reading
 from cloud.ledger.alarms import Alarm
 from cloud.maintenance import cases
 from cloud.web import today
 from cloud.web.gantt import Bar, Shifted, Window
+from cloud.web.maintenance import on_the_board
+from cloud.web.maintenance.on_the_board import Placed
 from cloud.web.planning import replans
 from cloud.web.shapes import LOCKED, RELEASED, Look, look
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import lateness
-from protocols.lifecycles import CaseState, LockState, OperationState
+from protocols.lifecycles import LockState, OperationState
 from protocols.site import Site
 from protocols.values import MICROSECONDS
 
@@ -247,6 +247,10 @@ def _read(tx: Connection) -> _Read:
     orders = outlook.orders(tx, open_only=True)
     open_cases = cases.cases(tx, open_only=True)
     plan = plans.stored(tx)
+    placed = {
+        service.case: Placed(service.workcell, service.start, service.end)
+        for service in plans.services(tx, current_version(tx))
+    }
     return _Read(
         machines={row.id: row for row in reading.machines(tx)},
         edges={row.id: row.last_seen for row in reading.edges(tx)},
@@ -263,8 +267,8 @@ def _read(tx: Connection) -> _Read:
         andons=outlook.andons(tx, open_only=True),
         inbox=outlook.inbox(tx),
         bars=_bars(tx, operations, {order.id: order for order in orders}, plan),
-        windows=_windows(tx, open_cases),
-        placed=load.services(tx).keys(),
+        windows=on_the_board.windows(open_cases, placed),
+        placed=placed.keys(),
         plan=plan,
         alarms=alarms.worst(tx),
     )
@@ -308,34 +312,6 @@ def _bars(
             )
         )
     return bars
-
-
-def _windows(tx: Connection, open_cases: Sequence[cases.Case]) -> list[Window]:
-    rows = tx.execute(select(plan_service).where(plan_service.c.version == current_version(tx)))
-    known = {case.id: case for case in open_cases}
-    found = []
-    for row in rows:
-        case = known.get(row.service_id)
-        if case is None or case.order is None or case.order.fixed is None:
-            found.append(_window(row.workcell, row.start, row.end, row.service_id, case))
-    for case in open_cases:
-        order = case.order
-        if case.state is CaseState.PLANNED and order is not None and order.fixed is not None:
-            found.append(_window(order.workcell, order.fixed, order.fixed + order.duration, case.id, case))
-    return found
-
-
-def _window(workcell: str, start: int, end: int, name: str, case: cases.Case | None) -> Window:
-    order = case.order if case is not None else None
-    return Window(
-        workcell,
-        start,
-        end,
-        f"maintenance: {case.summary if case is not None else name}",
-        f"case:{name}",
-        bound=order.bound if order is not None else None,
-        fixed=order is not None and order.fixed is not None,
-    )
 
 
 async def read_running(context: Context) -> float | None:
@@ -441,17 +417,6 @@ def _figures(found: _Read, running: float | None) -> Figures:
     )
 
 
-UNPLACED = 60 * MICROSECONDS
-"""µs after which somebody is told that the plan has no room for a maintenance order."""
-_CASE_ACTIONS = {
-    CaseState.OPEN: (4, "acknowledge"),
-    CaseState.ACKNOWLEDGED: (5, "plan"),
-    CaseState.DONE: (6, "verdict"),
-}
-"""How urgent a case is in its state, and the one thing to do about it; a planned one waits for its window.
-A verdict is given on the sheet of the case: it takes more than one click."""
-
-
 def _needs(found: _Read, site: Site, away: Mapping[str, int], now: int, say: Speech) -> list[Need]:
     names = dict(plant(site, say))
 
@@ -508,7 +473,8 @@ def _needs(found: _Read, site: Site, away: Mapping[str, int], now: int, say: Spe
     if len(late) > SHOWN_NEEDS:
         more = len(late) - SHOWN_NEEDS
         needs.append(Need(3, 2**62, "▲", say("and {more} more orders", more=more), "", "late"))
-    needs += [need for case in found.cases if (need := _case_need(case, found, now, say)) is not None]
+    asked = (on_the_board.asks(case, found.placed, now, say) for case in found.cases)
+    needs += [Need(*one) for one in asked if one is not None]
     needs += [
         Need(
             7,
@@ -538,27 +504,6 @@ def _needs(found: _Read, site: Site, away: Mapping[str, int], now: int, say: Spe
         more = len(found.inbox) - SHOWN_NEEDS
         needs.append(Need(8, 2**62, "?", say("and {more} more exceptions", more=more), "", "inbox"))
     return needs
-
-
-def _case_need(case: cases.Case, found: _Read, now: int, say: Speech) -> Need | None:
-    """What a case asks of somebody; nothing while it waits for its window, or is not to be spoken of."""
-    opens, text = f"case:{case.id}", f"{case.device}: {case.mode} ({say(case.state)})"
-    order = case.order
-    if case.state is CaseState.PLANNED and order is not None:
-        if now > order.bound:
-            return Need(3, order.bound, "▲", text, say("past its bound: do it, or say why not"), opens)
-        if order.fixed is not None:
-            late = now > order.fixed + order.duration // 2
-            words = say("its time has come, and nobody has begun")
-            return Need(4, order.fixed, "◇", text, words, opens) if late else None
-        if order.workcell and case.id not in found.placed and now > case.changed + UNPLACED:
-            words = say("the plan has no room for it before its bound")
-            return Need(4, case.changed, "▲", text, words, opens)
-        return None
-    rank, action = _CASE_ACTIONS.get(case.state, (0, ""))
-    if not rank or case.snoozed(now):
-        return None
-    return Need(rank, case.opened, "◇", text, case.summary, opens, action, case.id)
 
 
 def _machine_needs(found: _Read, site: Site, away: Mapping[str, int], say: Speech) -> list[Need]:

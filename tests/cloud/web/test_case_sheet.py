@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from sqlalchemy import insert
 
 from cloud.config import CloudConfig, load_site
+from cloud.dispatching.keeping import plans
 from cloud.dispatching.tables import plan, plan_service
 from cloud.maintenance import cases
 from cloud.maintenance.case import Case, Step, Verdict
@@ -23,9 +24,9 @@ from cloud.maintenance.prognosis import PlannedLoad, Prognosis
 from cloud.maintenance.work_order import BoundFrom, Foreseen, Life, WorkOrder, life
 from cloud.store.database import Database
 from cloud.web import sheets
-from cloud.web.board import _case_need, _read
 from cloud.web.gantt import Span, Window, draw
 from cloud.web.maintenance import evidence_plot
+from cloud.web.maintenance.on_the_board import Placed, asks, windows
 from cloud.web.sheet import Sheet
 from cloud.web.speech import CHINA, ENGLISH, Speech
 from protocols.lifecycles import CaseEvent, CaseState
@@ -70,7 +71,8 @@ def shown(database: Database, say: Speech = ENGLISH, now: int = NOW) -> Sheet:
 
 def need(database: Database, now: int) -> str:
     with database.read() as tx:
-        found = _case_need(cases.find(tx, "c1"), _read(tx), now, ENGLISH)
+        placed = [service.case for service in plans.services(tx, 1)]
+        found = asks(cases.find(tx, "c1"), placed, now, ENGLISH)
     return "" if found is None else f"{found.rank} {found.detail} {found.action}".strip()
 
 
@@ -191,3 +193,12 @@ def test_window_and_bound_stand_in_the_plan() -> None:
     assert "stroke-dasharray" in picture
     late = Window("laser-1", NOW + 3 * HOUR, NOW + 5 * HOUR, "lens", "", bound=NOW + 4 * HOUR, fixed=True)
     assert "▲ ⚲" in draw([("laser-1", "Laser 1")], [], [late], view)
+
+
+def test_what_people_fixed_stands_where_they_said() -> None:
+    """And not where a plan made before had it."""
+    planned = replace(OPEN, state=CaseState.PLANNED, order=ORDER)
+    fixed = replace(planned, id="c2", order=ORDER.kept_at(NOW + 3 * HOUR))
+    placed = {name: Placed("laser-1", NOW, NOW + HOUR) for name in ("c1", "c2", "gone")}
+    found = {window.opens: (window.start, window.fixed) for window in windows([planned, fixed], placed)}
+    assert found == {"case:c1": (NOW, False), "case:c2": (NOW + 3 * HOUR, True), "case:gone": (NOW, False)}
