@@ -20,6 +20,7 @@ from cloud.dispatching.asking.scenarios import NoLongerPossible, UnknownScenario
 from cloud.dispatching.asking.turns import BusyError
 from cloud.dispatching.floor.decisions import ImpossibleDecision, UnknownDecision
 from cloud.dispatching.shop.validation import ImpossibleProblem
+from cloud.maintenance.asset_sheets import NoSuchAssetError
 from cloud.maintenance.case import ImpossibleStep
 from cloud.maintenance.cases import NoSuchCaseError
 from cloud.orders.requests import ImpossibleOrder, UnknownOrder
@@ -188,6 +189,7 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(unknown, _with(404))
     app.add_exception_handler(NoLongerPossible, _with(409))
     app.add_exception_handler(NoSuchCaseError, _no_case)
+    app.add_exception_handler(NoSuchAssetError, _none_of("asset", "/maintenance/assets"))
     app.add_exception_handler(UnknownChart, _none_of("chart", "/quality/charts"))
     app.add_exception_handler(UnknownNonconformance, _none_of("nonconformance", "/quality/nonconformances"))
     app.add_exception_handler(UnknownOperation, _none_of("operation", "/jobs"))

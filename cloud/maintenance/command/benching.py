@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cloud.maintenance.command.asking import AsJson, Seed, fail, print_json
+from cloud.maintenance.command.detecting import detector
 from cloud.maintenance.command.training import words
 from cloud.maintenance.command.watching import Watched
 
@@ -18,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+app.command("detector")(detector)
 
 
 @app.command("cmapss")

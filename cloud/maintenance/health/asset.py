@@ -318,7 +318,15 @@ class AssetHealth(msgspec.Struct):
 
     def reset(self, since: int) -> None:
         """Forget what was normal: from ``since`` (µs UTC) on the machine is learned anew."""
-        kept = AssetHealth(since=since, updated=self.updated, late=self.late, episodes=self.episodes)
+        kept = AssetHealth(
+            since=since,
+            updated=self.updated,
+            late=self.late,
+            episodes=self.episodes,
+            factor=self.factor,
+            confirmed=self.confirmed,
+            confirmed_by=self.confirmed_by,
+        )
         for name in self.__struct_fields__:
             setattr(self, name, getattr(kept, name))
 

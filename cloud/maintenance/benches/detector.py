@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from cloud.maintenance.benches.data import BenchDataError
 from cloud.maintenance.health.asset import AssetHealth
 from cloud.maintenance.health.facts import TagFacts
 from cloud.maintenance.health.gathering import TagSpan, Window
@@ -26,6 +27,7 @@ LIMITS = Limits(learn=30, false_alarms=1.5, month_hours=1000.0)
 """A cycle stands for an hour, a thousand of them for a month: 1.5 early alarms per 1,000 healthy cycles."""
 HOUR = 3600 * 1_000_000
 COLUMNS = 26
+SETS = ("FD001", "FD002", "FD003", "FD004")
 SETTINGS = ("setting1", "setting2", "setting3")
 SENSORS = (
     *("T2", "T24", "T30", "T50", "P2", "P15", "P30", "Nf", "Nc", "epr", "Ps30", "phi", "NRf", "NRc", "BPR"),
@@ -83,31 +85,29 @@ def facts() -> dict[str, TagFacts]:
 
 
 def read(path: Path) -> dict[int, list[Cycle]]:
-    """Engines of a file, plain or gzip. Raises ValueError naming file and line if it is not C-MAPSS."""
-    opener: Callable[..., object] = gzip.open if path.suffix == ".gz" else open
+    """Engines of a file, plain or gzip. Raises BenchDataError naming file and line if it is not C-MAPSS."""
     engines: dict[int, list[Cycle]] = {}
-    with opener(path, "rt", encoding="ascii") as file:  # type: ignore[attr-defined]
-        for number, line in enumerate(file, 1):
-            try:
-                row = [float(text) for text in line.split()]
-            except ValueError:
-                row = []
-            if len(row) != COLUMNS:
-                raise ValueError(
-                    f"{path}:{number}: {len(line.split())} columns of numbers are wanted to be {COLUMNS}: "
-                    "engine, cycle, 3 settings, 21 sensors"
-                )
-            engines.setdefault(int(row[0]), []).append(tuple(row[2:]))
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    for number, line in enumerate(content.decode("ascii", "replace").splitlines(), 1):
+        try:
+            row = [float(text) for text in line.split()]
+        except ValueError:
+            row = []
+        if len(row) != COLUMNS:
+            raise BenchDataError(
+                f"{path}:{number}: not {COLUMNS} numbers (engine, cycle, 3 settings, 21 sensors)"
+            )
+        engines.setdefault(int(row[0]), []).append(tuple(row[2:]))
     return engines
 
 
 def located(folder: Path, name: str) -> Path:
-    """The training file of a set; raises FileNotFoundError saying where it can be had."""
+    """The training file of a set; raises BenchDataError saying where it can be had."""
     for ending in ("txt", "txt.gz"):
         path = folder / f"train_{name}.{ending}"
         if path.exists():
             return path
-    raise FileNotFoundError(
+    raise BenchDataError(
         f"{folder} has no train_{name}.txt: get C-MAPSS (Turbofan Engine Degradation Simulation) from the "
         "NASA Prognostics Data Repository"
     )
