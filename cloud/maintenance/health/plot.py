@@ -54,7 +54,8 @@ def plot(
         f'viewBox="0 0 {WIDTH} {height}" role="img">',
         f"<title>{escape(_clean(title))}</title><style>{STYLE}</style>",
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
-        f'<text x="{MARGIN}" y="{MARGIN + 13}" font-size="14" font-weight="600">{escape(_clean(title))}</text>',
+        f'<text x="{MARGIN}" y="{MARGIN + 13}" font-size="14" font-weight="600">'
+        f"{escape(_clean(title))}</text>",
     ]
     if not rows:
         parts.append(f'<text class="axis" x="{MARGIN}" y="{MARGIN + HEAD + 30}" font-size="13">')

@@ -13,6 +13,7 @@ from cloud.maintenance import assets, cases
 from cloud.maintenance.assets import HealthRow
 from cloud.maintenance.case import Case
 from cloud.maintenance.health.asset import AssetHealth
+from cloud.maintenance.tables import ASSET_HEALTH
 from protocols.catalogue import TagDefinition, catalogue
 from protocols.lifecycles import CaseEvent, CaseState
 from protocols.values import DataType
@@ -148,7 +149,7 @@ async def test_what_an_older_version_kept_is_learned_anew(tmp_path: Path) -> Non
     async with opened(tmp_path) as door, door.client() as office:
         await kept(door, worn())
         await door.context.database.run(
-            lambda tx: tx.execute(assets.ASSET_HEALTH.update().values(model=msgspec.msgpack.encode(old)))
+            lambda tx: tx.execute(ASSET_HEALTH.update().values(model=msgspec.msgpack.encode(old)))
         )
         (brief,) = (await office.get("/api/v1/maintenance/assets")).json()
     assert (brief["state"], brief["health"]) == ("learning", None)

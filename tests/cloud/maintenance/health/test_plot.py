@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from xml.etree import ElementTree
 
 from hypothesis import given, settings
@@ -69,5 +70,5 @@ def test_a_course_keeps_few_points_evenly_and_the_newest(count: int) -> None:
     assert ends == sorted(ends)
     if count:
         assert ends[-1] == count - 1
-        steps = {after - before for before, after in zip(ends, ends[1:-1], strict=False)}
+        steps = {after - before for before, after in itertools.pairwise(ends[:-1])}
         assert len(steps) <= 1 or count <= 2
