@@ -93,6 +93,8 @@ class MaintenanceService:
     _asset_at: dict[str, str] = field(default_factory=dict, init=False)
     _gatherers: dict[str, Gatherer] = field(default_factory=dict, init=False)
     _changed: set[str] = field(default_factory=set, init=False)
+    _skewed: set[str] = field(default_factory=set, init=False)
+    """Assets some of whose samples had an impossible time lately."""
     _unopened: dict[str, Case] = field(default_factory=dict, init=False)
     _stale: bool = field(default=False, init=False)
     _failing: bool = field(default=False, init=False)
@@ -108,7 +110,7 @@ class MaintenanceService:
                 tasks.create_task(self._follow(), name="maintenance follow")
                 tasks.create_task(self._save_regularly(), name="maintenance save")
         finally:
-            await self._keep()
+            await self.keep()
 
     async def _load(self) -> None:
         """What was learned before; without it nothing may be learned anew."""
@@ -149,13 +151,18 @@ class MaintenanceService:
             await asyncio.sleep(SAVE_EVERY)
             if self._stale:
                 await self._reload()
-            await self._keep()
+            await self.keep()
 
-    async def _keep(self) -> None:
+    async def keep(self) -> None:
         """Open the cases that wait, then save what was learned: a saved alarm opens no case any more."""
         await self._open_waiting()
         if not self._unopened:
             await self._save()
+
+    @property
+    def assets(self) -> Mapping[str, AssetHealth]:
+        """What is known now, by asset; empty before the service has loaded it."""
+        return self._assets
 
     # --- events in ----------------------------------------------------------------------------------
 
@@ -185,19 +192,34 @@ class MaintenanceService:
         limits, tags = self.settings.limits, self._tags
         ahead, behind = int(limits.clock_ahead * MICROSECONDS), int(limits.clock_behind * MICROSECONDS)
         times = event.times
-        fine = bool(times) and max(times) <= now + ahead and min(times) >= now - behind
+        fine = not self._skewed and bool(times) and max(times) <= now + ahead and min(times) >= now - behind
+        gatherers = self._gatherers
         for tag_id, ts, value, quality in zip(event.tags, times, event.values, event.qualities, strict=True):
             tag = tags.get(tag_id)
             if tag is None:
                 continue
             asset, device, name = tag
-            clock = self._assets[asset].clock
-            if (not fine or clock.since or clock.run) and not clock.take(ts, now, ahead, behind):
-                if clock.since == now:
-                    await self._clock_is_off(asset, device, now)
+            if not fine and not await self._timely(asset, device, ts, now, ahead, behind):
                 continue
-            if windows := self._gatherers[device].take(name, ts, value, quality):
+            if windows := gatherers[device].take(name, ts, value, quality):
                 await self._apply(device, windows)
+
+    async def _timely(self, asset: str, device: str, ts: int, now: int, ahead: int, behind: int) -> bool:
+        """Whether the time of a live sample can be; opens a case when it goes on being impossible."""
+        clock = self._assets[asset].clock
+        was = clock.since
+        timely = clock.take(ts, now, ahead, behind)
+        if clock.since or clock.run:
+            self._skewed.add(asset)
+        else:
+            self._skewed.discard(asset)
+        if clock.since != was:
+            self._changed.add(asset)
+            if clock.since:
+                await self._open(asset, device, SENSOR, now)
+            else:
+                log.info("maintenance.resumed", device=device)
+        return timely
 
     def _count_late(self, event: SamplesLedgered) -> None:
         """A backlog is in the history and never judged: by then the machine has gone on."""
@@ -222,10 +244,6 @@ class MaintenanceService:
                 await self._open(asset, device, SENSOR, window.end)
             elif faulty and not frozen:
                 log.info("maintenance.resumed", device=device)
-
-    async def _clock_is_off(self, asset: str, device: str, now: int) -> None:
-        self._changed.add(asset)
-        await self._open(asset, device, SENSOR, now)
 
     # --- cases --------------------------------------------------------------------------------------
 

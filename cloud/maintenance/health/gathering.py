@@ -9,6 +9,7 @@ the same windows whenever and in whatever interleaving of tags they are read.
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import msgspec
 from cloud.maintenance.health.facts import TagFacts
 from protocols.values import Quality, Value
 
+LARGEST = sys.float_info.max
 REMEMBERED = 200
 """Changes of mode or program kept a device: enough for samples that come minutes late."""
 
@@ -86,7 +88,8 @@ class _Tag:
     """One tag's samples, in order, into spans."""
 
     __slots__ = (
-        *("area", "bad", "covered", "disordered", "done", "end", "facts", "good", "high", "last", "last_ts"),
+        *("area", "bad", "ceiling", "covered", "disordered", "done", "end", "facts", "floor", "good", "high"),
+        *("hold", "last", "last_ts"),
         *("born", "late", "low", "odd", "outside", "span", "start"),
     )
 
@@ -94,6 +97,8 @@ class _Tag:
         self.facts = facts
         self.span = span
         self.born = born
+        self.hold = facts.hold
+        self.floor, self.ceiling = max(facts.low, -LARGEST), min(facts.high, LARGEST)
         self.last: float | None = None
         self.last_ts = -1
         self.late = 0
@@ -107,30 +112,49 @@ class _Tag:
         self.low, self.high = math.inf, -math.inf
 
     def add(self, ts: int, value: Value, quality: int) -> None:
-        """One sample; a time given twice counts once."""
-        if ts <= self.last_ts:
-            self.disordered += ts < self.last_ts
+        """One sample; a time given twice counts once. Everything that is usual is here: it runs for each."""
+        before = self.last_ts
+        if ts <= before:
+            self.disordered += ts < before
             return
-        if ts < self.start:
+        if ts >= self.end:
+            self.finish(ts)
+        elif ts < self.start:
             self.late += 1
             return
-        self.finish(ts)
-        self._extend(ts)
+        last, hold = self.last, self.hold
+        if last is not None and hold:
+            begin = before if before > self.start else self.start
+            stood = (ts if ts - before < hold else before + hold) - begin
+            if stood > 0:
+                self.area += last * stood
+                self.covered += stood
         self.last_ts = ts
+        if quality == 0 and type(value) is float and self.floor <= value <= self.ceiling:
+            self._good(value)
+        else:
+            self._unusual(value, quality)
+
+    def _good(self, value: float) -> None:
+        self.last = value
+        self.good += 1
+        if not self.hold:
+            self.area += value
+        if value < self.low:
+            self.low = value
+        if value > self.high:
+            self.high = value
+
+    def _unusual(self, value: Value, quality: int) -> None:
         self.last = None
         if isinstance(value, bool | str) or (value is not None and not math.isfinite(value)):
             self.odd += 1
         elif quality != Quality.GOOD or value is None:
             self.bad += 1
-        elif not self.facts.low <= value <= self.facts.high:
-            self.outside += 1
+        elif self.floor <= value <= self.ceiling:
+            self._good(float(value))
         else:
-            self.last = number = float(value)
-            self.good += 1
-            if not self.facts.hold:
-                self.area += number
-            self.low = min(self.low, number)
-            self.high = max(self.high, number)
+            self.outside += 1
 
     def finish(self, until: int) -> None:
         """Close the spans that end at or before ``until``."""
@@ -192,6 +216,8 @@ class Gatherer:
         self._mark = -1
         self._next = 0
         """End of the window that closes next; 0 before the first sample."""
+        self._due = 0
+        """When the next window may close."""
         self._alive = 0
         self._broken = True
         self.know(facts)
@@ -213,17 +239,26 @@ class Gatherer:
 
     def take(self, name: str, ts: int, value: Value, quality: int = 0) -> Iterable[Window]:
         """Add a sample (``ts`` in µs UTC); the windows it closes. Raises KeyError for an unknown tag."""
+        tag = self._tags.get(name)
+        if tag is None:
+            tag = self._first(name, ts, value, quality)
+            if tag is None:
+                return ()
+        tag.add(ts, value, quality)
+        if ts <= self._mark:
+            return ()
+        return self._advance(ts)
+
+    def _first(self, name: str, ts: int, value: Value, quality: int) -> _Tag | None:
+        """The tag of a first sample; None for a program, which is no number."""
         facts = self._facts[name]
         if facts.role == "program":
             if isinstance(value, str) and quality == Quality.GOOD:
                 self.programs.change(ts, value)
-            return ()
-        tag = self._tags.get(name)
-        if tag is None:
-            begin = ts - ts % self.span
-            tag = self._tags[name] = _Tag(facts, self.span, max(begin, self._next - self.span), ts)
-        tag.add(ts, value, quality)
-        return self._advance(ts)
+            return None
+        begin = max(ts - ts % self.span, self._next - self.span)
+        tag = self._tags[name] = _Tag(facts, self.span, begin, ts)
+        return tag
 
     def heard(self, ts: int) -> Iterable[Window]:
         """The device was connected at ``ts``, though no tag may have told anything."""
@@ -231,12 +266,14 @@ class Gatherer:
         return self._advance(ts) if self._next else ()
 
     def _advance(self, ts: int) -> Iterable[Window]:
-        if ts <= self._mark:
+        self._mark = max(self._mark, ts)
+        if ts < self._due:
             return ()
-        self._mark = ts
         if not self._next:
             self._next = ts - ts % self.span + self.span
-        return list(self._close()) if ts >= self._next + self.grace else ()
+        closed = list(self._close()) if ts >= self._next + self.grace else ()
+        self._due = self._next + self.grace
+        return closed
 
     def _close(self) -> Iterator[Window]:
         due = self._mark - self.grace
