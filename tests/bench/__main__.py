@@ -62,6 +62,7 @@ BENCHES = (
     Bench("schedule", "50 devices, one silent and one flapping"),
     Bench("opcua", "OPC UA notification to outbox"),
     Bench("opcua_size", "OPC UA servers with a lot on them"),
+    Bench("waveforms", "blocks of vibration at the edge"),
     Bench("drain", "a backlog drains"),
     Bench("latency", "source to page"),
     Bench("recovery", "back after an outage"),
