@@ -29,6 +29,7 @@ from edge.sparkplug import SparkplugHealth, SparkplugPublisher
 from edge.station.stations import Stations
 from edge.transport.transport import Transport
 from edge.uplink import LinkStatus, Uplink
+from edge.waveforms.blocks import Blocks, WaveformHealth
 from protocols.states import Event
 
 log = structlog.get_logger(__name__)
@@ -103,6 +104,7 @@ class Health(msgspec.Struct, frozen=True):
     clock_uncertain: bool
     started: int
     rss_mb: float
+    waveforms: WaveformHealth | None
     sparkplug: SparkplugHealth | None
 
 
@@ -123,6 +125,7 @@ class Agent:
     programs: Keeper
     sparkplug: SparkplugPublisher | None = None
     transport: Transport | None = None
+    blocks: Blocks | None = None
     events: asyncio.Queue[list[Event]] = field(default_factory=lambda: asyncio.Queue(WAITING_EVENTS))
     """Events of machines that are on disk, on their way to the stations."""
     metrics: EdgeMetrics = field(init=False)
@@ -234,6 +237,7 @@ class Agent:
             clock_uncertain=self.outbox.clock.uncertain,
             started=self.started,
             rss_mb=round(resident_bytes() / (1 << 20), 1),
+            waveforms=self.blocks.health if self.blocks is not None else None,
             sparkplug=self.sparkplug.health() if self.sparkplug is not None else None,
         )
         return msgspec.structs.asdict(health)

@@ -172,6 +172,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         )
         agent.sparkplug = _sparkplug(setup, recorder, store, clock)
         agent.transport = await _transport(setup, devices, stations, store, clock, control)
+        agent.blocks = blocks
         recorder.on_events = agent.hear
         yield agent
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
 
+import msgspec
 import structlog
 
 from drivers.profile.profile import AnyProfile
@@ -21,6 +22,7 @@ from edge.waveforms.journal import answer, is_answered
 from edge.waveforms.making import Made, Taken, made
 from edge.waveforms.ring import Ring, RingBounds, RingFullError
 from protocols.clock import Clock
+from protocols.values import MICROSECONDS
 from protocols.waveforms.messages import Message, Wanted
 
 log = structlog.get_logger(__name__)
@@ -28,7 +30,24 @@ log = structlog.get_logger(__name__)
 SAY_AGAIN = 600.0
 """Seconds before it is said again that blocks cannot be kept."""
 
+TIDY = 3600 * MICROSECONDS
+ORPHAN_DAYS = 30.0
+"""Days that blocks are kept of a waveform that the profile does not have any more."""
+
 T = TypeVar("T")
+
+
+class WaveformHealth(msgspec.Struct, frozen=True):
+    """Blocks taken since the start; those ``kept`` on disk now and their ``bytes`` there; those
+    ``given_up`` for want of disk since the start. ``problem``: why blocks cannot be kept at the moment;
+    empty while they are.
+    """
+
+    taken: int
+    kept: int
+    bytes: int
+    given_up: int
+    problem: str
 
 
 @dataclass(slots=True)
@@ -39,8 +58,13 @@ class Blocks:
     store: Store
     clock: Clock
     ring: Ring = field(init=False)
+    taken: int = field(default=0, init=False)
+    """Blocks taken since the start."""
+    problem: str = field(default="", init=False)
+    """Why blocks cannot be kept; empty while they are."""
     _waveforms: dict[str, Waveform] = field(default_factory=dict, init=False)
     _thread: ThreadPoolExecutor = field(init=False)
+    _tidied: int = field(default=0, init=False)
     _said: float = field(default=-SAY_AGAIN, init=False)
 
     def __post_init__(self) -> None:
@@ -65,6 +89,14 @@ class Blocks:
             if tag.waveform is not None:
                 self._waveforms[f"{device}/{name}"] = tag.waveform
 
+    @property
+    def health(self) -> WaveformHealth | None:
+        """For ``/health``; None where no device has a waveform and nothing is kept."""
+        ring = self.ring
+        if not (self._waveforms or len(ring)):
+            return None
+        return WaveformHealth(self.taken, len(ring), ring.size, ring.given_up, self.problem)
+
     async def make(self, name: str, tag: Tag, waveform: Waveform, taken: Taken) -> Made:
         """The numbers of a block, once it is kept on disk (or cannot be)."""
         bounds = RingBounds(waveform.keep, waveform.keep_days)
@@ -73,12 +105,23 @@ class Blocks:
             done = made(name, tag, waveform, taken)
             if done.block:
                 try:
+                    self._tidy(taken.ts)
                     self.ring.put(taken.path, taken.ts, done.block, bounds)
+                    self.problem = ""
                 except (OSError, RingFullError) as error:
                     self._cannot_keep(error)
             return done
 
+        self.taken += 1
         return await self._in_thread(work)
+
+    def _tidy(self, now: int) -> None:
+        """Now and then, let go what is too old: also of waveforms that nobody takes any more."""
+        if now - self._tidied < TIDY:
+            return
+        self._tidied = now
+        known = dict(self._waveforms)
+        self.ring.prune(lambda path: known[path].keep_days if path in known else ORPHAN_DAYS, now)
 
     async def asked(self, wanted: Wanted) -> None:
         """Answer the cloud's question by the ``bulk`` lane, once. Raises OutboxFullError: it asks again."""
@@ -96,6 +139,7 @@ class Blocks:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _cannot_keep(self, error: Exception) -> None:
+        self.problem = str(error)
         now = self.clock.monotonic()
         if now - self._said >= SAY_AGAIN:
             self._said = now

@@ -119,6 +119,13 @@ class Ring:
                 kept.add(ts, size)
                 return
 
+    def prune(self, days_of: Callable[[str], float], now: int) -> None:
+        """Delete blocks that are older than the days of their path; ``now`` in µs UTC."""
+        for path, kept in self._kept.items():
+            horizon = now - int(days_of(path) * DAY)
+            while kept.times and kept.times[0] < horizon:
+                self._delete(path, kept.times[0])
+
     def _keep_bounds(self, path: str, now: int, size: int, bounds: RingBounds) -> None:
         kept = self._kept[path]
         horizon = now - int(bounds.max_days * DAY)

@@ -82,6 +82,7 @@ class Taking:
 
     async def run(self, driver: Driver[Any]) -> None:
         """Take blocks until cancelled."""
+        self.blocks.know(self.device, self.profile)  # again: another profile may have been on trial meanwhile
         if not (Capability.WAVEFORMS in driver.capabilities and isinstance(driver, Captures)):
             why = f"the driver {self.profile.protocol} reads no arrays: remove the key waveform"
             log.error("waveforms.no_arrays", device=self.device, error=why)

@@ -113,6 +113,8 @@ async def test_a_worn_bearing_shows_and_its_block_is_fetched_after_outages_too(t
         )
         picture = await there.api("GET", f"{WAVEFORMS}/blocks/{ts}/picture", params={"path": PATH})
         assert picture.text.startswith("<svg ")
+        health = await there.edge_health("north")
+        assert health is not None and health["waveforms"]["kept"] >= 2 and not health["waveforms"]["problem"]
         await _asked_while_the_edge_is_away(there, ts)
         await _a_killed_cloud_forgets_no_question(there)
         gone = await answered(there, (await ask(there, 1_000_000))["id"])

@@ -80,6 +80,16 @@ def test_what_is_too_old_goes(tmp_path: Path) -> None:
     assert ring.span(PATH) == (T0 + 3 * DAY, T0 + 5 * DAY)
 
 
+def test_what_nobody_takes_any_more_goes_by_its_age(tmp_path: Path) -> None:
+    ring = opened(tmp_path)
+    for path in (PATH, "laser-1/gone"):
+        for day in range(4):
+            ring.put(path, T0 + day * DAY, block(T0 + day * DAY, path), WIDE)
+    ring.prune(lambda path: 100 if path == PATH else 1.5, T0 + 4 * DAY)
+    assert ring.span(PATH) == (T0, T0 + 3 * DAY)
+    assert ring.span("laser-1/gone") == (T0 + 3 * DAY, T0 + 3 * DAY)
+
+
 def test_a_disk_that_runs_full_costs_the_oldest_blocks(tmp_path: Path) -> None:
     room = [SPARE + 5 * CLUSTER]
     ring: Ring = opened(tmp_path, free=lambda _folder: room[0] - ring.size)

@@ -135,6 +135,8 @@ async def test_an_array_becomes_numbers_and_a_block_in_the_ring(tmp_path: Path, 
             assert values_of(oldest) == pytest.approx(counts(4.0) * 0.01)
             assert (oldest.regime, oldest.turns, oldest.unit) == ("3 P-7", 50.0, "m/s²")
             assert abs(newest.ts - second.ts) < 2_000_000
+            health = blocks_of(collector).health
+            assert health is not None and (health.taken, health.kept, health.problem) == (2, 2, "")
             definition = next(t for t in collector.catalogue.tags if t.path == "press-1/drive.rms")
             assert (definition.role, definition.unit, definition.max_interval) == ("vibration", "m/s²", 0)
 
@@ -442,6 +444,9 @@ async def test_blocks_that_cannot_be_kept_cost_no_numbers(tmp_path: Path) -> Non
             await until(lambda: taken(collector) == 1)
             (rms,) = await samples(collector, "drive.rms")
             assert rms.quality is Quality.GOOD
+            health = blocks_of(collector).health
+            assert health is not None and (health.taken, health.kept) == (1, 0)
+            assert "exists" in health.problem or "directory" in health.problem
 
 
 def test_a_block_deleted_behind_our_back_is_none(tmp_path: Path) -> None:
