@@ -9,15 +9,15 @@ from drivers.profile.waveform import Waveform
 from edge.waveforms.ring import Ring
 from protocols.documents import not_one_of
 from protocols.values import MICROSECONDS
-from protocols.waveforms.messages import Found, Message, Wanted, chunks
+from protocols.waveforms.messages import Chunk, Found, Wanted, chunks
 
 NEAR = 60.0
 """Seconds beside the time asked for within which a block still counts as that of the time; two periods of the
 waveform where those are more."""
 
 
-def answered(wanted: Wanted, ring: Ring, waveforms: Mapping[str, Waveform]) -> list[Message]:
-    """The messages that answer a question: what was found, then the blocks part by part."""
+def answered(wanted: Wanted, ring: Ring, waveforms: Mapping[str, Waveform]) -> tuple[Found, list[Chunk]]:
+    """What was found for a question, and the blocks part by part."""
     waveform = waveforms.get(wanted.path)
     oldest, newest = ring.span(wanted.path)
     if waveform is None and not newest:
@@ -26,7 +26,7 @@ def answered(wanted: Wanted, ring: Ring, waveforms: Mapping[str, Waveform]) -> l
             if waveforms
             else ("this edge has no waveforms: add the key waveform to a tag of its profile")
         )
-        return [Found(wanted.id, wanted.path, (), 0, 0, why[:500])]
+        return Found(wanted.id, wanted.path, (), 0, 0, why[:500]), []
     near = max(NEAR, 2 * waveform.every if waveform is not None else 0.0)
     picked = [
         ts
@@ -41,7 +41,7 @@ def answered(wanted: Wanted, ring: Ring, waveforms: Mapping[str, Waveform]) -> l
     oldest, newest = ring.span(wanted.path)
     why = "" if read else _why_not(wanted, oldest, newest)
     found = Found(wanted.id, wanted.path, tuple(sorted(read)), oldest, newest, why)
-    return [found, *(part for ts in sorted(read) for part in chunks(wanted.id, wanted.path, ts, read[ts]))]
+    return found, [part for ts in sorted(read) for part in chunks(wanted.id, wanted.path, ts, read[ts])]
 
 
 def _why_not(wanted: Wanted, oldest: int, newest: int) -> str:

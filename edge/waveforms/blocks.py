@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -18,18 +19,20 @@ from drivers.profile.tags import Tag
 from drivers.profile.waveform import Waveform
 from edge.outbox.store import Store
 from edge.waveforms.answers import answered
-from edge.waveforms.journal import answer, is_answered
+from edge.waveforms.journal import answer, append, is_answered
 from edge.waveforms.making import Made, Taken, made
 from edge.waveforms.ring import Ring, RingBounds, RingFullError
 from protocols.clock import Clock
 from protocols.values import MICROSECONDS
-from protocols.waveforms.messages import Message, Wanted
+from protocols.waveforms.messages import Found, Message, Wanted
 
 log = structlog.get_logger(__name__)
 
 SAY_AGAIN = 600.0
 """Seconds before it is said again that blocks cannot be kept."""
 
+AT_ONCE = 4
+"""Parts of an answer in one transaction: people's actions wait for no more of them."""
 TIDY = 3600 * MICROSECONDS
 ORPHAN_DAYS = 30.0
 """Days that blocks are kept of a waveform that the profile does not have any more."""
@@ -127,13 +130,12 @@ class Blocks:
         """Answer the cloud's question by the ``bulk`` lane, once. Raises OutboxFullError: it asks again."""
         if await self.store.read(lambda db: is_answered(db, wanted.id)):
             return
-        answers = await self._in_thread(lambda: answered(wanted, self.ring, self._waveforms))
-        await self.store.run(self._answering(wanted, answers), urgent=False)
-        log.info("waveforms.answered", path=wanted.path, messages=len(answers))
-
-    def _answering(self, wanted: Wanted, answers: Iterable[Message]) -> Callable[[sqlite3.Connection], bool]:
-        ready, now = list(answers), self.clock.now()
-        return lambda db: answer(db, wanted.id, ready, now)
+        found, parts = await self._in_thread(lambda: answered(wanted, self.ring, self._waveforms))
+        now = self.clock.now()
+        for at in range(0, len(parts), AT_ONCE):
+            await self.store.run(partial(_append, parts[at : at + AT_ONCE], now), urgent=False)
+        await self.store.run(partial(_answer, found, now), urgent=False)
+        log.info("waveforms.answered", path=wanted.path, blocks=len(found.blocks), parts=len(parts))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -144,3 +146,11 @@ class Blocks:
         if now - self._said >= SAY_AGAIN:
             self._said = now
             log.error("waveforms.not_kept", folder=str(self.folder), error=str(error))
+
+
+def _append(parts: Sequence[Message], now: int, db: sqlite3.Connection) -> None:
+    append(db, parts, now)
+
+
+def _answer(found: Found, now: int, db: sqlite3.Connection) -> bool:
+    return answer(db, found, now)

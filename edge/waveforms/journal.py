@@ -1,4 +1,5 @@
-"""Answers to questions for blocks, written into the outbox in one transaction with the note that they are."""
+"""Answers to questions for blocks in the outbox: the parts, then at once what was found and that it was
+told."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from edge.outbox.sealing import append_bulk
 from protocols.waveforms import messages
-from protocols.waveforms.messages import Message
+from protocols.waveforms.messages import Found, Message
 
 REMEMBERED = 1000
 """Questions that are known as answered; the cloud has long forgotten older ones."""
@@ -30,13 +31,22 @@ def is_answered(db: sqlite3.Connection, question: str) -> bool:
     return db.execute("SELECT 1 FROM waveform_answered WHERE id = ?", (question,)).fetchone() is not None
 
 
-def answer(db: sqlite3.Connection, question: str, answers: Sequence[Message], now: int) -> bool:
-    """Put an answer into the outbox; False when the question was answered before."""
-    added = db.execute("INSERT OR IGNORE INTO waveform_answered (id) VALUES (?)", (question,))
+def append(db: sqlite3.Connection, parts: Sequence[Message], now: int) -> None:
+    """Put parts of an answer into the outbox; ``now`` in µs UTC."""
+    for part in parts:
+        append_bulk(db, messages.encode(part), now)
+
+
+def answer(db: sqlite3.Connection, found: Found, now: int) -> bool:
+    """Put what was found behind its parts, which completes the answer; False when it was answered before.
+
+    What a crash leaves of an answer before that is sent, and comes again with the next one: the cloud knows a
+    part that it has.
+    """
+    added = db.execute("INSERT OR IGNORE INTO waveform_answered (id) VALUES (?)", (found.id,))
     if not added.rowcount:
         return False
-    for message in answers:
-        append_bulk(db, messages.encode(message), now)
+    append(db, [found], now)
     db.execute(
         "DELETE FROM waveform_answered WHERE number <= (SELECT max(number) FROM waveform_answered) - ?",
         (REMEMBERED,),

@@ -1,7 +1,7 @@
 """The cloud asks for blocks (``down/waveform``), the edge answers on the ``bulk`` lane.
 
-A question has an id and may be asked again and again: it is answered once. The answer is one
-:class:`Found`, which says what the edge has, and then each block in :class:`Chunk` after chunk. Every
+A question has an id and may be asked again and again: it is answered once. The answer is each block in
+:class:`Chunk` after chunk, and one :class:`Found`, which says what the edge has. Every
 message is a batch of its own, so that none is larger than one may be; the lane may bring them in any order.
 """
 

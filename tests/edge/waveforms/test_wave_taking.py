@@ -395,7 +395,7 @@ async def test_a_question_is_answered_once_by_the_bulk_lane(tmp_path: Path) -> N
             wanted = Wanted("q1", "press-1/drive", oldest - 1000, oldest + 1000)
             for _ in range(3):
                 await blocks.asked(wanted)
-            found, *parts = await answers(collector)
+            *parts, found = await answers(collector)
             assert found == Found("q1", "press-1/drive", (oldest,), oldest, oldest)
             assert [type(part) for part in parts] == [Chunk]
             data = b"".join(part.data for part in parts if isinstance(part, Chunk))
