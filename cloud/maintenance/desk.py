@@ -121,9 +121,9 @@ class CaseDesk:
 
     def upkeep(self, case: Case) -> Upkeep:
         """What is done against the failure of a case."""
-        found = self.site.upkeep(case.device, case.mode)
-        silent = found is self.site.maintenance.default and not self.site.maintenance.model_fields_set
-        return self.usual if silent else found
+        found, section = self.site.upkeep(case.device, case.mode), self.site.maintenance
+        unsaid = found is section.default and "default" not in section.model_fields_set
+        return self.usual if unsaid else found
 
     def foreseen(self, tx: Connection, case: Case) -> Foreseen | None:
         """What is known of the remaining life of a case's asset."""

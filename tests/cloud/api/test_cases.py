@@ -84,6 +84,14 @@ async def test_the_order_of_the_demo_is_planned_from_its_site_file(tmp_path: Pat
     assert moved.json()["order"]["revision"] > order["revision"]
 
 
+async def test_what_no_rule_fits_is_kept_up_as_the_service_is_set_up(tmp_path: Path) -> None:
+    async with opened(tmp_path) as door, door.client() as office:
+        await suspect(door, "c2", "sensor")
+        order = (await step(office, "plan", case="c2")).json()["order"]
+        usual = door.context.config.dispatch.service_seconds
+    assert (order["seconds"], order["parts"]) == (usual, [])
+
+
 def _in_six_hours(door: Door) -> str:
     return (datetime.fromtimestamp(door.context.clock.now() / 1e6, UTC) + timedelta(hours=6)).isoformat()
 
