@@ -23,7 +23,9 @@ from cloud.dispatching.solving.construct import construct
 from cloud.maintenance import cases
 from cloud.maintenance.case import Case, Step
 from cloud.maintenance.work_order import BoundFrom, WorkOrder
+from cloud.orders.controls import ControlEffects
 from cloud.store.database import Database
+from protocols.actions import Action, LockReleased, MachineLocked
 from protocols.documents import loads
 from protocols.lifecycles import CaseEvent, CaseState
 from protocols.site import Site
@@ -149,3 +151,20 @@ def test_the_station_gets_the_order_with_its_instruction(database: Database) -> 
     assert (found.case, found.device, found.workcell, found.fixed) == ("c1", "laser-m", "laser-1", True)
     assert (found.title.zh, found.steps[0].zh, found.skills[0].zh) == ("更换镜片", "断能", "1 × 钳工")
     assert (found.start, found.end) == (NOW_US + 2 * HOUR, NOW_US + 3 * HOUR)
+
+
+def test_a_machine_in_work_is_down_for_as_long_as_its_order_takes(database: Database) -> None:
+    planned(database, replace(ORDER, seconds=7200))
+    database.write(lambda tx: cases.step(tx, "c1", Step(CaseEvent.START, "K7", NOW_US))).result()
+    locked = Action("a1", NOW_US, "laser-1", "K7", MachineLocked("laser-m", "lens"))
+    released = Action("a2", NOW_US + HOUR, "laser-1", "K7", LockReleased("laser-m"))
+    for action, expected in ((locked, NOW_US + 2 * HOUR), (released, None)):
+        database.write(
+            lambda tx, one=action: ControlEffects().actions(tx, "machining", [one], NOW_US)  # type: ignore[misc]
+        ).result()
+        with database.read() as tx:
+            down = read_floor(tx, SITE, action.ts, SETTINGS.repair_seconds).down["laser-1"]
+        if expected is not None:
+            assert (down.expected, down.reason) == (expected, "locked by K7: lens")
+        else:
+            assert down.expected == action.ts + SETTINGS.repair_seconds * SECOND
