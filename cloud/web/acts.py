@@ -15,6 +15,7 @@ from cloud.maintenance import cases
 from cloud.maintenance.case import Case, ImpossibleStep
 from cloud.maintenance.desk import CaseDesk
 from cloud.orders import exceptions
+from cloud.web.maintenance import waveform_sheet
 from protocols.lifecycle import IllegalTransitionError
 
 CaseWork = Callable[[CaseDesk, Connection, str, str], Case]
@@ -95,6 +96,7 @@ ACTS: dict[str, Callable[[Context, str, str], Awaitable[str]]] = {
     "keep": _case(CaseDesk.keep, "every plan keeps it at this time"),
     "free": _case(CaseDesk.free, "the planner places it again"),
     "finish": _case(CaseDesk.done, "finished"),
+    "fetch": waveform_sheet.fetch,
     "settle": settle,
     "revoke": revoke,
     "pin": _pin(time=False),
@@ -113,6 +115,7 @@ LABELS = {
     "move": "move it to a time",
     "refuse": "refuse the order",
     "verdict": "say what came of it",
+    "fetch": "fetch the block from its edge",
     "pin": "pin to this workcell",
     "pin time": "pin to workcell and time",
 }

@@ -11,6 +11,7 @@ from nicegui import events, ui
 from cloud.context import Context
 from cloud.dispatching.asking.forecast import OrderForecast
 from cloud.web import acts, lists, sheets
+from cloud.web.maintenance import waveform_sheet
 from cloud.web.speech import ENGLISH, Speech
 
 OPEN = "(e) => { const at = e.target.closest('[data-open]'); if (at) emit(at.dataset.open); }"
@@ -68,9 +69,12 @@ class SheetDialog:
         self._path.append(address)
         site, now = self.context.site, self.context.clock.now()
         known, desk = self.forecasts(), self.context.desk_of_cases
-        sheet = await self.context.database.query(
-            lambda tx: sheets.read(tx, site, now, address, self.say, known, desk)
-        )
+        if address.startswith(waveform_sheet.KIND):  # blocks do not lie in the database
+            sheet = await waveform_sheet.read(self.context, address, self.say)
+        else:
+            sheet = await self.context.database.query(
+                lambda tx: sheets.read(tx, site, now, address, self.say, known, desk)
+            )
         self._title.set_text(sheet.title)
         self._content.set_content(lists.sheet(sheet, self.say))
         self._back.set_visibility(len(self._path) > 1)

@@ -12,7 +12,7 @@ from cloud.maintenance import cases
 from cloud.maintenance.case import Case, Verdict
 from cloud.maintenance.work_order import BoundFrom, WorkOrder
 from cloud.web import events, today
-from cloud.web.maintenance import evidence_plot
+from cloud.web.maintenance import evidence_plot, waveform_sheet
 from cloud.web.sheet import Reader, Row, Sheet, Table
 from cloud.web.words import span
 from protocols.lifecycles import CASE, CaseEvent, CaseState
@@ -87,7 +87,8 @@ def sheet(r: Reader, name: str) -> Sheet:
                 f"{item.normal:.4g} ± {item.spread:.2g}",
                 f"{item.deviation:+.1f}",
                 f"{item.contribution:+.0%}" if item.contribution else "–",
-            )
+            ),
+            waveform_sheet.opens(item.tag, case.opened),
         )
         for item in top
     ]

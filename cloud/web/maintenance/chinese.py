@@ -3,6 +3,24 @@
 from __future__ import annotations
 
 MAINTENANCE: dict[str, str] = {
+    # waveforms
+    "Waveform of {path}": "{path} 的波形",
+    "signal": "信号",
+    "spectrum": "频谱",
+    "envelope": "包络",
+    "taken at {time} while the machine was {regime}": "采集于 {time}，当时机器状态：{regime}",
+    "{count} samples at {rate} Hz, rms {rms} {unit}": "{count} 个采样点，{rate} Hz，有效值 {rms} {unit}",
+    "the shaft turns {turns} times a second": "主轴每秒 {turns} 转",
+    "the block is damaged: {error}": "数据块已损坏：{error}",
+    "the block of {time} lies at the edge, not here": "{time} 的数据块在边缘端，尚未取回",
+    "asked: the edge has not answered yet": "已请求：边缘端尚未应答",
+    "the edge has it: it is on its way": "边缘端已找到，正在传输",
+    "the edge does not have it": "边缘端没有该数据块",
+    "it did not come": "未能取回",
+    "there is nothing to fetch": "没有可取回的内容",
+    "asked: open it again in a moment": "已请求：请稍后再打开",
+    "fetch": "取回",
+    "fetch the block from its edge": "从边缘端取回数据块",
     # states and steps
     "in-work": "维护中",
     "opened": "已开启",
