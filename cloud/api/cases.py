@@ -20,8 +20,8 @@ from cloud.maintenance import cases, verdicts
 from cloud.maintenance.case import MAX_NOTE, Case, Verdict
 from cloud.maintenance.cases import Entry
 from cloud.maintenance.verdicts import Label, Month
-from cloud.maintenance.work_order import Life
-from protocols.lifecycles import CASE
+from cloud.maintenance.work_order import Life, WorkOrder
+from protocols.lifecycles import CASE, CaseEvent
 
 router = APIRouter(tags=["maintenance"], prefix="/maintenance")
 Id = Annotated[str, Path(max_length=36)]
@@ -38,14 +38,15 @@ class PlannedAt(msgspec.Struct, frozen=True):
 
 
 class CaseSheet(msgspec.Struct, frozen=True):
-    """A case with its journal, its place in the plan, what may be done with it now, and what is foreseen of
-    the remaining life."""
+    """A case with its journal, its place in the plan, what may be done with it now, what is foreseen of the
+    remaining life, and the order it proposes while it has none."""
 
     case: Case
     planned: PlannedAt | None
     possible: list[str]
     journal: list[Entry]
     life: Life | None
+    proposal: WorkOrder | None
 
 
 class Noted(BaseModel):
@@ -98,13 +99,14 @@ async def one_case(context: In, _: Viewer, case: Id) -> Reply:
 
     def read(tx: Connection) -> CaseSheet:
         found = cases.find(tx, case)
-        place = context.desk_of_cases.planned(tx, case)
+        place, possible = context.desk_of_cases.planned(tx, case), CASE.allowed(found.state)
         return CaseSheet(
             found,
             PlannedAt(*place) if place is not None else None,
-            CASE.allowed(found.state),
+            possible,
             [*cases.entries(tx, case)],
             context.desk_of_cases.life(tx, found),
+            context.desk_of_cases.proposal(tx, found) if CaseEvent.PLAN in possible else None,
         )
 
     return Reply(await context.database.query(read))

@@ -20,6 +20,8 @@ from protocols.site_maintenance import Upkeep
 from protocols.values import MICROSECONDS
 
 TOP_TAGS = 3
+PROPOSING = (CaseState.OPEN, CaseState.ACKNOWLEDGED)
+"""States in which a case proposes an order that nobody has decided about."""
 
 ACTS_OF: dict[CaseEvent, tuple[str, ...]] = {
     CaseEvent.ACKNOWLEDGE: ("acknowledge",),
@@ -161,12 +163,18 @@ def _life_lines(r: Reader, case: Case) -> Iterator[str]:
 
 
 def _order_lines(r: Reader, case: Case) -> Iterator[str]:
-    """When it is to be done, and why then."""
-    order = case.order
-    if order is None or case.state is not CaseState.PLANNED:
+    """When it is to be done, and why then; before it is planned, what it would be."""
+    order, planned = case.order, case.state is CaseState.PLANNED
+    if case.state in PROPOSING and r.desk is not None:
+        order = r.desk.proposal(r.tx, case)
+    elif not planned:
+        return
+    if order is None:
         return
     yield r.say(
-        "maintenance order: {span}, from {earliest}, before {bound}",
+        "maintenance order: {span}, from {earliest}, before {bound}"
+        if planned
+        else "proposed maintenance order: {span}, from {earliest}, before {bound}",
         span=span(order.seconds),
         earliest=r.time(order.earliest),
         bound=r.time(order.bound),
@@ -174,6 +182,8 @@ def _order_lines(r: Reader, case: Case) -> Iterator[str]:
     yield r.say(BOUNDS[order.bound_from])
     if order.late_parts:
         yield r.say("▲ the parts come too late for the bound: get them sooner, or watch the machine")
+    if not planned:
+        return
     place = (
         (order.fixed, order.fixed + order.duration)
         if order.fixed is not None

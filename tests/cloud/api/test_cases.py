@@ -70,11 +70,14 @@ async def test_a_life_with_a_restart_after_every_step(tmp_path: Path) -> None:
 async def test_the_order_of_the_demo_is_planned_from_its_site_file(tmp_path: Path) -> None:
     async with opened(tmp_path) as door, door.client() as office:
         await suspect(door)
+        before = (await office.get("/api/v1/maintenance/cases/c1")).json()
         order = (await step(office, "plan")).json()["order"]
+        after = (await office.get("/api/v1/maintenance/cases/c1")).json()
         kept = await step(office, "keep")
         freed = await step(office, "free")
         no_reason = await step(office, "move", start="2099-01-01T00:00:00Z")
         moved = await step(office, "move", start=_in_six_hours(door), note="night shift")
+    assert (before["proposal"]["seconds"], after["proposal"]) == (1800, None)
     assert (order["workcell"], order["seconds"], order["bound_from"]) == ("laser-1", 1800, "span")
     assert order["parts"] == ["protective lens 37 mm"]
     assert "the plan has found no room for it yet" in kept.json()["detail"]

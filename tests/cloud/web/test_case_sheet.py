@@ -95,6 +95,9 @@ class Foretold:
 
     prognosis: Prognosis
 
+    def proposal(self, tx: Any, case: Case) -> WorkOrder:
+        return ORDER
+
     def life(self, tx: Any, case: Case) -> Life:
         load = PlannedLoad(((NOW, NOW + 20 * HOUR),), NOW + 20 * HOUR)
         return life(Foreseen(self.prognosis, BoundFrom.RUL), NOW, load)
@@ -111,6 +114,7 @@ class Foretold:
 def test_the_remaining_life_in_hours_and_dates(database: Database, prognosis: Prognosis, words: str) -> None:
     with database.read() as tx:
         sheet = sheets.read(tx, PLANT, NOW, "case:c1", desk=cast("CaseDesk", Foretold(prognosis)))
+    assert any(line.startswith("proposed maintenance order: 30 min") for line in sheet.lines)
     (line,) = (line for line in sheet.lines if line.startswith("remaining life"))
     assert line.startswith(words)
     if prognosis.lower is not None:
