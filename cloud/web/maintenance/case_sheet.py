@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from html import escape
 
 from cloud.dispatching.floor import load
 from cloud.dispatching.keeping import plans
 from cloud.dispatching.shop.service_explanation import ServiceCause, ServiceReason
 from cloud.ledger import reading
-from cloud.maintenance import cases
+from cloud.maintenance import assets, cases
 from cloud.maintenance.case import Case, Verdict
+from cloud.maintenance.health.plot import plot
 from cloud.maintenance.work_order import BoundFrom, WorkOrder
 from cloud.web import events, today
 from cloud.web.maintenance import evidence_plot, waveform_sheet
@@ -107,8 +110,25 @@ def sheet(r: Reader, name: str) -> Sheet:
             Table("Events, newest first", ("When", "Where", "What"), rows, "the machine reported nothing"),
         ),
         possible_acts(case),
-        evidence_plot.draw(top, r.say),
+        evidence_plot.draw(top, r.say) + _course(r, case, [item.tag for item in top]),
     )
+
+
+def _course(r: Reader, case: Case, tags: Sequence[str]) -> str:
+    """How its tags came to where they are; after the end of the case they belong to the machine as it is now.
+
+    As an image of its own: the styles of a picture that stands in the page would be those of the whole page.
+    """
+    known = assets.load(r.tx, case.asset).get(case.asset) if case.ended is None else None
+    if known is None or case.state is CaseState.CLOSED:
+        return ""
+    units = {tag.path: tag.unit for tag in reading.tags(r.tx) if tag.device == case.device}
+    title = r.say("Course since it was learned")
+    drawn = plot(known.trend, known.normals, tags, lambda tag: units.get(tag, ""), r.time, title)
+    if not any(tag in point.means for point in known.trend.points for tag in tags):
+        return ""
+    data = b64encode(drawn.encode()).decode()
+    return f'<img class="course" alt="{escape(title)}" src="data:image/svg+xml;base64,{data}">'
 
 
 def possible_acts(case: Case) -> tuple[tuple[str, str], ...]:

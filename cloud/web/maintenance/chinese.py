@@ -68,6 +68,7 @@ MAINTENANCE: dict[str, str] = {
     "false alarm": "误报",
     "something else": "其他",
     # the sheet
+    "Course since it was learned": "自学习以来的走势",
     "Share": "占比",
     "remaining life: beyond what can be foreseen": "剩余寿命：超出可预见范围",
     "remaining life: {lower} to {upper} operating hours, most likely {median}: {first} to {last}": (

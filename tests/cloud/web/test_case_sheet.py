@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,14 @@ from sqlalchemy import insert
 from cloud.config import CloudConfig, load_site
 from cloud.dispatching.keeping import plans
 from cloud.dispatching.tables import plan, plan_service
-from cloud.maintenance import cases
+from cloud.maintenance import assets, cases
+from cloud.maintenance.assets import HealthRow
 from cloud.maintenance.case import Case, Step, Verdict
 from cloud.maintenance.desk import CaseDesk
+from cloud.maintenance.health.asset import AssetHealth
+from cloud.maintenance.health.baseline import Normal
 from cloud.maintenance.health.evidence import Evidence
+from cloud.maintenance.health.trend import Point, Trend
 from cloud.maintenance.prognosis import PlannedLoad, Prognosis
 from cloud.maintenance.work_order import BoundFrom, Foreseen, Life, WorkOrder, life
 from cloud.store.database import Database
@@ -185,6 +190,20 @@ def test_the_picture_of_the_evidence_is_escaped_and_marks_what_is_far_off() -> N
     drawn = ElementTree.fromstring(evidence_plot.draw(extreme, ENGLISH))  # noqa: S314 - made here
     places = [float(part.get("cx", "0")) for part in drawn.iter() if part.tag.endswith("circle")]
     assert 0 <= places[0] <= evidence_plot.WIDTH
+
+
+def test_the_course_of_its_tags_is_a_picture_of_its_own(database: Database) -> None:
+    tag = SEEN[0].tag
+    points = [Point(NOW - HOUR + n, 1.0, "processing", {tag: 2.0 + n}) for n in range(4)]
+    known = AssetHealth(trend=Trend(points, 1, 4), normals={"processing": {tag: Normal(2.0, 0.4, 60)}})
+    row = HealthRow("a1", "laser-1", "watching", 41.0, NOW)
+    database.write(lambda tx: assets.save(tx, [(row, known)])).result()
+    picture = shown(database).picture
+    data = picture.partition("base64,")[2].rstrip('">')
+    drawn = ElementTree.fromstring(b64decode(data))  # noqa: S314 - made here
+    assert any("<vibration>" in (part.text or "") for part in drawn.iter())
+    step(database, CaseEvent.CLOSE, verdict=Verdict.OTHER)
+    assert "base64" not in shown(database).picture
 
 
 def test_window_and_bound_stand_in_the_plan() -> None:
