@@ -70,6 +70,7 @@ BENCHES = (
     Bench("dispatch_sim", "dispatching a shop where little goes as planned"),
     Bench("questions", "what people ask of a plan of 2,000 operations"),
     Bench("whatif", "what if, asked of the service"),
+    Bench("maintenance_models", "remaining life and wear on public data"),
     Bench("instances", "public planning instances"),
     Bench("health", "health of 1,000 assets, and its alarms on turbofans"),
     Bench("peer_pyjobshop", "the same instances by PyJobShop", by_name=True),

@@ -18,6 +18,7 @@ UNREADABLE = 2
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the random choices.")]
+Trees = Annotated[int, typer.Option(min=1, max=2000, help="Trees of each of the two ensembles.")]
 ModelPath = Annotated[Path, typer.Argument(help="A model file, as `train` writes it.")]
 SamplesPath = Annotated[Path, typer.Argument(help="Samples: .csv, .csv.gz or .parquet, a row each.")]
 AssetColumn = Annotated[str, typer.Option("--asset", help="Column with the name or serial of the machine.")]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cloud.maintenance.command.asking import AsJson, Seed, fail, print_json
+from cloud.maintenance.command.asking import AsJson, Seed, Trees, fail, print_json
 from cloud.maintenance.command.detecting import detector
 from cloud.maintenance.command.training import words
 from cloud.maintenance.command.watching import Watched
@@ -26,6 +26,7 @@ app.command("detector")(detector)
 def cmapss(
     folder: Annotated[Path, typer.Argument(help="Folder with train_FD001.txt (or .txt.gz) and the others.")],
     set_: Annotated[str, typer.Option("--set", help="FD001, FD002, FD003 or FD004.")] = "FD001",
+    trees: Trees = 200,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -35,6 +36,7 @@ def cmapss(
     """
     from cloud.maintenance.benches import cmapss as bench
     from cloud.maintenance.benches.data import BenchDataError
+    from cloud.maintenance.rul.boosted import Growth
     from cloud.maintenance.rul.training import Choices
 
     if set_ not in bench.SETS:
@@ -44,7 +46,7 @@ def cmapss(
             found = bench.run(
                 folder,
                 set_,
-                Choices(horizon=bench.HORIZON, seed=seed),
+                Choices(bench.HORIZON, Growth(max_iter=trees), seed=seed),
                 time.time_ns() // 1000,
                 watched.tell,
             )
@@ -83,3 +85,81 @@ def cmapss(
             f"{test.coverage:.1%} within the interval, {test.mean_width:.1f} wide"
         )
     typer.echo(f"trained in {found.train_seconds:.1f} s, {found.total_seconds:.1f} s in all")
+
+
+@app.command("ai4i")
+def ai4i(
+    file: Annotated[Path, typer.Argument(help="ai4i2020.csv (or .csv.gz).")],
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Tell failing operations from their process values, five-fold, without the columns of modes."""
+    from cloud.maintenance.benches import ai4i as bench
+    from cloud.maintenance.benches.data import BenchDataError
+
+    try:
+        with Watched("AI4I 2020") as watched:
+            found = bench.run(file, seed, watched.tell)
+    except BenchDataError as error:
+        raise fail(str(error)) from None
+    decided = found.decided
+    if as_json:
+        print_json(
+            {
+                "rows": found.rows,
+                "failures": found.failures,
+                "pr_auc": round(found.area, 4),
+                "f1": round(decided.f1, 4),
+                "precision": round(decided.precision, 4),
+                "recall": round(decided.recall, 4),
+                "false_alarms": decided.false_alarms,
+                "missed": decided.missed,
+                "seconds": round(found.seconds, 1),
+            }
+        )
+        return
+    typer.echo(
+        f"{found.failures} failures in {found.rows} operations: PR-AUC {found.area:.3f}, "
+        f"F1 {decided.f1:.3f}\n"
+        f"{decided.hits} found, {decided.missed} missed, {decided.false_alarms} false alarms "
+        f"({1000 * decided.false_alarms / (found.rows - found.failures):.1f} per 1,000 good operations)\n"
+        f"{found.seconds:.1f} s"
+    )
+
+
+@app.command("mill")
+def mill(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with experiments.csv and experiment_01.csv (or .gz) …")
+    ],
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Tell worn tools from new ones, one experiment left out at a time."""
+    from cloud.maintenance.benches import mill as bench
+    from cloud.maintenance.benches.data import BenchDataError
+
+    try:
+        with Watched("mill") as watched:
+            found = bench.run(folder, seed, watched.tell)
+    except BenchDataError as error:
+        raise fail(str(error)) from None
+    votes, rows = found.by_vote, found.by_row
+    if as_json:
+        print_json(
+            {
+                "accuracy": round(votes.accuracy, 4),
+                "wrong_experiments": list(found.wrong),
+                "false_alarms": votes.false_alarms,
+                "missed": votes.missed,
+                "rows": {"accuracy": round(rows.accuracy, 4), "false_alarms": rows.false_alarms},
+                "seconds": round(found.seconds, 1),
+            }
+        )
+        return
+    wrong = ", ".join(map(str, found.wrong)) or "none"
+    typer.echo(
+        f"by experiment: {votes.accuracy:.3f} right, wrong: {wrong} ({votes.false_alarms} false alarms, "
+        f"{votes.missed} missed)\nby row: {rows.accuracy:.3f} right, {rows.false_alarms} false alarms\n"
+        f"{found.seconds:.1f} s"
+    )

@@ -14,6 +14,7 @@ from cloud.maintenance.command.asking import (
     SamplesPath,
     Seed,
     TimeColumn,
+    Trees,
     fail,
     print_json,
     write_file,
@@ -45,6 +46,7 @@ def train_file(
         float | None,
         typer.Option(min=1, help="Lives beyond are not told apart; left out: 60 % of the median run."),
     ] = None,
+    trees: Trees = 200,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -52,6 +54,7 @@ def train_file(
 
     Exit code 2: a file cannot be read, or the data cannot make a model.
     """
+    from cloud.maintenance.rul.boosted import Growth
     from cloud.maintenance.rul.keys import KeyRefusedError, load
     from cloud.maintenance.rul.runs import TrainingRefusedError
     from cloud.maintenance.rul.sample_files import Columns, SampleFileError, read
@@ -61,7 +64,7 @@ def train_file(
     try:
         private = load(key) if key else None
         fleet = read(samples, columns, unit)
-        choices = Choices(horizon=horizon or usual_horizon(fleet), seed=seed)
+        choices = Choices(horizon or usual_horizon(fleet), Growth(max_iter=trees), seed=seed)
         with Watched(samples.name) as watched:
             model = train(fleet, choices, time.time_ns() // 1000, watched.tell)
     except (KeyRefusedError, SampleFileError, TrainingRefusedError) as error:
