@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from cloud.maintenance.rul.patience import be_patient
 from cloud.maintenance.rul.runs import Floats
 from protocols.prognostics.trees import MAX_LEAVES, Ensemble, Tree
 
@@ -37,15 +37,6 @@ class Growth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The same with smaller leaves where there are few rows: at most a fiftieth of them in the least."""
         least = max(5, min(self.min_samples_leaf, rows // 50))
         return msgspec.structs.replace(self, min_samples_leaf=least)
-
-
-def be_patient() -> None:
-    """Have threads of scikit-learn sleep while they wait for each other.
-
-    To be called before it is imported. By default they spin, and on a machine where something else works
-    too a fit takes ten times as long (measured).
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def regressor(growth: Growth, seed: int) -> Regressor:
