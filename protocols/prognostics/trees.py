@@ -20,7 +20,8 @@ import msgspec
 
 MAX_LEAVES = 16
 """Leaves of one tree: the width of its lane in bits. More trees do better than larger ones here."""
-MAX_TREES = 20_000
+MAX_TREES = 2_000
+"""Of an ensemble: the masks grow with the square."""
 
 _LEAF = -1
 

@@ -58,7 +58,9 @@ def _turbofans(name: str, trees: int) -> list[Figure]:
     if found.test is not None:
         rmse, score = TEST.get(name, (None, None))
         raw = f"raw truth: RMSE {found.test.rmse_raw:.2f}, score {found.test.score_raw:.0f}"
+        inside = f"{found.test.mean_width:.1f} cycles wide"
         figures += [
+            Figure(f"{name}: 90 % interval on the test file", found.test.coverage, "", note=inside),
             Figure(f"{name}: RMSE on the test file", found.test.rmse_capped, "cycles", rmse, note=raw),
             Figure(f"{name}: NASA's score on the test file", found.test.score_capped, "", score),
         ]

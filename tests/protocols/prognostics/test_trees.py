@@ -72,6 +72,11 @@ def test_what_is_no_tree_is_refused(changes: dict[str, tuple[float, ...]], said:
         Scorer(Ensemble(0.0, (msgspec.structs.replace(STUMP, **changes),)), 2)
 
 
+def test_more_trees_than_are_taken_are_refused() -> None:
+    with pytest.raises(TreeError, match="2001 trees: at most 2000 are taken"):
+        Scorer(Ensemble(0.0, (STUMP,) * 2001), 2)
+
+
 def test_a_tree_with_too_many_leaves_is_refused() -> None:
     with pytest.raises(TreeError, match=f"more than {MAX_LEAVES} leaves"):
         Scorer(Ensemble(0.0, (grown.tree(random.Random(1), MAX_LEAVES + 1, 3),)), 3)
