@@ -9,6 +9,7 @@ import typer
 from cloud.maintenance.command.benching import app as bench
 from cloud.maintenance.command.scoring import explain_file, score_file
 from cloud.maintenance.command.training import make_key, train_file
+from cloud.maintenance.command.wearing import wear_file
 
 app = typer.Typer(
     help="Train, score, explain and measure models of remaining life on files; no server is needed.",
@@ -21,6 +22,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train_file,
     "score": score_file,
     "explain": explain_file,
+    "wear": wear_file,
     "key": make_key,
 }
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cloud.maintenance.rul.runs import Fleet, Floats, Run
+from cloud.maintenance.rul.weibull import PartLife
 
 MAX_BYTES = 1024 * 1024 * 1024
 TRUE, FALSE = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no", ""}
@@ -42,12 +43,7 @@ class Columns:
 
 def read(path: Path, columns: Columns, unit: str) -> Fleet:
     """The fleet in a file ending in .csv, .csv.gz or .parquet; raises SampleFileError."""
-    table = _parquet(path) if path.suffix == ".parquet" else _csv(path)
-    for wanted in filter(None, (columns.asset, columns.time, *columns.conditions, *columns.signals)):
-        if wanted not in table:
-            near = get_close_matches(wanted, table, 1)
-            hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(table)}"
-            raise SampleFileError(f'{path}: no column "{wanted}": {hint}')
+    table = _table(path, (columns.asset, columns.time, *columns.conditions, *columns.signals))
     named = {columns.asset, columns.time, columns.failed, *columns.conditions}
     signals = columns.signals or tuple(
         name for name, cells in table.items() if name not in named and _numbers(cells)
@@ -67,6 +63,24 @@ def read(path: Path, columns: Columns, unit: str) -> Fleet:
             own.sort(key=times.__getitem__)
         runs += _runs_of(asset, own, conditions, values, failed)
     return Fleet(path.name, unit, columns.conditions, signals, tuple(runs))
+
+
+def read_lives(path: Path, life: str, failed: str) -> list[PartLife]:
+    """Lives of parts, one a row: the count in column ``life``, whether it ended by failure in ``failed``."""
+    table = _table(path, (life, failed))
+    lives = _matrix(path, table, (life,))[:, 0].tolist()
+    return [PartLife(*pair) for pair in zip(lives, _flags(path, failed, table[failed]), strict=True)]
+
+
+def _table(path: Path, wanted: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """Columns of a file by name; those that are wanted (and not "") must be there."""
+    table = _parquet(path) if path.suffix == ".parquet" else _csv(path)
+    for name in filter(None, wanted):
+        if name not in table:
+            near = get_close_matches(name, table, 1)
+            hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(table)}"
+            raise SampleFileError(f'{path}: no column "{name}": {hint}')
+    return table
 
 
 def _runs_of(

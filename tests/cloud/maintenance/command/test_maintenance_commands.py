@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from cloud.maintenance.command.main import app
 from tests.cloud.maintenance.rul import worn
+from tests.cloud.maintenance.rul.test_weibull import SHOCK_ABSORBERS
 
 runner = CliRunner()
 HEAD = ["asset", "hour", "speed", *worn.SIGNALS, "failed"]
@@ -123,6 +124,31 @@ def test_data_that_make_no_model_are_refused_in_words(
     assert answer.exit_code == 2
     assert said in answer.stderr
     assert not (tmp_path / "m.json").exists()
+
+
+def test_wear_parts_are_told_with_what_is_left(tmp_path: Path) -> None:
+    file = tmp_path / "absorbers.csv"
+    lives = [(word.rstrip("F"), int(word.endswith("F"))) for word in SHOCK_ABSORBERS.split()]
+    file.write_text("life,failed\n" + "".join(f"{life},{failed}\n" for life, failed in lives))
+    told = json.loads(runner.invoke(app, ["wear", str(file), "--age", "20000", "--json"]).stdout)
+    said = runner.invoke(app, ["wear", str(file), "--unit", "km", "--age", "20000"]).stdout
+
+    assert (told["failures"], told["censored"]) == (11, 27)
+    assert told["scale"]["value"] == pytest.approx(27719, abs=1)
+    assert told["remaining"]["lower"] < told["remaining"]["median"] < told["remaining"]["upper"]
+    assert said.startswith("11 parts failed, 27 were replaced before or are in use\nwear: shape 3.16 (")
+    assert "at 20000 km: " in said
+
+
+def test_parts_that_tell_no_life_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("life,failed\n" + "10,0\n" * 30)
+    (tmp_path / "odd.csv").write_text("hours,failed\n10,0\n")
+    new = runner.invoke(app, ["wear", str(tmp_path / "new.csv")])
+    odd = runner.invoke(app, ["wear", str(tmp_path / "odd.csv")])
+
+    assert (new.exit_code, odd.exit_code) == (2, 2)
+    assert "new.csv: 0 of 30 parts failed, 3 failures are wanted" in new.stderr
+    assert 'no column "life": there are hours, failed' in odd.stderr
 
 
 def test_keys_are_not_overwritten_and_others_are_no_keys(folder: Path, tmp_path: Path) -> None:
