@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, HTTPException, Path, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection
 
 from cloud.api.answers import Reply, answers
@@ -51,11 +51,14 @@ class NonconformanceSheet(msgspec.Struct, frozen=True):
 
 
 class Freeze(BaseModel):
-    """Why the limits may be frozen: the points were looked at, what was found."""
+    """Why the limits may be frozen: the points were looked at, what was found. ``without`` are numbers of
+    points whose cause was found and removed.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     reason: Reason
+    without: Annotated[list[int], Field(max_length=200)] = []
 
 
 class Report(BaseModel):
@@ -121,7 +124,7 @@ async def freeze_limits(context: In, session: Supervisor, chart: Id, body: Freez
     now, command = context.clock.now(), f"freeze-{uuid.uuid4().hex}"
 
     def write(tx: Connection) -> FrozenLimits:
-        return charts.freeze(tx, chart, session.user, body.reason, now, command)
+        return charts.freeze(tx, chart, session.user, body.reason, now, command, body.without)
 
     made = await context.database.run(write)
     context.hub.publish(QualityChanged(chart))

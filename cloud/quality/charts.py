@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from cloud.quality.tables import chart as table
 from cloud.quality.tables import limits as limits_table
 from cloud.quality.tables import sample as sample_table
 from protocols.inspection import Characteristic, Verdict, chart_at
-from protocols.spc.chart import State, advance, begun_anew, trial_limits
+from protocols.spc.chart import State, advance, begun_anew, estimate, trial_limits
 from protocols.spc.charts import WITHOUT_LIMITS, Point, Sample, Spec
 from protocols.spc.limits import PROVISIONAL_BELOW, TRIAL_FROM, Limits, given
 
@@ -229,18 +229,28 @@ def _last_of_phase(tx: Connection, row: Row[Any]) -> int:
 # --- limits ---------------------------------------------------------------------------------------------
 
 
-def freeze(tx: Connection, chart_id: int, actor: str, reason: str, now: int, command: str) -> FrozenLimits:
+def freeze(
+    tx: Connection,
+    chart_id: int,
+    actor: str,
+    reason: str,
+    now: int,
+    command: str,
+    without: Collection[int] = (),
+) -> FrozenLimits:
     """Freeze the limits that the points so far give, as the next version; the journal has it under ``actor``.
+
+    ``without`` are numbers of points whose cause was found and removed: they do not belong to the process.
 
     Raises:
         UnknownChart: no chart of that id.
-        CannotFreeze: its kind needs none, or there are too few points.
+        CannotFreeze: its kind needs none, there are too few points, or there is none of a number.
     """
     row = _row(tx, chart_id)
     spec, state = _spec.decode(row.spec), _state.decode(row.state)
     if spec.kind in WITHOUT_LIMITS:
         raise CannotFreeze(f"a chart of kind {spec.kind} needs no limits: it stands on others from its start")
-    found = trial_limits(spec, state)
+    found = _estimated(tx, chart_id, spec, without) if without else trial_limits(spec, state)
     if found is None:
         needed = f"{TRIAL_FROM} at least, {PROVISIONAL_BELOW} to be sure"
         raise CannotFreeze(f"{state.points} points are too few for limits: {needed}")
@@ -259,9 +269,28 @@ def freeze(tx: Connection, chart_id: int, actor: str, reason: str, now: int, com
     )
     anew = msgspec.msgpack.encode(begun_anew(state))
     tx.execute(update(table).where(table.c.id == chart_id).values(version=version, state=anew))
-    body = msgspec.json.encode({"chart": row.key, "version": version, "limits": frozen, "reason": reason})
+    told = {"chart": row.key, "version": version, "limits": frozen, "without": [*without], "reason": reason}
+    body = msgspec.json.encode(told)
     journal.append_command(tx, command, journal.FREEZE, actor, now, body)
     return FrozenLimits(version, frozen, frozen.provisional, now, actor, reason)
+
+
+def _estimated(tx: Connection, chart_id: int, spec: Spec, without: Collection[int]) -> Limits | None:
+    """Limits from all points but some; those of a subgroup go together."""
+    kept = (sample_table.c.chart_id == chart_id) & sample_table.c.void.is_(False)
+    newest = select(sample_table.c.number, sample_table.c.sample, sample_table.c.point).where(kept)
+    rows = tx.execute(newest.order_by(sample_table.c.id.desc()).limit(REPLAYED)).all()
+    missing = sorted(set(without) - {row.number for row in rows})
+    if missing:
+        raise CannotFreeze(f"the chart has no point {missing[0]}: leave out numbers that it shows")
+    series: list[Sample] = []
+    group: list[Sample] = []
+    for row in reversed(rows):
+        group.append(_sample.decode(row.sample))
+        if row.point:
+            series += group if row.number not in without else []
+            group = []
+    return estimate(spec, series)
 
 
 def _newest_version(tx: Connection, chart_id: int) -> int:
@@ -300,6 +329,13 @@ def charts(tx: Connection, limit: int = 500) -> list[Chart]:
     rows = tx.execute(select(table).order_by(table.c.updated.desc(), table.c.id).limit(limit)).all()
     newest = _newest_signals(tx, [row.id for row in rows])
     return [_listed(row, newest.get(row.id, ())) for row in rows]
+
+
+def ready(tx: Connection) -> list[Chart]:
+    """Charts with points enough whose limits nobody has frozen."""
+    waits = (table.c.version == 0) & (table.c.points >= PROVISIONAL_BELOW)
+    rows = tx.execute(select(table).where(waits).order_by(table.c.updated).limit(50)).all()
+    return [found for row in rows if (found := _listed(row, ())).ready]
 
 
 def chart(tx: Connection, chart_id: int) -> Chart:

@@ -116,6 +116,11 @@ LABELS = {
     "refuse": "refuse the order",
     "verdict": "say what came of it",
     "fetch": "fetch the block from its edge",
+    "dispose": "decide about the pieces",
+    "conform": "it is done and conforms",
+    "hold again": "hold it again",
+    "withdraw": "it was none",
+    "freeze": "freeze the limits",
     "pin": "pin to this workcell",
     "pin time": "pin to workcell and time",
 }

@@ -16,11 +16,16 @@ from cloud.dispatching.keeping import outlook, plans
 from cloud.ledger import alarms, reading
 from cloud.ledger.alarms import Alarm
 from cloud.maintenance import cases
+from cloud.quality import charts, nonconformances
+from cloud.quality.charts import Chart
+from cloud.quality.nonconformances import Nonconformance
 from cloud.web import today
 from cloud.web.gantt import Bar, Shifted, Window
 from cloud.web.maintenance import on_the_board
 from cloud.web.maintenance.on_the_board import Placed
+from cloud.web.need import Need
 from cloud.web.planning import replans
+from cloud.web.quality.needs import needs as quality_needs
 from cloud.web.shapes import LOCKED, RELEASED, Look, look
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import lateness
@@ -60,22 +65,6 @@ class Tile:
     why: str
     behind: float = 0.0
     at_risk: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """Something that needs a person now. ``rank`` orders: small is urgent; ``opens`` is the sheet that says
-    more, ``action`` what can be done about ``target`` from here (empty: only looking into it).
-    """
-
-    rank: int
-    since: int
-    shape: str
-    text: str
-    detail: str
-    opens: str
-    action: str = ""
-    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +155,9 @@ class _Read:
     windows: Sequence[Window]
     plan: plans.StoredPlan | None
     alarms: Sequence[Alarm]
+    nonconformances: Sequence[Nonconformance]
+    charts: Sequence[Chart]
+    """Charts whose limits wait to be frozen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +263,8 @@ def _read(tx: Connection) -> _Read:
         placed=placed.keys(),
         plan=plan,
         alarms=alarms.worst(tx),
+        nonconformances=nonconformances.nonconformances(tx, open_only=True),
+        charts=charts.ready(tx),
     )
 
 
@@ -473,6 +467,7 @@ def _needs(found: _Read, site: Site, away: Mapping[str, int], now: int, say: Spe
     if len(late) > SHOWN_NEEDS:
         more = len(late) - SHOWN_NEEDS
         needs.append(Need(3, 2**62, "▲", say("and {more} more orders", more=more), "", "late"))
+    needs += quality_needs(found.nonconformances, found.charts, say)
     asked = (on_the_board.asks(case, found.placed, now, say) for case in found.cases)
     needs += [Need(*one) for one in asked if one is not None]
     needs += [

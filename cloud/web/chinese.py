@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloud.web.maintenance.chinese import MAINTENANCE
 from cloud.web.planning.chinese import PLANNING
 from cloud.web.planning.chinese_whatif import WHAT_IF
+from cloud.web.quality.chinese import QUALITY
 
 _FRAME = {
     "The line": "生产线",
@@ -356,6 +357,7 @@ _EVENTS = {
 }
 
 CHINESE: dict[str, str] = {
+    **QUALITY,
     **_FRAME,
     **_STATES,
     **_TILES,

@@ -21,6 +21,7 @@ from cloud.hub import (
     Lagged,
     OrdersChanged,
     PlanPublished,
+    QualityChanged,
     StatesLedgered,
 )
 from cloud.ledger import reading
@@ -45,7 +46,15 @@ RUNNING_EVERY = 15.0
 """Seconds between two sums over all machine states of today."""
 
 KINDS: frozenset[type[Event]] = frozenset(
-    {ActionsLedgered, StatesLedgered, OrdersChanged, PlanPublished, CaseChanged, EdgeChanged}
+    {
+        ActionsLedgered,
+        StatesLedgered,
+        OrdersChanged,
+        PlanPublished,
+        CaseChanged,
+        QualityChanged,
+        EdgeChanged,
+    }
 )
 
 

@@ -22,13 +22,15 @@ from cloud.api.accounts import Accounts, Role, Session
 from cloud.context import Context
 from cloud.ledger import reading
 from cloud.web import acts, devices, language, login, shown
-from cloud.web.board import Need, device_of, plant
+from cloud.web.board import device_of, plant
 from cloud.web.dialog import OPEN, SheetDialog
 from cloud.web.feed import Feed
 from cloud.web.maintenance.case_form import FORMS, CaseForm
+from cloud.web.need import Need
 from cloud.web.planning import replans
 from cloud.web.planning.new_order import NewOrderSheet
 from cloud.web.planning.whatif import WhatIf
+from cloud.web.quality.quality_form import QUALITY_FORMS, QualityForm
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.tiles import WorkcellTile
 from cloud.web.trend import NOTHING, Trends
@@ -120,6 +122,7 @@ class _Page:
     _plan_seconds: int = 86_400
     _dialog: SheetDialog | None = None
     _case_form: CaseForm | None = None
+    _quality_form: QualityForm | None = None
     _whatif: WhatIf | None = None
     _vehicles: list[Vehicle] = field(default_factory=list)
 
@@ -129,6 +132,7 @@ class _Page:
         self._dialog = SheetDialog(self.context, self._acts_of, lambda: self.feed.forecasts, self.say)
         user, role = self.session.user, self.session.role
         self._case_form = CaseForm(self.context, self.session.user, self._allowed, self.say)
+        self._quality_form = QualityForm(self.context, self.session.user, self._allowed, self.say)
         self._whatif = WhatIf(self.context, role, user, self._allowed, self.say)
         root = ui.element("div").classes("page")
         for event in ("click", "keydown.enter"):
@@ -242,6 +246,7 @@ class _Page:
                 if self._whatif is not None:
                     ui.button(self.say("What if?"), on_click=self._whatif.open).props("outline dense no-caps")
                 ui.button(self.say("decisions")).props('flat dense no-caps data-open="decisions"')
+                ui.button(self.say("quality")).props('flat dense no-caps data-open="quality"')
                 self._select(self._spans(PLAN_SPANS), "24 h", self._choose_plan_span)
             self._html["plan"] = ui.html("", sanitize=False).classes("whole plan")
             ui.html(shown.legend(self.say), sanitize=False).classes("legend")
@@ -381,6 +386,8 @@ class _Page:
             return
         if act in FORMS and self._case_form is not None:
             await self._case_form.ask(act, target)
+        elif act in QUALITY_FORMS and self._quality_form is not None:
+            await self._quality_form.ask(act, target)
         else:
             ui.notify(self.say(await acts.ACTS[act](self.context, target, self.session.user)))
 

@@ -19,6 +19,7 @@ from cloud.web import alarm_list, devices, events, today
 from cloud.web.maintenance import case_sheet
 from cloud.web.planning import decided, replans, waits
 from cloud.web.planning import expected as expected_words
+from cloud.web.quality import quality_sheets
 from cloud.web.shapes import look
 from cloud.web.sheet import Reader, Row, Sheet, Table
 from cloud.web.speech import ENGLISH, Speech
@@ -104,6 +105,7 @@ def _order(r: Reader, name: str) -> Sheet:
         tables.append(
             Table(heading, _OPERATION_HEADS, [_operation_row(r, o) for o in job.operations], "no operations")
         )
+        tables += quality_sheets.of_job(r, job.id)
     return Sheet(r.say("Order {name}", name=name), tuple(lines), tuple(tables))
 
 
@@ -210,6 +212,7 @@ def _workcell(r: Reader, name: str) -> Sheet:
                 "In hand and next", _OPERATION_HEADS, [_operation_row(r, o) for o in next_up[:8]], "no work"
             ),
             *_standing(r, [device.id for device in found]),
+            *quality_sheets.of_workcell(r, name),
             _stops(r, name),
             _events(r, events.of_workcell(r.tx, r.site, name, start, r.now, r.say), "nothing happened today"),
         ),
@@ -454,6 +457,9 @@ _SHEETS: dict[str, Callable[[Reader, str], Sheet]] = {
     "andons": _andons,
     "risk": _risk,
     "case": case_sheet.sheet,
+    "quality": quality_sheets.overview,
+    "chart": quality_sheets.chart,
+    "nonconformance": quality_sheets.nonconformance,
     "edge": _edge,
     "device": _device,
     "alarms": _alarms,

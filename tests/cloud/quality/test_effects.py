@@ -257,6 +257,24 @@ def test_trial_limits_note_and_frozen_limits_hold(floor: QualityFloor) -> None:
     assert [entry.actor for entry in entries if entry.type == journal.FREEZE] == ["sup-1", "sup-1"]
 
 
+def test_points_whose_cause_was_found_are_left_out(floor: QualityFloor) -> None:
+    run = in_control(floor, 22)
+    with_all = freeze(floor, chart_of(floor, "flange").id)
+    floor.measures(run, BEND, 25.28)  # the tool had come loose
+    chart_id = chart_of(floor, "flange").id
+
+    def without(*numbers: int) -> charts.FrozenLimits:
+        return floor.database.write(
+            lambda tx: charts.freeze(tx, chart_id, "sup-1", "loose tool", NOW_US, "freeze-9", numbers)
+        ).result()
+
+    with pytest.raises(CannotFreeze, match="the chart has no point 99"):
+        without(99)
+    frozen = without(23)
+    assert (frozen.version, frozen.limits.points) == (2, 22)
+    assert frozen.limits.sigma == pytest.approx(with_all.limits.sigma)
+
+
 def test_limits_that_cannot_be_frozen(floor: QualityFloor) -> None:
     in_control(floor, 4)
     with pytest.raises(CannotFreeze, match="4 points are too few for limits: 5 at least, 20 to be sure"):

@@ -1,6 +1,8 @@
 """Inspection plans in product files: every mistake at its place, and what an operation becomes."""
 
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +111,14 @@ def test_steps_take_limits_from_the_plan_and_missing_ones_are_added() -> None:
     assert leg.sample(399.8) == Sample(
         (399.8,), size=1.0, nominal=400.0, lower=399.5, upper=400.5, part="400"
     )
+
+
+def test_the_plan_of_the_documents_is_valid() -> None:
+    page = (Path(__file__).parents[3] / "docs/quality.md").read_text("utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    head = "id: cabinet\ntitle: Cabinet\nparameters:\n  door_width: {type: integer, title: W, default: 596}\n"
+    product = loads(head + block, Product, "docs/quality.md")
+    assert [each.name for each in product.operations[0].inspection] == ["flange", "door", "force"]
 
 
 def test_products_without_a_plan_mean_what_they_meant() -> None:

@@ -10,13 +10,16 @@ from string import Formatter
 import pytest
 
 from cloud.dispatching.asking.scenarios import ScenarioState
+from cloud.quality.nonconformances import Disposition
 from cloud.web import acts, alarm_list, gantt, lists, page, shapes, shown
 from cloud.web.chinese import CHINESE
 from cloud.web.maintenance import case_sheet
 from cloud.web.maintenance.case_form import FORMS
 from cloud.web.planning import asked, causes, compared, expected, waits
+from cloud.web.quality import quality_sheets
+from cloud.web.quality.quality_form import QUALITY_FORMS
 from cloud.web.speech import CHINA, ENGLISH, preferred
-from protocols.lifecycles import CaseState
+from protocols.lifecycles import CaseState, NonconformanceState
 
 FOLDER = Path(page.__file__).parent
 SPOKEN = {"say", "_plain", "FormError"}
@@ -67,6 +70,13 @@ def phrases() -> set[str]:
     found |= {*case_sheet.BOUNDS.values(), *case_sheet.VERDICTS.values(), *case_sheet.STEPS.values()}
     found |= {*case_sheet.REASONS.values(), *map(str, CaseState), *FORMS}
     found |= {words for form in FORMS.values() for words in (form.title, form.done)}
+    found |= {
+        *QUALITY_FORMS,
+        *quality_sheets.EVENTS.values(),
+        *map(str, Disposition),
+        *map(str, NonconformanceState),
+    }
+    found |= {words for form in QUALITY_FORMS.values() for words in (form.title, form.done)}
     return found - {""}
 
 

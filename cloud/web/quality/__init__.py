@@ -1,0 +1,1 @@
+"""Charts and nonconformances on the page."""
