@@ -67,6 +67,7 @@ BENCHES = (
     Bench("latency", "source to page"),
     Bench("recovery", "back after an outage"),
     Bench("terminal", "the operator's terminal"),
+    Bench("quality", "what a measurement costs on its charts"),
     Bench("dispatch_sim", "dispatching a shop where little goes as planned"),
     Bench("questions", "what people ask of a plan of 2,000 operations"),
     Bench("whatif", "what if, asked of the service"),
