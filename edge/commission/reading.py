@@ -11,6 +11,7 @@ from drivers.driver import Driver
 from drivers.profile.profile import AnyProfile
 from edge.commission.asking import AsJson, OptionList, Url, columns, fail, made_driver, print_json, profile_of
 from edge.commission.running import finished
+from edge.tags import sampled
 from protocols.documents import nearest
 from protocols.values import Quality, Reading
 
@@ -23,7 +24,7 @@ def read_once(
     option: OptionList = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read every tag of a machine once, or some, and say per tag what came back.
+    """Read every tag of a machine once, or some, and say per tag what came back; of waveforms their numbers.
 
     Exit code 1 when one of them is bad.
     """
@@ -41,7 +42,7 @@ def read_once(
 
 def _chosen(profile: AnyProfile, names: Sequence[str]) -> list[str]:
     """The tags that are named, or all that can be read; raises typer.Exit for one that cannot."""
-    readable = [name for name, tag in profile.tags.items() if tag.readable]
+    readable = [*(name for name, tag in profile.tags.items() if tag.readable), *profile.waveforms]
     for name in names:
         if name not in readable:
             why = "can only be written" if name in profile.tags else "is no tag of the profile"
@@ -52,11 +53,12 @@ def _chosen(profile: AnyProfile, names: Sequence[str]) -> list[str]:
 
 def rows(readings: Sequence[Reading], driver: Driver[Any]) -> list[dict[str, Any]]:
     """Readings for other programs."""
+    tags = sampled(driver.profile)
     return [
         {
             "tag": r.path,
             "value": r.value,
-            "unit": driver.profile.tags[r.path].unit,
+            "unit": tags[r.path].unit,
             "quality": r.quality.name.lower(),
             "reason": r.reason.name.lower(),
             "problem": driver.problems.get(r.path, ""),
@@ -66,16 +68,21 @@ def rows(readings: Sequence[Reading], driver: Driver[Any]) -> list[dict[str, Any
 
 
 async def read_all(driver: Driver[Any], tags: Sequence[str]) -> list[Reading]:
-    """Tags once, over a connection of its own."""
+    """Tags once, and the numbers of a block of each waveform, over a connection of its own."""
+    from edge.waveforms.once import taken_once  # numpy: only for who has waveforms
+
     async with driver:
-        return await driver.read(tags)
+        readings = list(await driver.read([tag for tag in tags if tag not in driver.profile.waveforms]))
+        for name in (tag for tag in tags if tag in driver.profile.waveforms):
+            readings += await taken_once(driver, name)
+        return readings
 
 
 def row(
     reading: Reading, profile: AnyProfile, problems: Mapping[str, str] | None = None
 ) -> tuple[str, str, str]:
     """Name, value with its unit, and a word or what is wrong."""
-    tag = profile.tags[reading.path]
+    tag = profile.tags.get(reading.path) or sampled(profile)[reading.path]
     if reading.quality is Quality.BAD:
         return reading.path, "✕", f"{reading.reason.name.lower()}: {(problems or {}).get(reading.path, '')}"
     value = reading.value

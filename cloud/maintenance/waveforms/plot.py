@@ -97,7 +97,7 @@ def _panel(curve: Curve, top: float, unit: str, words: Words) -> list[str]:
         f'<text x="{LEFT}" y="{top - 5}" fill="{TEXT}">{escape(words(curve.title))}'
         f"{f', {escape(unit)}' if unit else ''}</text>",
     ]
-    for tick in ticks(low, high, 3):
+    for tick in ticks(low, high, 4):
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{down(tick):.1f}" y2="{down(tick):.1f}" '
             f'stroke="{GRID}"/><text x="{LEFT - 5}" y="{down(tick) + 4:.1f}" text-anchor="end" '

@@ -471,3 +471,24 @@ async def test_a_driver_says_why_a_block_cannot_be_read(tmp_path: Path) -> None:
         async with driver_type("modbus").create(server.url, profile, {"timeout": 0.5}) as driver:
             with pytest.raises(ReadFailed, match=r'"drive", holding:100: exception 2'):
                 await cast("Any", driver).capture("drive")
+
+
+async def test_who_looks_whether_a_profile_is_right_sees_the_numbers_of_its_waveforms() -> None:
+    from drivers.registry import driver_type
+    from edge.commission.reading import read_all, row, rows
+
+    profile = spindle("modbus", shaft="speed")
+    async with ModbusServer(profile) as server:
+        server.update({"state": 3, "speed": 3000.0})
+        server.set_block("drive", counts(4.0))
+        driver = driver_type("modbus").create(server.url, profile, {"timeout": 0.5})
+        readings = await read_all(driver, [*profile.tags, *profile.waveforms])
+        found = {reading.path: reading.value for reading in readings}
+        assert found["drive.shaft"] == pytest.approx(4.0, abs=0.02) and found["speed"] == 3000.0
+        assert ("drive.rms", "2.828346 m/s²", "") in [row(reading, profile) for reading in readings]
+        assert {each["unit"] for each in rows(readings, driver) if each["tag"] == "drive.rms"} == {"m/s²"}
+        server.set_block("drive", np.zeros(LENGTH, np.int16))
+        again = driver_type("modbus").create(server.url, profile, {"timeout": 0.5})
+        flat = await read_all(again, ["drive"])
+        shown = [row(reading, profile, again.problems) for reading in flat]
+        assert ("drive.crest", "✕", "sensor_failure: the signal is flat: is the sensor connected?") in shown
