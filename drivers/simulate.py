@@ -16,7 +16,7 @@ from drivers.faults import Spell, fault_at, next_change
 from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_type
 from drivers.replay import Recording
-from drivers.simulator import Movement, ProfileServer
+from drivers.simulator import Movement, ProfileServer, show_blocks
 from protocols.values import Value
 
 MAX_UNITS = 100
@@ -88,7 +88,7 @@ async def simulate(
 async def _play(servers: Sequence[ProfileServer], script: Script, say: Say, step: float) -> None:
     clock = asyncio.get_running_loop().time
     movement, start = Movement(servers[0].profile), clock()
-    fault = None
+    fault, shown = None, -1
     while True:
         seconds = clock() - start
         values = _values(movement, script, seconds)
@@ -99,6 +99,10 @@ async def _play(servers: Sequence[ProfileServer], script: Script, say: Say, step
             if server.alive and script.recording is None:
                 continue
             server.update(values if script.recording else {**values, **_shifted(movement, seconds, number)})
+        if int(seconds) > shown:
+            shown = int(seconds)
+            for number, server in enumerate(servers):
+                show_blocks(server, movement, shown + 37 * number)
         if (now := fault_at(script.faults, seconds)) is not fault:
             fault = now
             text = f"{seconds:.1f} s: {fault or 'well again'}"

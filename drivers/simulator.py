@@ -345,6 +345,11 @@ async def move(server: ProfileServer, *, interval: float = 0.5) -> None:
         server.update(movement.values(seconds))
         if int(seconds) > shown:
             shown = int(seconds)
-            for name, values in movement.blocks(shown).items():
-                server.set_block(name, values)
+            show_blocks(server, movement, shown)
         await asyncio.sleep(interval)
+
+
+def show_blocks(server: ProfileServer, movement: Movement, seconds: int) -> None:
+    """Show the blocks of waveforms as they are ``seconds`` after the start."""
+    for name, values in movement.blocks(seconds).items():
+        server.set_block(name, values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from drivers.driver import Captures
 from drivers.profile.files import load_profile
 from drivers.registry import driver_type
-from drivers.simulator import Movement, move
+from drivers.simulate import Script, simulate
+from drivers.simulator import Movement
 from drivers.virtual.factory import Factory
 from drivers.virtual.spindle import Spindle, block, raw
 from protocols.waveforms.features import Recipe, features
@@ -106,13 +108,20 @@ async def test_any_profile_with_a_waveform_can_be_simulated(protocol: str) -> No
         }
     )
     assert Movement(profile).blocks(3)["wave"].tolist() == Movement(profile).blocks(3)["wave"].tolist()
-    async with kind.serve(profile) as server:
-        options = {"security": "none"} if protocol == "opcua" else {}
-        task = asyncio.create_task(move(server, interval=0.05))
-        async with kind.create(server.url, profile, options) as driver, asyncio.timeout(20):
+    told: list[Mapping[str, Any]] = []
+    options = {"security": "none"} if protocol == "opcua" else {}
+
+    def say(_text: str, said: Mapping[str, Any]) -> None:
+        told.append(said)
+
+    task = asyncio.create_task(simulate(profile, "127.0.0.1", 0, 1, Script(), say, step=0.05))
+    async with asyncio.timeout(20):
+        while not told:  # noqa: ASYNC110 - it says where it serves
+            await asyncio.sleep(0.05)
+        async with kind.create(told[0]["url"], profile, options) as driver:
             while not (values := (await cast("Captures", driver).capture("wave")).values).any():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-        assert len(values) == 400
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    assert len(values) == 400
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
