@@ -282,6 +282,7 @@ _SHEETS = {
     "As of": "截至",
     "none scored yet": "尚无评分",
     "learning what is normal": "正在学习正常状态",
+    "not judged: a sensor cannot be believed": "未评估：传感器不可信",
     "Maintenance case": "维护案例",
     "there is no such case": "没有此案例",
     "{device}: maintenance case": "{device}：维护案例",

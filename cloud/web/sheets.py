@@ -15,6 +15,7 @@ from cloud.dispatching.keeping import outlook
 from cloud.ledger import alarms, reading
 from cloud.maintenance import cases, verdicts
 from cloud.maintenance.desk import CaseDesk
+from cloud.maintenance.health.asset import State
 from cloud.web import alarm_list, devices, events, today
 from cloud.web.maintenance import case_sheet
 from cloud.web.planning import decided, replans, waits
@@ -270,6 +271,8 @@ def _risk(r: Reader, _: str) -> Sheet:
     for row in cases.healths(r.tx):
         cells = known[row.device].workcells if row.device in known else ()
         health = r.say("learning what is normal") if row.health is None else f"{row.health:.0f}"
+        if row.state == State.FROZEN:
+            health = r.say("not judged: a sensor cannot be believed")
         health_rows.append(
             Row((row.device, health, r.time(row.updated)), f"workcell:{cells[0]}" if cells else "")
         )

@@ -7,6 +7,7 @@ number or another library's arithmetic (thresholds are computed once and kept).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -31,6 +32,8 @@ PRESENT = 0.5
 """Part of the known steady tags that a judged window must have."""
 PATIENCE = 2
 """Times ``learn`` windows within which a machine must have settled: then it is learned as it is."""
+ENOUGH = 5
+"""Windows of each regime that learning waits for."""
 EPISODES = 20
 """Alarms remembered."""
 JUMP_WITHIN = 10
@@ -167,18 +170,32 @@ class AssetHealth(msgspec.Struct):
                 self.learning = self.learning[1::2]
             return
         warm = [name for name in row.means if (sign := facts[name].sign) is not None and sign.settles]
-        if baseline.settling(self.learning, warm) and self.offered < PATIENCE * limits.learn * stride:
-            self.learning = self.learning[max(1, limits.learn // 8) :]
-            return
+        if self.offered < PATIENCE * limits.learn * stride:
+            if baseline.settling(self.learning, warm):
+                self.learning = self.learning[max(1, limits.learn // 8) :]
+                return
+            if self._thin(facts):
+                return
         self._known(facts, limits, span)
+
+    def _thin(self, facts: Mapping[str, TagFacts]) -> bool:
+        """Whether a regime was seen, but not yet often enough to be judged by."""
+        found = self._found(facts)
+        counted = Counter(found.name(row.point) for row in self.learning)
+        return any(count < ENOUGH for count in counted.values())
+
+    def _found(self, facts: Mapping[str, TagFacts]) -> Regimes:
+        """The regimes in the windows that were learned from."""
+        points = [row.point for row in self.learning]
+        given = {name for name, each in facts.items() if each.role in REGIME_ROLES - {"program"}}
+        given = {name for name in given if any(name in point.variables for point in points)}
+        loads = {name for name, each in facts.items() if each.role in LOADS}
+        return regimes.found(points, given, loads)
 
     def _known(self, facts: Mapping[str, TagFacts], limits: Limits, span: int) -> None:
         """Enough is learned: regimes, what is normal in each, thresholds."""
         rows = self.learning
-        given = {name for name, each in facts.items() if each.role in REGIME_ROLES - {"program"}}
-        given = {name for name in given if any(name in row.point.variables for row in rows)}
-        loads = {name for name, each in facts.items() if each.role in LOADS}
-        self.regimes = regimes.found([row.point for row in rows], given, loads)
+        self.regimes = self._found(facts)
         named = [(self.regimes.name(row.point), row) for row in rows]
         named = [(regime, row) for regime, row in named if regime]
         self.normals = baseline.normals(named, limits.smallest_spread)

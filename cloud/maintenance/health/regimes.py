@@ -41,11 +41,14 @@ class Point(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Cell(msgspec.Struct, frozen=True, array_like=True):
-    """A stretch of one variable, its margin included; ``centre`` names it."""
+    """A stretch of one variable, its margin included. ``name`` is its centre in words; a cell that was alone
+    when it was found has none, and keeps none when others come, so that regimes keep their names.
+    """
 
     low: float
     high: float
     centre: float
+    name: str = ""
 
 
 class Regimes(msgspec.Struct):
@@ -69,8 +72,8 @@ class Regimes(msgspec.Struct):
             cell = next((cell for cell in cells if cell.low <= value <= cell.high), None)
             if cell is None:
                 return ""
-            if len(cells) > 1:
-                parts.append(f"{variable} {cell.centre:.4g}")
+            if cell.name:
+                parts.append(f"{variable} {cell.name}")
         return " · ".join(parts)
 
 
@@ -98,7 +101,7 @@ def extended(regimes: Regimes, points: Sequence[Point]) -> Regimes:
             [
                 *cells,
                 *(
-                    cell
+                    msgspec.structs.replace(cell, name=f"{cell.centre:.4g}")
                     for cell in fresh.cells.get(name, ())
                     if not any(known.low <= cell.centre <= known.high for known in cells)
                 ),
@@ -145,8 +148,13 @@ def _cells(values: list[float]) -> list[Cell]:
             low = max(low, (groups[index - 1][-1] + group[0]) / 2)
         if index + 1 < len(groups):
             high = min(high, (group[-1] + groups[index + 1][0]) / 2)
-        cells.append(Cell(low, high, statistics.fmean(group)))
+        cells.append(_cell(low, high, group, alone=len(groups) == 1))
     return cells
+
+
+def _cell(low: float, high: float, group: list[float], *, alone: bool) -> Cell:
+    centre = statistics.fmean(group)
+    return Cell(low, high, centre, "" if alone else f"{centre:.4g}")
 
 
 def _levels(values: list[float]) -> list[Cell]:
@@ -162,7 +170,7 @@ def _levels(values: list[float]) -> list[Cell]:
     edges += [(before[-1] + after[0]) / 2 for before, after in itertools.pairwise(groups)]
     edges.append(float("inf"))
     return [
-        Cell(low, high, statistics.fmean(group))
+        _cell(low, high, group, alone=False)
         for low, high, group in zip(edges[:-1], edges[1:], groups, strict=True)
     ]
 

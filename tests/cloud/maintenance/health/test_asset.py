@@ -109,6 +109,18 @@ def test_deviation_goes_on_from_one_regime_to_the_next() -> None:
     assert health.alarmed
 
 
+def test_learning_waits_for_a_regime_that_was_seldom_yet() -> None:
+    """The fan of 30 windows has two in which it ran fast: they are no ground to judge by."""
+    facts = {**FACTS, "speed": TagFacts("speed", "speed", "1/min")}
+    health = AssetHealth()
+    for number, noise in enumerate(healthy(45, mean=0.0), 1):
+        fast = number in (7, 20, 33, 36, 39)
+        means = {"vibration": (5.0 if fast else 2.0) + noise, "speed": 3000.0 if fast else 1000.0}
+        health.take(window(number, means), facts, LIMITS, SPAN)
+        assert (health.thresholds is None) == (number < 39)
+    assert sorted(health.normals) == ["processing · speed 1000", "processing · speed 3000"]
+
+
 def test_evidence_names_the_tag_that_moved_first() -> None:
     health = AssetHealth()
     rng = random.Random(5)

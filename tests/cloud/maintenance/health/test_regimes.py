@@ -69,8 +69,9 @@ def test_noise_in_even_steps_is_one_level() -> None:
 def test_what_was_unknown_is_known_once_it_was_learned() -> None:
     rng = random.Random(5)
     regimes = found(around(8000, 60, rng), ["speed"])
-    wider = extended(regimes, around(4000, 30, rng))
-    assert wider.name(at(4000))
+    wider = extended(regimes, around(4000, 30, rng, 0.0001))
+    assert wider.name(at(4000)) == "processing · speed 4000"
+    assert wider.name(at(8000)) == regimes.name(at(8000)) == "processing", "a known regime keeps its name"
     assert wider.name(at(8000)) != wider.name(at(4000))
     assert wider.name(at(6000)) == ""
 
