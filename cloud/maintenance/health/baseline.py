@@ -13,6 +13,8 @@ from cloud.maintenance.health.regimes import Point
 
 FEWEST = 3
 """Windows of a regime below which nothing is known of it."""
+FREE = 4
+"""Degrees of freedom, over all regimes, below which a spread is a guess and the tag is left out."""
 SELDOM = 4
 """A tag that is told in less than one of so many windows is left out: too little of it was learned."""
 POOLED = 10
@@ -67,6 +69,8 @@ def normals(windows: Sequence[tuple[str, Learned]], smallest_spread: float) -> N
     found: Normals = {}
     for (regime, tag), (centre, variance, count) in raw.items():
         total, free = pooled[tag]
+        if free < FREE:
+            continue
         alone = free == count - 1
         belief = 0 if alone else POOLED
         spread = math.sqrt(((count - 1) * variance + belief * total / free) / (count - 1 + belief))
