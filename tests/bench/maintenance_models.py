@@ -27,6 +27,7 @@ FOLDER = Path(os.environ.get("ONELOT_SHARED") or ROOT.parent / "shared") / "data
 NOTE = "no data on this machine: ONELOT_SHARED names the folder above data/pdm (C-MAPSS, AI4I 2020, CNC mill)"
 TEST = {"FD001": (11.3, 190.0), "FD003": (9.8, 190.0)}
 """Capped RMSE and NASA's score on the test file."""
+FULL = Growth().max_iter
 CV = {"FD002": 10.6, "FD004": 11.8}
 """Capped RMSE by grouped cross-validation: their test files are kept apart."""
 
@@ -39,7 +40,7 @@ async def run(size: Size) -> list[Figure]:
     sets = cmapss.SETS[:1] if size is Size.QUICK else ("FD001", "FD003", "FD002", "FD004")
     for name in sets:
         progress(f"C-MAPSS {name}")
-        figures += _turbofans(name, size.of(3, 200))
+        figures += _turbofans(name, size.of(3, FULL))
     progress("AI4I 2020")
     figures += _operations()
     progress("mill wear")
@@ -49,6 +50,9 @@ async def run(size: Size) -> list[Figure]:
 def _turbofans(name: str, trees: int) -> list[Figure]:
     found = cmapss.run(FOLDER / "cmapss", name, Choices(cmapss.HORIZON, Growth(max_iter=trees)), at=0)
     validation = found.model.validation
+    if trees < FULL:  # shows that it works: nothing to judge
+        note = f"{trees} trees"
+        return [Figure(f"{name}: RMSE by cross-validation", validation.rmse_capped, "cycles", note=note)]
     figures = [
         Figure(f"{name}: RMSE by grouped cross-validation", validation.rmse_capped, "cycles", CV.get(name)),
         Figure(f"{name}: 90 % interval, coverage", validation.coverage, "", 0.88, "more", "at most 0.92"),
