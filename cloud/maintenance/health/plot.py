@@ -7,6 +7,7 @@ without colour too.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from xml.sax.saxutils import escape
@@ -109,10 +110,10 @@ def _row(tag: str, unit: str, seen: Sequence[_Seen], top: int, start: int, end: 
             f'<text class="axis" x="{LEFT - 6}" y="{y(value) + 4:.1f}" font-size="10" text-anchor="end">'
             f"{value:.3g}</text>"
         )
-    edges = [x(point.end) for point, _, _ in seen]
+    at = [x(point.end) for point, _, _ in seen]
+    borders = [float(LEFT), *((a + b) / 2 for a, b in itertools.pairwise(at)), float(WIDTH - RIGHT)]
     for number, (_, _, normal) in enumerate(seen):
-        left = edges[number - 1] if number else LEFT
-        right = edges[number] if number or len(seen) > 1 else float(WIDTH - RIGHT)
+        left, right = borders[number], borders[number + 1]
         above, below = y(normal.centre + BAND * normal.spread), y(normal.centre - BAND * normal.spread)
         yield (
             f'<rect class="band" x="{left:.1f}" y="{above:.1f}" width="{max(0.0, right - left):.1f}" '
