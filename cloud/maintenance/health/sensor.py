@@ -52,6 +52,8 @@ QUIET_AT_LEAST = 20
 longest healthy silence if that is more."""
 FLAT_AT_LEAST = 5
 """The same right after a restart."""
+SLOW = 12
+"""Times as many windows for what settles: a warm oven rightly stays within its deadband for hours."""
 VARIES = 0.5
 """Part of the healthy windows that must not be flat, or the tag is one that stands still by nature."""
 
@@ -120,7 +122,7 @@ class SensorWatch(msgspec.Struct):
             suspect = suspect or bad
             if bad or fault in self.shown:
                 self._debounce(fault, rule, bad, end)
-        self._flatness(span, end, working=working, broken=broken)
+        self._flatness(span, facts, end, working=working, broken=broken)
         if working and not facts.hold:
             self._quietness(span, end)
         return not suspect and not self.faults
@@ -142,7 +144,7 @@ class SensorWatch(msgspec.Struct):
         elif not any(shown[-rule.well :]) and len(shown) >= rule.well:
             del self.faults[fault], self.shown[fault]
 
-    def _flatness(self, span: TagSpan, end: int, *, working: bool, broken: bool) -> None:
+    def _flatness(self, span: TagSpan, facts: TagFacts, end: int, *, working: bool, broken: bool) -> None:
         if broken:
             self.restarted, self.flat, self.last = True, 0, None
         if span.low is None or not working:
@@ -150,6 +152,8 @@ class SensorWatch(msgspec.Struct):
         if span.low == span.high and self.last in (None, span.low):
             self.flat += 1
         else:
+            if Fault.STUCK not in self.faults and Fault.FLAT_AFTER_RESTART not in self.faults:
+                self.longest = max(self.longest, self.flat)  # it moved by itself: that run was a healthy one
             self.flat = 0
             self.restarted = False
             self.faults.pop(Fault.STUCK, None)
@@ -157,9 +161,10 @@ class SensorWatch(msgspec.Struct):
         self.last = span.high
         if not self.learned or self.varied < VARIES * self.learned:
             return
-        if self.restarted and self.flat >= max(FLAT_AT_LEAST, self.longest + 1):
+        slow = SLOW if facts.sign is not None and facts.sign.settles else 1
+        if self.restarted and self.flat >= max(FLAT_AT_LEAST * slow, self.longest + 1):
             self.faults.setdefault(Fault.FLAT_AFTER_RESTART, end)
-        elif self.flat >= max(STUCK_AT_LEAST, 3 * self.longest):
+        elif self.flat >= max(STUCK_AT_LEAST * slow, 3 * self.longest):
             self.faults.setdefault(Fault.STUCK, end)
 
     def _quietness(self, span: TagSpan, end: int) -> None:

@@ -87,6 +87,19 @@ def test_flat_after_a_restart_is_noticed_sooner_than_stuck() -> None:
     assert slow.faults == {}
 
 
+def test_a_warm_machine_is_not_stuck_and_a_dead_sensor_of_temperature_is() -> None:
+    slow = TagFacts("temperature", "temperature", "°C")
+    rng = random.Random(1)
+    watch = watched(rng)
+    for number in range(100):
+        assert watch.take(flat(38.5), slow, number, working=True, broken=False)
+    watch.take(good(rng), slow, 100, working=True, broken=False)
+    assert watch.longest == 99, "a run that ended by itself was a healthy one"
+    for number in range(101, 500):
+        watch.take(flat(38.5), slow, number, working=True, broken=False)
+    assert list(watch.faults) == [Fault.STUCK]
+
+
 def test_a_tag_that_stands_still_by_nature_is_never_stuck() -> None:
     watch = SensorWatch()
     for number in range(60):
