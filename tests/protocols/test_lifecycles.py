@@ -25,12 +25,18 @@ FINAL: dict[str, set[str]] = {
     "andon": {"cleared"},
     "lock": set(),
     "command": {"done", "refused", "failed", "expired"},
+    "nonconformance": {"withdrawn"},
 }
 """States that nothing leaves, by lifecycle: to end up elsewhere for good is a mistake in the table. Of an
 operation there is none: corrections reopen what is finished and restore what nothing had reached. Of a lock
-there is none, either: what is free may be locked again.
+there is none, either: what is free may be locked again. A nonconformance that was closed may
+be opened again.
 """
-ENDS = FINAL | {"operation": {"finished", "cancelled"}, "lock": {"free"}}
+ENDS = FINAL | {
+    "operation": {"finished", "cancelled"},
+    "lock": {"free"},
+    "nonconformance": {"closed", "withdrawn"},
+}
 
 
 def enums_of(lifecycle: Lifecycle[Any, Any]) -> tuple[type[StrEnum], type[StrEnum]]:
