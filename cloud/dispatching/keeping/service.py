@@ -38,6 +38,7 @@ from cloud.dispatching.shop.violations import violations
 from cloud.dispatching.solving.construct import construct, repair
 from cloud.dispatching.solving.search import cache
 from cloud.dispatching.solving.solve import Progress, solve
+from cloud.dispatching.solving.standby import Standby
 from cloud.hub import (
     ActionsLedgered,
     CaseChanged,
@@ -109,6 +110,7 @@ class DispatchService:
         self._planned_at = float("-inf")
         self._hopeless: set[tuple[str, str]] = set()
         """What the last attempt could not make a plan of: tried again, but not at once."""
+        self._standby = Standby()
         self._making: Making | None = None
         """The plan being made, else the last one that was."""
         self.planning = False
@@ -124,9 +126,13 @@ class DispatchService:
             CaseChanged,
             QualityChanged,
         }
-        async with self._hub.subscribe(kinds) as events, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen(events), name="dispatching events")
-            tasks.create_task(self._serve(), name="dispatching")
+        try:
+            await self._have_one_wait()
+            async with self._hub.subscribe(kinds) as events, asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen(events), name="dispatching events")
+                tasks.create_task(self._serve(), name="dispatching")
+        finally:
+            await asyncio.to_thread(self._standby.close)
 
     def replan(self, cause: Cause = ASKED, proposal: Proposal | None = None) -> None:
         """Plan anew soon though nothing may have changed: a person asked for it. From the event loop.
@@ -319,6 +325,7 @@ class DispatchService:
                 workers=self._settings.workers,
                 cancel=cancel,
                 on_progress=progress,
+                start_process=self._standby.take,
             ),
         )
         search.add_done_callback(lambda _: self._wake.set())
@@ -349,6 +356,16 @@ class DispatchService:
             if not search.done():
                 await asyncio.wait({search})  # cancelled: the solver process must not outlive us
             self._wake.set()  # whatever was heard meanwhile is looked at again
+        await self._have_one_wait()
+
+    async def _have_one_wait(self) -> None:
+        """A solver process for the next plan; without one, planning starts its own."""
+        if not self._settings.solve_seconds:
+            return
+        try:
+            await asyncio.to_thread(self._standby.refill)
+        except OSError as error:
+            _log.warning("no solver process on standby", error=str(error))
 
     async def _put_in_force(self, problem: Problem, schedule: Schedule, making: Making) -> None:
         """Store a valid plan and hand out what follows from it; one that is no better than its own

@@ -1,7 +1,8 @@
 """The solver process: ``python -m cloud.dispatching.solving.solve_child``.
 
-Reads one :class:`~cloud.dispatching.solving.wire.Request` line, writes answers as lines. It opens no file, no
-socket and no database. It stops when its input ends, so it never outlives the process that started it.
+Reads one :class:`~cloud.dispatching.solving.wire.Request` line, writes answers as lines; with
+``--rehearse`` it loads its libraries first. It opens no file, no socket and no database. It stops when its
+input ends, so it never outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -14,19 +15,28 @@ import time
 from cloud.dispatching.shop.schedule import Schedule
 from cloud.dispatching.solving.improve import improve
 from cloud.dispatching.solving.limits import Limits, Stop
+from cloud.dispatching.solving.rehearsal import rehearse
 from cloud.dispatching.solving.wire import ENCODER, REQUEST, Answer, Failed, Finished, Improved
 
 PAUSE = 0.5
 """Seconds between plans on the way: writing and checking them takes time from the search."""
+
+REHEARSE = "--rehearse"
+"""Asks to have all libraries loaded before the request comes."""
 
 START = 5.0
 """Seconds at most that the start of this process counts as time for the search."""
 
 
 def main() -> int:
-    """Serve one request; 0 when it was answered to the end, 1 when the search failed."""
+    """Serve one request; 0 when it was answered to the end or none came, 1 when the search failed."""
+    if REHEARSE in sys.argv:
+        rehearse()
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return 0
     began = time.monotonic()
-    request = REQUEST.decode(sys.stdin.buffer.readline())
+    request = REQUEST.decode(line)
     if hasattr(os, "nice"):
         os.nice(request.nice)  # planning may take long; taking in what the floor reports may not
     stop = Stop()
