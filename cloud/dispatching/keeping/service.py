@@ -360,7 +360,7 @@ class DispatchService:
 
     async def _have_one_wait(self) -> None:
         """A solver process for the next plan; without one, planning starts its own."""
-        if not self._settings.solve_seconds:
+        if not (self._settings.standby and self._settings.solve_seconds):
             return
         try:
             await asyncio.to_thread(self._standby.refill)
