@@ -121,7 +121,7 @@ def test_make_targets_of_the_documents_exist(page: Path) -> None:
 
 
 def test_the_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) < 150
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) < 180
 
 
 async def test_the_integrators_pair_of_commands_reads_live_values() -> None:
