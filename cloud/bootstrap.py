@@ -283,6 +283,7 @@ class Service:
                 tag.role,
                 tag.type,
                 tag.max_interval,
+                tag.edge,
             )
             for tag in tags
             if tag.current and tag.role in WATCHED_ROLES and tag.device in devices

@@ -14,7 +14,16 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from cloud.hub import CaseChanged, EdgeChanged, Event, Hub, Lagged, SamplesLedgered, StatesLedgered
+from cloud.hub import (
+    CaseChanged,
+    EdgeChanged,
+    EdgeOpened,
+    Event,
+    Hub,
+    Lagged,
+    SamplesLedgered,
+    StatesLedgered,
+)
 from cloud.ledger import reading
 from cloud.maintenance import cases
 from cloud.maintenance.cases import SENSOR, Case, HealthRow
@@ -70,6 +79,7 @@ class WatchedTag:
     role: str = "vibration"
     kind: str = "float64"
     max_interval: float = 0.0
+    edge: str = ""
 
     @property
     def name(self) -> str:
@@ -91,6 +101,8 @@ class MaintenanceService:
     _assets: dict[str, AssetHealth] = field(default_factory=dict, init=False)
     _devices: dict[str, str] = field(default_factory=dict, init=False)
     _asset_at: dict[str, str] = field(default_factory=dict, init=False)
+    _edges: dict[str, str] = field(default_factory=dict, init=False)
+    """Device → the edge that collects it."""
     _gatherers: dict[str, Gatherer] = field(default_factory=dict, init=False)
     _changed: set[str] = field(default_factory=set, init=False)
     _skewed: set[str] = field(default_factory=set, init=False)
@@ -140,7 +152,8 @@ class MaintenanceService:
             self._failing = False
 
     async def _follow(self) -> None:
-        async with self.hub.subscribe({SamplesLedgered, StatesLedgered, EdgeChanged, CaseChanged}) as events:
+        kinds: set[type[Event]] = {SamplesLedgered, StatesLedgered, EdgeChanged, EdgeOpened, CaseChanged}
+        async with self.hub.subscribe(kinds) as events:
             await self._reload()
             while True:
                 for event in await events.get_all():
@@ -169,6 +182,10 @@ class MaintenanceService:
     async def _take(self, event: Event) -> None:
         if isinstance(event, EdgeChanged | Lagged):
             await self._reload()
+        elif isinstance(event, EdgeOpened):
+            for device, edge in self._edges.items():
+                if edge == event.edge:
+                    self._gatherer(device).interrupted()
         elif isinstance(event, CaseChanged):
             await self._learn_anew()
         elif isinstance(event, StatesLedgered):
@@ -305,6 +322,7 @@ class MaintenanceService:
         self._tags = {tag_id: (tag.asset, tag.device, tag.name) for tag_id, tag in tags.items()}
         self._devices = {tag.asset: tag.device for tag in tags.values()}
         self._asset_at = {device: asset for asset, device in self._devices.items()}
+        self._edges = {tag.device: tag.edge for tag in tags.values()}
         by_device: dict[str, list[TagFacts]] = {}
         for tag in tags.values():
             each = facts(tag.name, tag.role, tag.unit, tag.kind, tag.max_interval, self.settings.span)

@@ -260,6 +260,12 @@ class Gatherer:
         tag = self._tags[name] = _Tag(facts, self.span, begin, ts)
         return tag
 
+    def interrupted(self) -> None:
+        """The link was down: what was told last may have changed since, so that nothing holds until it is
+        told again. What comes late of that time is a backlog, which is not judged."""
+        for tag in self._tags.values():
+            tag.last = None
+
     def heard(self, ts: int) -> Iterable[Window]:
         """The device was connected at ``ts``, though no tag may have told anything."""
         self._alive = max(self._alive, ts)

@@ -8,12 +8,13 @@ import math
 import random
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from cloud.hub import EdgeChanged, Hub, SamplesLedgered, StatesLedgered
+from cloud.hub import EdgeChanged, EdgeOpened, Hub, SamplesLedgered, StatesLedgered
 from cloud.ledger.machines import MachineEffects
 from cloud.maintenance import assets, cases
 from cloud.maintenance.case import Case
@@ -259,3 +260,23 @@ async def test_a_restart_goes_on_where_it_was_though_the_machine_tells_no_new_st
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
+
+
+@pytest.mark.parametrize("silence", [15, 40])
+async def test_what_was_told_before_an_outage_does_not_hold_through_it(tmp_path: Path, silence: int) -> None:
+    """A deadband keeps a steady tag silent for minutes; a link that is down keeps all of them silent."""
+    async with shop(tmp_path) as made:
+        made.known = {
+            tag_id: replace(tag, max_interval=120.0, edge="edge") for tag_id, tag in made.known.items()
+        }
+        made.hub.publish(EdgeChanged("edge"))
+        await made.settled()
+        await made.tell(40)
+        judged = made.health.judged
+        made.now += silence * MICROSECONDS
+        made.hub.publish(EdgeOpened("edge"))
+        await made.settled()
+        await made.tell(10)
+        assert not made.health.faults()
+        assert made.opened() == []
+        assert made.health.judged > judged
