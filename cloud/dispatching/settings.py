@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
+STABILITY = 40
+"""What a second costs by which work leaves the published plan, where a second of lateness costs 1000."""
+
 
 class DispatchSettings(BaseModel):
     """Times in seconds. What depends on how long work takes is given as a share of it."""
@@ -24,6 +27,10 @@ class DispatchSettings(BaseModel):
         30.0, description="how long a what-if is improved after its first answer"
     )
     scenario_workers: Annotated[int, Field(ge=1, le=64)] = 4
+    stability: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        STABILITY,
+        description="what each second costs by which work leaves the published plan (tardiness costs 1000)",
+    )
     debounce_seconds: Seconds = Field(1.0, description="how long causes are gathered before planning anew")
     look_seconds: Annotated[float, Field(gt=0, le=600)] = Field(
         2.0, description="how often plan and floor are compared when nothing is heard"

@@ -138,7 +138,7 @@ class _Builder:
                 for name, planned in self.floor.planned.items()
                 if name in self.work and self._binds(name, planned.workcell)
             },
-            weights=Weights(other_machine=self._usual_seconds()),
+            weights=Weights(deviation=self.settings.stability, other_machine=self._usual_seconds()),
         )
         return self._grouped(problem)
 
