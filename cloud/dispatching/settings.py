@@ -8,9 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
-STABILITY = 40
-"""What a second costs by which work leaves the published plan, where a second of lateness costs 1000."""
-
 
 class DispatchSettings(BaseModel):
     """Times in seconds. What depends on how long work takes is given as a share of it."""
@@ -28,7 +25,7 @@ class DispatchSettings(BaseModel):
     )
     scenario_workers: Annotated[int, Field(ge=1, le=64)] = 4
     stability: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        STABILITY,
+        1,
         description="what each second costs by which work leaves the published plan (tardiness costs 1000)",
     )
     debounce_seconds: Seconds = Field(1.0, description="how long causes are gathered before planning anew")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from cloud.dispatching.settings import STABILITY
 from cloud.dispatching.shop.problem import (
     Machine,
     Operation,
@@ -48,7 +47,7 @@ class Aims:
 
     margin: int = 7200
     """Working seconds before its due date that an order shall be finished."""
-    weights: Weights = field(default_factory=lambda: Weights(deviation=STABILITY))
+    weights: Weights = field(default_factory=lambda: Weights(deviation=40))
 
 
 RULES = 8
