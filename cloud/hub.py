@@ -38,7 +38,11 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class SamplesLedgered(Event, frozen=True):
-    """Samples of one batch, as columns of equal length: cloud tag ids, µs UTC, values, protocols.Quality."""
+    """Samples of one batch, as columns of equal length: cloud tag ids, µs UTC, values, protocols.Quality.
+
+    ``follows``: live samples that come right after those shown before of the same edge. Otherwise some are
+    missing between them, which may come later as ``historical`` ones.
+    """
 
     edge: str
     tags: list[int]
@@ -46,9 +50,12 @@ class SamplesLedgered(Event, frozen=True):
     values: list[Value]
     qualities: list[int]
     historical: bool = False
+    follows: bool = True
 
 
-def shown(edge: str, columns: SampleColumns, ids: Mapping[int, int], historical: bool) -> SamplesLedgered:
+def shown(
+    edge: str, columns: SampleColumns, ids: Mapping[int, int], historical: bool, *, follows: bool = True
+) -> SamplesLedgered:
     """A batch for who watches. ``ids`` maps its catalogue's numbers to the cloud's tag ids."""
     times = columns.times()
     qualities = [0] * len(times)
@@ -59,7 +66,7 @@ def shown(edge: str, columns: SampleColumns, ids: Mapping[int, int], historical:
         kept = [index for index, tag in enumerate(tags) if tag]
         tags, times = [tags[index] for index in kept], [times[index] for index in kept]
         values, qualities = [values[index] for index in kept], [qualities[index] for index in kept]
-    return SamplesLedgered(edge, tags, times, values, qualities, historical)
+    return SamplesLedgered(edge, tags, times, values, qualities, historical, follows)
 
 
 class ActionsLedgered(Event, frozen=True):
@@ -234,6 +241,7 @@ class Subscription:
                 [ts for ts, _, _ in tags.values()],
                 [value for _, value, _ in tags.values()],
                 [quality for _, _, quality in tags.values()],
+                follows=False,
             )
             for edge, tags in newest.items()
         )

@@ -32,7 +32,7 @@ from protocols.clock import Clock
 from protocols.lanes import SESSION, Down, down, parse_up
 from protocols.link_cloud import CloudLinks, Commit, Forked, Ignored, Opened, Refused, Replayed
 from protocols.packing import MAX_SINGLE, UndecodableError
-from protocols.session import Hello
+from protocols.session import Batch, Hello
 from protocols.telemetry import SampleColumns
 
 _log = structlog.get_logger(__name__)
@@ -86,7 +86,7 @@ class _Done:
     """What a transaction did, to be told once it is on disk."""
 
     opened: list[Hello] = field(default_factory=list)
-    live: list[tuple[str, SampleColumns, bool]] = field(default_factory=list)
+    samples: list[tuple[Prepared, SampleColumns]] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
 
 
@@ -115,6 +115,8 @@ class Ingest:
         self.latency = Latency()
         self.heard: dict[str, int] = {}
         """When each edge was last heard, µs UTC, since the start."""
+        self._newest: dict[str, tuple[bytes, int]] = {}
+        """Stream and seq of the newest live telemetry of each edge: whether the next one follows it."""
         self._database = database
         self._ledger = ledger
         self._tag_map = tag_map
@@ -258,8 +260,8 @@ class Ingest:
     def _tell(self, done: _Done) -> None:
         """Show what is live, ask for catalogues, tell who waits for an edge's session."""
         now = self._clock.now()
-        for edge, columns, historical in done.live:
-            self._show(edge, columns, historical, now)
+        for prepared, columns in done.samples:
+            self._show(prepared.edge, prepared.batch, columns, now)
         for hello in done.opened:
             self._hub.publish(EdgeOpened(hello.edge))
             self._hub.publish(EdgeChanged(hello.edge))
@@ -267,7 +269,11 @@ class Ingest:
             if hello.catalogue and self._tag_map.ids(hello.catalogue) is None:
                 self.want_catalogue(hello.edge, hello.catalogue)
 
-    def _show(self, edge: str, columns: SampleColumns, historical: bool, now: int) -> None:
+    def _show(self, edge: str, batch: Batch, columns: SampleColumns, now: int) -> None:
+        historical, follows = batch.historical, True
+        if not historical:
+            follows = self._newest.get(edge) == (batch.stream, batch.seq - 1)
+            self._newest[edge] = batch.stream, batch.seq
         ids = self._tag_map.ids(columns.catalogue)
         if ids is None:
             self.want_catalogue(edge, columns.catalogue)
@@ -275,7 +281,7 @@ class Ingest:
         if not historical:
             self.latency.measure(columns.times(), now)
         if self._hub.wanted(SamplesLedgered):
-            self._hub.publish(shown(edge, columns, ids, historical))
+            self._hub.publish(shown(edge, columns, ids, historical, follows=follows))
 
     # --- inside the transaction (the database's thread) ----------------------------------------------
 
@@ -350,4 +356,4 @@ class Ingest:
             prepared = prepared.unreadable("the blob does not have its digest: is the edge's disk damaged?")
         row = ledger.commit(prepared)
         if row is not None and prepared.samples is not None:
-            done.live.append((prepared.edge, prepared.samples, historical))
+            done.samples.append((prepared, prepared.samples))

@@ -17,7 +17,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from cloud.hub import (
     CaseChanged,
     EdgeChanged,
-    EdgeOpened,
     Event,
     Hub,
     Lagged,
@@ -152,7 +151,7 @@ class MaintenanceService:
             self._failing = False
 
     async def _follow(self) -> None:
-        kinds: set[type[Event]] = {SamplesLedgered, StatesLedgered, EdgeChanged, EdgeOpened, CaseChanged}
+        kinds: set[type[Event]] = {SamplesLedgered, StatesLedgered, EdgeChanged, CaseChanged}
         async with self.hub.subscribe(kinds) as events:
             await self._reload()
             while True:
@@ -182,10 +181,6 @@ class MaintenanceService:
     async def _take(self, event: Event) -> None:
         if isinstance(event, EdgeChanged | Lagged):
             await self._reload()
-        elif isinstance(event, EdgeOpened):
-            for device, edge in self._edges.items():
-                if edge == event.edge:
-                    self._gatherer(device).interrupted()
         elif isinstance(event, CaseChanged):
             await self._learn_anew()
         elif isinstance(event, StatesLedgered):
@@ -205,6 +200,10 @@ class MaintenanceService:
         if event.historical:
             self._count_late(event)
             return
+        if event.times and not event.follows:
+            for device, edge in self._edges.items():
+                if edge == event.edge:
+                    self._gatherer(device).interrupted(min(event.times))
         now = self.clock.now()
         limits, tags = self.settings.limits, self._tags
         ahead, behind = int(limits.clock_ahead * MICROSECONDS), int(limits.clock_behind * MICROSECONDS)

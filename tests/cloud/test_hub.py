@@ -67,6 +67,7 @@ async def test_too_many_samples_shrink_to_the_newest_live_values(monkeypatch: py
     assert lagged == Lagged(1)
     assert isinstance(newest, SamplesLedgered)
     assert dict(zip(newest.tags, newest.times, strict=True)) == {1: 6, 2: 7}
+    assert not newest.follows
 
 
 async def test_facts_left_out_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,6 +176,24 @@ def test_live_samples_are_shown_with_their_tag_ids_after_the_commit(bench: Bench
     assert 0 < latency.p50 <= latency.p99 < 30_000
 
 
+def test_live_samples_say_whether_some_are_missing_before_them(bench: Bench) -> None:
+    known = tags(EDGE)
+    blob = telemetry.encode(columns(known, 1, 3))
+    sent = [(1, False), (2, False), (4, False), (3, True), (5, False)]  # the third was late: it is backlog
+    with bench.working():
+        edge = MemoryEdge(EDGE, bench.ingest.receive)
+        edge.announce()
+        edge.connect()
+        drain(bench, edge)
+        bench.greet(known=known.content_hash())
+        for seq, historical in sent:
+            told = batch(Lane.TELEMETRY, seq, blob, count=3, historical=historical)
+            bench.give("telemetry", session.encode(told))
+            assert isinstance(bench.answer(), Ack)
+    live = [event for event in bench.shown if isinstance(event, SamplesLedgered)]
+    assert [event.follows for event in live] == [False, True, False, True]
+
+
 def test_an_unknown_catalogue_is_asked_for_and_holds_nothing_up(bench: Bench) -> None:
     known = tags(EDGE)
     blob = telemetry.encode(columns(known, 1, 3))

@@ -146,7 +146,14 @@ class AssetHealth(msgspec.Struct):
             if known is None:
                 continue
             watch = self.sensors.setdefault(name, SensorWatch())
-            fine = watch.take(span, known, window.end, working=bool(window.mode), broken=window.broken)
+            fine = watch.take(
+                span,
+                known,
+                window.end,
+                working=bool(window.mode),
+                broken=window.broken,
+                heard=window.heard,
+            )
             if self.identities.get(name, known.identity) != known.identity:
                 watch.faults.setdefault(Fault.CHANGED, window.end)
                 fine = False

@@ -32,7 +32,8 @@ class TagSpan(msgspec.Struct, frozen=True, array_like=True):
     ``covered`` is the part of the span (0…1) for which a value stood.
 
     ``odd`` counts values that are no finite number, ``bad`` those of another quality than good, ``outside``
-    those outside the physical range, ``disordered`` those older than one before them.
+    those outside the physical range, ``disordered`` those older than one before them. ``blind`` is true while
+    what was told before a hole in the live values is the newest, and for the span in which that ends.
     """
 
     mean: float | None = None
@@ -44,13 +45,20 @@ class TagSpan(msgspec.Struct, frozen=True, array_like=True):
     bad: int = 0
     outside: int = 0
     disordered: int = 0
+    blind: bool = False
+
+    @property
+    def told(self) -> int:
+        """Values of any kind: without one, the span knows only what was told before it."""
+        return self.good + self.odd + self.bad + self.outside + self.disordered
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True):
     """What one asset did during a span that ended at ``end`` (µs UTC).
 
     ``mode`` is "" while the machine did not execute throughout; ``program`` is "" when it changed or none is
-    told. ``broken`` is true for the first window after the asset was silent.
+    told. ``broken`` is true for the first window after the asset was silent. ``heard`` is false when nothing
+    came of the asset at all: its edge may have been slow, so that a silent tag proves nothing.
     """
 
     end: int
@@ -58,6 +66,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
     program: str
     tags: dict[str, TagSpan]
     broken: bool = False
+    heard: bool = True
 
 
 @dataclass(slots=True)
@@ -89,7 +98,7 @@ class _Tag:
 
     __slots__ = (
         *("area", "bad", "ceiling", "covered", "disordered", "done", "end", "facts", "floor", "good", "high"),
-        *("hold", "last", "last_ts"),
+        *("hold", "hole", "last", "last_ts"),
         *("born", "late", "low", "odd", "outside", "span", "start"),
     )
 
@@ -101,6 +110,8 @@ class _Tag:
         self.floor, self.ceiling = max(facts.low, -LARGEST), min(facts.high, LARGEST)
         self.last: float | None = None
         self.last_ts = -1
+        self.hole = 0
+        """Where the newest hole ended (µs UTC), while it was not told since and may be silent; 0: no hole."""
         self.late = 0
         self.done: dict[int, TagSpan] = {}
         self._begin(start)
@@ -168,7 +179,10 @@ class _Tag:
     def _close(self) -> None:
         self._extend(self.end)
         told = self.good + self.odd + self.bad + self.outside + self.disordered
-        if not self.covered and not told:
+        blind = self.hole > 0
+        if self.last_ts >= self.hole or self.end >= self.hole + self.facts.hold:
+            self.hole = 0
+        if not self.covered and not told and not blind:
             return
         held = self.last is not None and not self.good and self.covered > 0
         low = self.last if held else self.low if self.good else None
@@ -187,7 +201,13 @@ class _Tag:
             self.bad,
             self.outside,
             self.disordered,
+            blind,
         )
+
+    def interrupted(self, ts: int) -> None:
+        """Nothing holds until it is told again: from ``ts`` on, that may take as long as a value holds."""
+        self.last = None
+        self.hole = ts
 
     def _extend(self, to: int) -> None:
         """The last value stands until ``to``, but no longer than it holds."""
@@ -260,11 +280,12 @@ class Gatherer:
         tag = self._tags[name] = _Tag(facts, self.span, begin, ts)
         return tag
 
-    def interrupted(self) -> None:
-        """The link was down: what was told last may have changed since, so that nothing holds until it is
-        told again. What comes late of that time is a backlog, which is not judged."""
+    def interrupted(self, ts: int) -> None:
+        """Live values are missing before ``ts`` (µs UTC): what was told last may have changed since, so that
+        nothing holds until it is told again. What comes late of that time is a backlog, which is not judged.
+        """
         for tag in self._tags.values():
-            tag.last = None
+            tag.interrupted(ts)
 
     def heard(self, ts: int) -> Iterable[Window]:
         """The device was connected at ``ts``, though no tag may have told anything."""
@@ -302,9 +323,10 @@ class Gatherer:
             spans[name] = tag.done.pop(end, _NOTHING)
             for older in [each for each in tag.done if each < end]:
                 del tag.done[older]
-        if end > self._alive and all(span is _NOTHING for span in spans.values()):
+        heard = end <= self._alive or any(span.told for span in spans.values())
+        if not heard and not any(span.covered for span in spans.values()):
             return None
         broken, self._broken = self._broken, False
         mode = self.modes.during(end - self.span, end)
         program = self.programs.during(end - self.span, end)
-        return Window(end, mode, program, spans, broken)
+        return Window(end, mode, program, spans, broken, heard)

@@ -66,6 +66,8 @@ class Rule(msgspec.Struct, frozen=True):
     of: int
     well: int
     working: bool = False
+    of_silence: bool = False
+    """Not judged where silence proves nothing: in a hole of the live values, or when nothing came at all."""
 
 
 def _gap(span: TagSpan, facts: TagFacts) -> bool:
@@ -86,7 +88,7 @@ def _disorder(span: TagSpan, facts: TagFacts) -> bool:
 
 
 RULES: dict[Fault, Rule] = {
-    Fault.GAP: Rule(_gap, seen=3, of=3, well=3, working=True),
+    Fault.GAP: Rule(_gap, seen=3, of=3, well=3, working=True, of_silence=True),
     Fault.OUT_OF_RANGE: Rule(_outside, seen=2, of=5, well=5),
     Fault.NAN_STORM: Rule(_storm, seen=2, of=5, well=5),
     Fault.CLOCK_DISORDER: Rule(_disorder, seen=2, of=5, well=5),
@@ -111,28 +113,37 @@ class SensorWatch(msgspec.Struct):
     """The longest such run while it was learned."""
     restarted: bool = False
     """No change since the asset was silent."""
+    told: bool = False
+    """Whether the last window had a value of its own."""
 
-    def take(self, span: TagSpan, facts: TagFacts, end: int, *, working: bool, broken: bool) -> bool:
-        """Apply a window that ended at ``end``; whether the tag may be judged in it."""
+    def take(
+        self, span: TagSpan, facts: TagFacts, end: int, *, working: bool, broken: bool, heard: bool = True
+    ) -> bool:
+        """Apply a window that ended at ``end``; whether the tag may be judged in it. ``heard``: something of
+        the asset came in it, so that silence of this tag means something.
+        """
         suspect = False
+        silent = span.blind or not heard
         for fault, rule in RULES.items():
-            if rule.working and not working:
+            if (rule.working and not working) or (rule.of_silence and silent):
                 continue
             bad = rule.test(span, facts)
             suspect = suspect or bad
             if bad or fault in self.shown:
                 self._debounce(fault, rule, bad, end)
         self._flatness(span, facts, end, working=working, broken=broken)
-        if working and not facts.hold:
+        if working and not silent and not facts.hold:
             self._quietness(span, end)
         return not suspect and not self.faults
 
     def learn(self) -> None:
         """The window just taken was one of the healthy time."""
+        self.quietest = max(self.quietest, self.quiet)
+        if not self.told:
+            return
         self.learned += 1
         self.varied += self.flat == 0
         self.longest = max(self.longest, self.flat)
-        self.quietest = max(self.quietest, self.quiet)
 
     def _debounce(self, fault: Fault, rule: Rule, bad: bool, end: int) -> None:
         shown = self.shown[fault] = [*self.shown.get(fault, ()), bad][-max(rule.of, rule.well) :]
@@ -145,9 +156,13 @@ class SensorWatch(msgspec.Struct):
             del self.faults[fault], self.shown[fault]
 
     def _flatness(self, span: TagSpan, facts: TagFacts, end: int, *, working: bool, broken: bool) -> None:
+        """Only values that were told count: one that holds may stand for a sensor that nobody has read."""
+        self.told = span.good > 0
         if broken:
-            self.restarted, self.flat, self.last = True, 0, None
-        if span.low is None or not working:
+            self.restarted = True
+        if broken or span.blind:
+            self.flat, self.last = 0, None
+        if not self.told or not working:
             return
         if span.low == span.high and self.last in (None, span.low):
             self.flat += 1

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cloud.hub import EdgeChanged, EdgeOpened, Hub, SamplesLedgered, StatesLedgered
+from cloud.hub import EdgeChanged, Hub, SamplesLedgered, StatesLedgered
 from cloud.ledger.machines import MachineEffects
 from cloud.maintenance import assets, cases
 from cloud.maintenance.case import Case
@@ -77,15 +77,29 @@ class Shop:
         quality: int = Quality.GOOD,
         historical: bool = False,
         skew: int = 0,
+        follows: bool = True,
     ) -> None:
-        """Some seconds of samples; ``vibration`` gives its values, healthy ones when left out."""
+        """Some seconds of samples; ``vibration`` gives its values, healthy ones when left out. ``follows``:
+        nothing is missing before the first.
+        """
         make = vibration or (lambda: 2.0 + self.rng.gauss(0, 0.1))
         for _ in range(seconds):
             times = [self.now + skew] * 2
             values = [make(), 40.0 + self.rng.gauss(0, 0.2)]
             self.hub.publish(
-                SamplesLedgered("edge", [tag, TEMPERATURE], times, values, [quality, 0], historical)
+                SamplesLedgered("edge", [tag, TEMPERATURE], times, values, [quality, 0], historical, follows)
             )
+            follows = True
+            self.now += MICROSECONDS
+            await asyncio.sleep(0)
+        await self.settled()
+
+    async def tell_alone(self, seconds: int, *, follows: bool = True) -> None:
+        """Some seconds in which the temperature stays silent."""
+        for _ in range(seconds):
+            value = 2.0 + self.rng.gauss(0, 0.1)
+            self.hub.publish(SamplesLedgered("edge", [VIBRATION], [self.now], [value], [0], follows=follows))
+            follows = True
             self.now += MICROSECONDS
             await asyncio.sleep(0)
         await self.settled()
@@ -263,20 +277,52 @@ async def test_a_restart_goes_on_where_it_was_though_the_machine_tells_no_new_st
 
 
 @pytest.mark.parametrize("silence", [15, 40])
-async def test_what_was_told_before_an_outage_does_not_hold_through_it(tmp_path: Path, silence: int) -> None:
+async def test_what_was_told_before_a_hole_in_the_live_values_does_not_hold_through_it(
+    tmp_path: Path, silence: int
+) -> None:
     """A deadband keeps a steady tag silent for minutes; a link that is down keeps all of them silent."""
     async with shop(tmp_path) as made:
-        made.known = {
-            tag_id: replace(tag, max_interval=120.0, edge="edge") for tag_id, tag in made.known.items()
-        }
-        made.hub.publish(EdgeChanged("edge"))
-        await made.settled()
-        await made.tell(40)
+        await steady(made)
         judged = made.health.judged
         made.now += silence * MICROSECONDS
-        made.hub.publish(EdgeOpened("edge"))
-        await made.settled()
-        await made.tell(10)
+        await made.tell(10, follows=False)
         assert not made.health.faults()
         assert made.opened() == []
         assert made.health.judged > judged
+
+
+async def test_a_tag_that_its_deadband_keeps_silent_after_a_hole_has_no_gap_until_it_ought_to_be_told(
+    tmp_path: Path,
+) -> None:
+    async with shop(tmp_path) as made:
+        await steady(made)
+        made.now += 15 * MICROSECONDS
+        await made.tell_alone(100, follows=False)
+        assert not made.health.faults()
+        await made.tell_alone(100)
+        assert [(tag, fault) for tag, fault, _ in made.health.faults()] == [("temperature", Fault.GAP)]
+
+
+@pytest.mark.parametrize("silence", [15, 40])
+async def test_an_edge_that_read_nothing_for_a_while_is_no_stuck_sensor(tmp_path: Path, silence: int) -> None:
+    """A computer that was busy: nothing is missing between the batches, there only are no samples."""
+    async with shop(tmp_path) as made:
+        await steady(made)
+        made.now += silence * MICROSECONDS
+        await made.tell(10)
+        assert made.opened() == []
+
+
+async def test_a_sensor_that_is_told_with_the_same_value_again_and_again_is_stuck(tmp_path: Path) -> None:
+    async with shop(tmp_path) as made:
+        await steady(made)
+        await made.tell(15, lambda: 2.0)
+        assert [(tag, fault) for tag, fault, _ in made.health.faults()] == [("vibration", Fault.STUCK)]
+
+
+async def steady(made: Shop) -> None:
+    """A value may stay silent for two minutes, and is learned anew."""
+    made.known = {tag_id: replace(tag, max_interval=120.0, edge="edge") for tag_id, tag in made.known.items()}
+    made.hub.publish(EdgeChanged("edge"))
+    await made.settled()
+    await made.tell(40)
