@@ -11,6 +11,7 @@
 import asyncio
 import gc
 import inspect
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -24,6 +25,11 @@ hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 
 pytest_plugins = ["tests.servers"]  # not imported above: pytest must load it first, to rewrite its asserts
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts its background jobs like this and every process they start inherits it: no test of
+    # Ctrl-C could ever end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SETTLE_S = 1.0
 """How long a task that is already on its way out may take before it counts as leaked."""
