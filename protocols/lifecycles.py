@@ -153,6 +153,8 @@ class CaseEvent(StrEnum):
     PLAN = "plan"
     FORESEE = "foresee"
     """How long the machine will last is known better: its order has another bound."""
+    SUPPLY = "supply"
+    """Its parts come at another time."""
     MOVE = "move"
     """A person gave the order another time, at which it stays."""
     KEEP = "keep"
@@ -185,6 +187,7 @@ CASE: Lifecycle[CaseState, CaseEvent] = Lifecycle(
         (CaseState.ACKNOWLEDGED, CaseEvent.START): CaseState.IN_WORK,
         (CaseState.ACKNOWLEDGED, CaseEvent.CLOSE): CaseState.CLOSED,
         (CaseState.PLANNED, CaseEvent.FORESEE): CaseState.PLANNED,
+        (CaseState.PLANNED, CaseEvent.SUPPLY): CaseState.PLANNED,
         (CaseState.PLANNED, CaseEvent.MOVE): CaseState.PLANNED,
         (CaseState.PLANNED, CaseEvent.KEEP): CaseState.PLANNED,
         (CaseState.PLANNED, CaseEvent.FREE): CaseState.PLANNED,

@@ -77,6 +77,12 @@ class Move(Noted):
     start: AwareDatetime
 
 
+class Supply(Noted):
+    """When the parts of the maintenance order are there."""
+
+    parts_at: AwareDatetime
+
+
 class Judgement(BaseModel):
     """What came of a case: whether the suspicion was true, the cause, and what was found."""
 
@@ -138,6 +144,13 @@ async def move(context: In, session: Supervisor, case: Id, said: Move) -> Reply:
     """Have its order begin at a time, at which every plan keeps it."""
     desk, start = context.desk_of_cases, _utc(said.start)
     return await _step(context, lambda tx: desk.move(tx, case, session.user, start, said.note))
+
+
+@router.post("/cases/{case}/supply", responses=answers(Case))
+async def supply(context: In, session: Supervisor, case: Id, said: Supply) -> Reply:
+    """Say when its parts are there: the planner has the order not before."""
+    desk, parts_at = context.desk_of_cases, _utc(said.parts_at)
+    return await _step(context, lambda tx: desk.supply(tx, case, session.user, parts_at, said.note))
 
 
 @router.post("/cases/{case}/keep", responses=answers(Case))

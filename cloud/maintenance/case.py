@@ -26,6 +26,15 @@ LOOKED_AT = DAY
 """Time before the opening that the evidence is taken from where the opener did not say."""
 
 
+ORDERING = frozenset(
+    (
+        *(CaseEvent.PLAN, CaseEvent.FORESEE, CaseEvent.SUPPLY),
+        *(CaseEvent.MOVE, CaseEvent.KEEP, CaseEvent.FREE),
+    )
+)
+"""Steps that say what the maintenance order is from then on."""
+
+
 class Verdict(StrEnum):
     """What came of a suspicion. Only a true one counts as a failure of the machine."""
 
@@ -80,8 +89,8 @@ class Case(msgspec.Struct, frozen=True):
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """One step in the life of a case: who did what, when (µs UTC), and why (``note``).
 
-    ``order`` belongs to ``plan``, ``foresee``, ``move``, ``keep`` and ``free``; ``until`` to ``snooze``;
-    ``verdict`` and ``cause`` to ``close``; ``found`` to ``find`` and ``close``.
+    ``order`` belongs to ``plan``, ``foresee``, ``supply``, ``move``, ``keep`` and ``free``; ``until`` to
+    ``snooze``; ``verdict`` and ``cause`` to ``close``; ``found`` to ``find`` and ``close``.
     """
 
     event: CaseEvent
@@ -127,7 +136,7 @@ def take(case: Case, step: Step) -> Case:
     match step.event:
         case CaseEvent.SNOOZE:
             return replace(after, snoozed_until=step.until)
-        case CaseEvent.PLAN | CaseEvent.FORESEE | CaseEvent.MOVE | CaseEvent.KEEP | CaseEvent.FREE:
+        case event if event in ORDERING:
             after = replace(after, order=step.order)
         case CaseEvent.REFUSE:
             after = replace(after, order=None)
@@ -167,7 +176,10 @@ def _problems(case: Case, step: Step) -> Iterator[Objection]:
             yield Objection("found", "say what was found")
         case CaseEvent.MOVE:
             yield from _move_problems(step)
-        case CaseEvent.KEEP | CaseEvent.FREE | CaseEvent.FORESEE if step.order is None:
+        case CaseEvent.SUPPLY if step.order is not None:
+            if not step.order.earliest <= step.ts + MAX_DAYS * DAY:
+                yield Objection("parts_at", f"must be no more than {MAX_DAYS} days away")
+        case CaseEvent.SUPPLY | CaseEvent.KEEP | CaseEvent.FREE | CaseEvent.FORESEE if step.order is None:
             yield Objection("order", f"case {case.id} has no maintenance order yet: plan it first")
         case CaseEvent.CLOSE if step.verdict is None:
             choices = ", ".join(Verdict)

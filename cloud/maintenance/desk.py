@@ -17,7 +17,7 @@ from cloud.ledger.tables import machine_lock
 from cloud.maintenance import cases
 from cloud.maintenance.case import Case, ImpossibleStep, Objection, Step, Verdict
 from cloud.maintenance.foresight import Foresight
-from cloud.maintenance.prognosis import planned_load
+from cloud.maintenance.prognosis import PlannedLoad, planned_load
 from cloud.maintenance.work_order import Foreseen, Life, WorkOrder, foresee_again, life, propose
 from protocols.clock import Clock
 from protocols.lifecycles import CASE, CaseEvent, CaseState, LockState
@@ -65,6 +65,11 @@ class CaseDesk:
         """Have the order begin at ``start`` (µs UTC), whatever the planner thinks of it."""
         order = self._order(tx, case, CaseEvent.MOVE)
         return self._step(tx, case, CaseEvent.MOVE, actor, note, order.kept_at(start))
+
+    def supply(self, tx: Connection, case: str, actor: str, parts_at: int, note: str = "") -> Case:
+        """Say when the parts of the order are there (µs UTC): the planner has it not before."""
+        order = self._order(tx, case, CaseEvent.SUPPLY)
+        return self._step(tx, case, CaseEvent.SUPPLY, actor, note, order.supplied_at(parts_at))
 
     def keep(self, tx: Connection, case: str, actor: str, note: str = "") -> Case:
         """Keep the order where the plan in force has it."""
@@ -136,18 +141,22 @@ class CaseDesk:
         if known is None:
             return None
         now = self.clock.now()
-        return life(known, now, planned_load(self.busy(tx, self._workcell(case)), self.site.calendar, now))
+        return life(known, now, self._load(tx, case, now))
 
-    def _workcell(self, case: Case) -> str:
+    def _workcells(self, case: Case) -> tuple[str, ...]:
         device = self.site.devices().get(case.device)
-        return device.workcells[0] if device is not None and device.workcells else ""
+        return device.workcells if device is not None else ()
+
+    def _load(self, tx: Connection, case: Case, now: int) -> PlannedLoad:
+        """When its machine has work, at whichever of its workcells."""
+        spans = [span for cell in self._workcells(case) for span in self.busy(tx, cell)]
+        return planned_load(spans, self.site.calendar, now)
 
     def proposal(self, tx: Connection, case: Case) -> WorkOrder:
         """The maintenance order that a case proposes now."""
         now = self.clock.now()
-        workcell = self._workcell(case)
-        load = planned_load(self.busy(tx, workcell), self.site.calendar, now)
-        return propose(self.upkeep(case), workcell, now, load, self.foreseen(tx, case))
+        workcell = next(iter(self._workcells(case)), "")
+        return propose(self.upkeep(case), workcell, now, self._load(tx, case, now), self.foreseen(tx, case))
 
     def foresee_again(self, tx: Connection) -> list[str]:
         """Give planned orders another bound where the remaining life is known better by now; the ids of

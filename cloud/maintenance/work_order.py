@@ -58,6 +58,15 @@ class WorkOrder(msgspec.Struct, frozen=True):
         """The order at a time (µs UTC) that a person gave it."""
         return replace(self, fixed=start, revision=self.revision + 1)
 
+    def supplied_at(self, moment: int) -> WorkOrder:
+        """The order with parts that come at ``moment`` (µs UTC): not before, and if that is too late for its
+        bound, as soon as it can be. A time that a person gave it stays.
+        """
+        possible = moment + self.duration
+        late = self.bound < possible
+        bound = possible + self.duration if late else self.bound
+        return replace(self, earliest=moment, bound=bound, late_parts=late, revision=self.revision + 1)
+
     def freed(self) -> WorkOrder:
         """The order without a time: the planner places it."""
         return replace(self, fixed=None, revision=self.revision + 1)

@@ -114,6 +114,7 @@ LABELS = {
     "snooze": "remind me later",
     "move": "move it to a time",
     "refuse": "refuse the order",
+    "supply": "say when the parts come",
     "verdict": "say what came of it",
     "fetch": "fetch the block from its edge",
     "dispose": "decide about the pieces",

@@ -182,7 +182,7 @@ async def read_board(
     """
     now, site = context.clock.now(), context.site
     heard = dict(context.ingest.heard)
-    found = await context.database.query(_read)
+    found = await context.database.query(lambda tx: _read(tx, site))
     away = {
         edge.id: seen
         for edge in site.edges
@@ -232,7 +232,7 @@ def device_of(site: Site, cell: str) -> str:
     return next((device.id for device in there if device.counts), there[0].id if there else "")
 
 
-def _read(tx: Connection) -> _Read:
+def _read(tx: Connection, site: Site) -> _Read:
     stops = reading.stops(tx, limit=SHOWN_STOPS)
     standing = reading.stops(tx, open_only=True)
     operations = {row.id: row for row in outlook.operations(tx)}
@@ -259,7 +259,7 @@ def _read(tx: Connection) -> _Read:
         andons=outlook.andons(tx, open_only=True),
         inbox=outlook.inbox(tx),
         bars=_bars(tx, operations, {order.id: order for order in orders}, plan),
-        windows=on_the_board.windows(open_cases, placed),
+        windows=on_the_board.windows(open_cases, placed, site),
         placed=placed.keys(),
         plan=plan,
         alarms=alarms.worst(tx),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from cloud.dispatching.floor.availability import Availability
 from cloud.dispatching.floor.decisions import Kind as DecisionKind
@@ -13,6 +14,7 @@ from cloud.dispatching.floor.floor import ActiveRun, Floor, OpenOperation, effec
 from cloud.dispatching.floor.group import GroupRule, Lasts, group
 from cloud.dispatching.floor.plannable import plannable
 from cloud.dispatching.settings import DispatchSettings
+from cloud.dispatching.shop.levels import Taken, left
 from cloud.dispatching.shop.problem import (
     Alternative,
     Changeover,
@@ -22,6 +24,7 @@ from cloud.dispatching.shop.problem import (
     Pin,
     Placement,
     Problem,
+    Resource,
     Run,
     State,
     Transport,
@@ -47,6 +50,9 @@ class Wish(msgspec.Struct, frozen=True):
 
     ``fixed``: a person said when it begins. To wait costs ``weight`` times as much as usual. ``revision``
     grows with every change of it, so that a plan knows which one it heeds.
+
+    ``needs`` are heads of a skill and tools while it lasts; ``also`` are the other workcells of its machine,
+    which stand still with it.
     """
 
     id: str
@@ -58,6 +64,8 @@ class Wish(msgspec.Struct, frozen=True):
     fixed: int | None = None
     weight: int = 1
     revision: int = 0
+    needs: dict[str, int] = {}
+    also: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -113,12 +121,13 @@ class _Builder:
         self.shared = site.shared()
         self.pins = {d.operation: d for d in floor.decisions if d.kind is DecisionKind.PIN}
         self.services: dict[str, list[Window]] = {}
+        self.taken: dict[str, list[Taken]] = {}
 
     def problem(self, wishes: Sequence[Wish]) -> Problem:
         operations = tuple(self._operation(work) for work in self.work.values())
         for wish in wishes:
             if wish.fixed is not None:
-                self.services.setdefault(wish.workcell, []).extend(self._fixed(wish, wish.fixed))
+                self._fix(wish, wish.fixed)
         problem = Problem(
             origin=self.origin,
             now=self.now,
@@ -131,7 +140,7 @@ class _Builder:
                 if wish.workcell in self.cells and wish.fixed is None
             ),
             transports=tuple(self._transports()),
-            resources=tuple(self.available.resources()),
+            resources=tuple(self._resources()),
             vehicles=self.available.vehicles(),
             published={
                 name: Placement(machine=planned.workcell, start=self._seconds(planned.start))
@@ -197,15 +206,36 @@ class _Builder:
             omit_cost=OMITTED * wish.weight,
             delay_cost=self.settings.service_delay_cost * wish.weight,
             label=wish.label,
+            needs=self._upkeep_needs(wish),
+            also=tuple(name for name in wish.also if name in self.cells),
         )
 
-    def _fixed(self, wish: Wish, start: int) -> Iterator[Window]:
-        """A maintenance at a given time: the machine is not there. Once that time is over it waits for
-        people, and the plan no longer for them.
+    def _fix(self, wish: Wish, start: int) -> None:
+        """A maintenance at a given time: the machine is not there, nor are who does it and their tools. Once
+        that time is over it waits for people, and the plan no longer for them.
         """
         first, last = self._seconds(start), self._seconds(start) + wish.seconds
-        if last > self.now:
-            yield Window(start=first, end=last, reason=f"maintenance: {wish.label}")
+        if last <= self.now:
+            return
+        for cell in (wish.workcell, *wish.also):
+            window = Window(start=first, end=last, reason=f"maintenance: {wish.label}")
+            self.services.setdefault(cell, []).append(window)
+        for name, count in self._upkeep_needs(wish).items():
+            self.taken.setdefault(name, []).append((first, last, count))
+
+    def _upkeep_needs(self, wish: Wish) -> dict[str, int]:
+        """What a maintenance takes of what the site has. An order may be older than the site file: it takes
+        no more than there ever is, or nobody would ever do it.
+        """
+        return {name: min(n, self.shared[name]) for name, n in wish.needs.items() if self.shared.get(name)}
+
+    def _resources(self) -> Iterator[Resource]:
+        for resource in self.available.resources():
+            taken = self.taken.get(resource.id)
+            if taken:
+                levels = left(resource.capacity, resource.levels, taken)
+                resource = replace(resource, levels=levels)
+            yield resource
 
     # --- operations ---------------------------------------------------------------------------------
 

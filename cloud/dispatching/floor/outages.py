@@ -73,7 +73,7 @@ def down(
     for trouble in troubles:
         for cell in cells.get(trouble.device, ()):
             usual = trouble.lasts or _usual_stop(tx, cell) or repair_seconds * MICROSECONDS
-            new = Down(cell, trouble.since, _expected(trouble.since, usual, now), trouble.reason)
+            new = Down(cell, trouble.since, expected(trouble.since, usual, now), trouble.reason)
             known = found.get(cell)
             if trouble.lock or known is None or known.expected < new.expected:
                 found[cell] = new
@@ -87,7 +87,7 @@ def stuck(site: Site, troubles: Sequence[Trouble], now: int, repair_seconds: int
         each.device: Down(
             each.device,
             each.since,
-            _expected(each.since, repair_seconds * MICROSECONDS, now),
+            expected(each.since, repair_seconds * MICROSECONDS, now),
             each.reason,
         )
         for each in troubles
@@ -95,8 +95,10 @@ def stuck(site: Site, troubles: Sequence[Trouble], now: int, repair_seconds: int
     }
 
 
-def _expected(since: int, usual: int, now: int) -> int:
-    """Until when; a repair that takes longer than usual is expected to take as long again."""
+def expected(since: int, usual: int, now: int) -> int:
+    """Until when (µs UTC) what usually takes ``usual`` lasts; one that takes longer is expected to take half
+    of what it has taken once more.
+    """
     return max(since + usual, now + max(usual // 4, (now - since) // 2))
 
 

@@ -183,12 +183,14 @@ def _note(problem: Problem, a: Assignment, members: list[Operation]) -> str:
 
 def _services(problem: Problem, schedule: Schedule) -> Iterator[Bar]:
     row = {machine.id: index for index, machine in enumerate(problem.machines)}
-    labels = {task.id: task.label or task.id for task in problem.maintenance}
+    tasks = {task.id: task for task in problem.maintenance}
     for name, s in schedule.services.items():
-        if s.machine in row:
-            label = labels.get(name, name)
-            note = f"maintenance {label}\n{_span(problem, s.start, s.end)}"
-            yield Bar(row=row[s.machine], start=s.start, end=s.end, kind=Kind.SERVICE, label=label, note=note)
+        label = tasks[name].label or name if name in tasks else name
+        note = f"maintenance {label}\n{_span(problem, s.start, s.end)}"
+        for machine in (s.machine, *(tasks[name].also if name in tasks else ())):
+            if machine not in row:
+                continue
+            yield Bar(row=row[machine], start=s.start, end=s.end, kind=Kind.SERVICE, label=label, note=note)
 
 
 def ticks(start: int, end: int, origin: int, most: int = 12) -> Iterator[Tick]:

@@ -91,13 +91,17 @@ def insert(
     bound = tuple(trip for trip in trips if trip.operation in stays and trip.predecessor in settled)
     problem_of_rest = replace(
         problem,
-        resources=left_of_resources(problem, {name: settled[name] for name in stays}),
+        resources=left_of_resources(problem, {name: settled[name] for name in stays}, services),
         vehicles=left_of_vehicles(problem.vehicles, bound),
     )
     closed: dict[str, list[Window]] = {}
-    for service in services.values():
+    for task in problem.maintenance:
+        service = services.get(task.id)
+        if service is None:
+            continue
         window = Window(start=service.start, end=service.end, reason="maintenance")
-        closed.setdefault(service.machine, []).append(window)
+        for machine in (task.machine, *task.also):
+            closed.setdefault(machine, []).append(window)
     for _ in range(ROUNDS):
         made = planner(rest(problem_of_rest, settled, services, closed))
         assignments = {o.id: settled.get(o.id) or made.assignments[o.id] for o in problem.operations}
@@ -136,7 +140,9 @@ def rest(
             run = run_of.get(operation.id)
             machines.update(a.machine for a in (run.alternatives if run else operation.alternatives))
             wanted.update((operation.id, *operation.predecessors))
-    machines.update(task.machine for task in problem.maintenance if task.id not in services)
+    for task in problem.maintenance:
+        if task.id not in services:
+            machines.update((task.machine, *task.also))
     everything = bool(problem.resources or problem.vehicles)  # who shares a crew may be on any machine
     wanted.update(name for name, a in settled.items() if everything or a.machine in machines)
     for name in list(wanted):

@@ -92,7 +92,11 @@ def in_the_way(
     resting = {operation.id for operation in problem.operations if operation.interruptible}
     for machine in problem.machines:
         stays = by_machine[machine.id]
-        stays += [Stay(s.start, s.end, None, ()) for s in services.values() if s.machine == machine.id]
+        stays += [
+            Stay(services[task.id].start, services[task.id].end, None, ())
+            for task in problem.maintenance
+            if task.id in services and task.stops(machine.id)
+        ]
         stays.sort(key=lambda stay: stay[:2])
         state: Mapping[str, str] = machine.setup
         free_from = problem.now

@@ -24,7 +24,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from cloud.dispatching.questions.assumptions import Assumptions, Shape
-from cloud.dispatching.shop.problem import Machine, Operation, Problem, Run, State
+from cloud.dispatching.shop.problem import Machine, Maintenance, Operation, Problem, Run, State
 from cloud.dispatching.shop.schedule import Assignment, Schedule
 
 Times = NDArray[np.float64]
@@ -71,7 +71,7 @@ class Rollout:
 
     def _steps(self) -> list[_Step]:
         runs = {run.id: run for run in self.problem.runs}
-        earliest = {task.id: task.earliest for task in self.problem.maintenance}
+        tasks = {task.id: task for task in self.problem.maintenance}
         found: list[_Step] = []
         joined: dict[str, list[Operation]] = {}
         for operation in self.problem.operations:
@@ -85,7 +85,7 @@ class Rollout:
             for name, members in joined.items()
         ]
         found += [
-            _Step(Assignment(machine=s.machine, start=s.start, end=s.end), (), earliest=earliest[name])
+            _Step(Assignment(machine=s.machine, start=s.start, end=s.end), (), task=tasks[name])
             for name, s in self.schedule.services.items()
         ]
         return found
@@ -109,13 +109,16 @@ class Rollout:
             end = end - (end[-1] - a.end)
         for operation in step.operations:
             self.start[operation.id], self.end[operation.id] = start, end
-        self.free[a.machine] = np.maximum(self.free[a.machine], end)
+        for machine in step.machines:
+            self.free[machine] = np.maximum(self.free[machine], end)
         for name, count in step.needs.items():
             self.heads[name].take(count, end)
 
     def _earliest(self, step: _Step) -> Times:
         a = step.assignment
-        start: Times = np.maximum(self.free[a.machine] + a.changeover_seconds, step.earliest)
+        start: Times = np.full(self.columns, float(step.earliest))
+        for machine in step.machines:
+            start = np.maximum(start, self.free[machine] + a.changeover_seconds)
         for operation in step.operations:
             least = operation.earliest
             if operation.state is not State.FREE and operation.start is not None:
@@ -185,7 +188,16 @@ class _Step(Struct, frozen=True):
     assignment: Assignment
     operations: tuple[Operation, ...]
     run: Run | None = None
-    earliest: int = 0
+    task: Maintenance | None = None
+
+    @property
+    def earliest(self) -> int:
+        return self.task.earliest if self.task is not None else 0
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """What it takes: its machine, and what stands still for a service."""
+        return (self.assignment.machine, *(self.task.also if self.task is not None else ()))
 
     @property
     def is_frozen(self) -> bool:
@@ -197,8 +209,8 @@ class _Step(Struct, frozen=True):
 
     @property
     def needs(self) -> Mapping[str, int]:
-        if not self.operations:
-            return {}
+        if self.task is not None:
+            return self.task.needs
         offered = self.run.alternatives if self.run else self.operations[0].alternatives
         return next((a.needs for a in offered if a.machine == self.assignment.machine), {})
 

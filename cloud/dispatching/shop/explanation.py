@@ -190,9 +190,10 @@ def _causes(
     for name, other in schedule.assignments.items():
         if other.machine == planned.machine and other.end <= free_by and name not in own:
             yield link(Cause.MACHINE, other.end + changeover, name, changeover)
-    for name, service in schedule.services.items():
-        if service.machine == planned.machine and service.end <= free_by:
-            yield link(Cause.MAINTENANCE, service.end + changeover, name, changeover)
+    for task in problem.maintenance:
+        service = schedule.services.get(task.id)
+        if service is not None and task.stops(planned.machine) and service.end <= free_by:
+            yield link(Cause.MAINTENANCE, service.end + changeover, task.id, changeover)
     for scarcity in scarce(problem, schedule, members):
         found = link(Cause.RESOURCE, scarcity.until, scarcity.other)
         yield replace(found, resource=scarcity.resource)

@@ -11,6 +11,7 @@ How a machine's time is read, by the planner and the validator alike:
 - neither work nor changeover may lie in a window in which the machine is unavailable, but interruptible work
   may rest over a window that is a ``pause``: it ends later by the length of it (a changeover never rests);
 - a :class:`Run` covers several operations as one interval on one machine (a coating batch, a nested sheet);
+- maintenance stops its machine, and those in ``also``; only its own must be available for it;
 - work takes what its alternative ``needs`` of shared resources (:class:`Resource`) for as long as it has its
   machine, changeover included (fixed work: from its start on); a crew is free while the work rests, a tool
   is not.
@@ -226,6 +227,9 @@ class Maintenance(Struct, frozen=True, kw_only=True):
     The risk rises: each second that it ends after it could have ended first (``earliest`` + ``seconds``)
     costs ``delay_cost``, in units of the total cost.
     A service with a given time is a :class:`Window` of the machine.
+
+    It takes what it ``needs`` of shared resources from its start to its end: it does not rest over pauses.
+    The machines in ``also`` stand still meanwhile (they share the device), whether they would work or not.
     """
 
     id: str
@@ -236,6 +240,12 @@ class Maintenance(Struct, frozen=True, kw_only=True):
     omit_cost: int = 100_000
     delay_cost: int = 0
     label: str = ""
+    needs: dict[str, int] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+
+    def stops(self, machine: str) -> bool:
+        """Whether ``machine`` cannot work while it is done."""
+        return machine == self.machine or machine in self.also
 
 
 class Transport(Struct, frozen=True, kw_only=True):

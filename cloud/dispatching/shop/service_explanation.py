@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from cloud.dispatching.shop.problem import Maintenance, Problem
 from cloud.dispatching.shop.schedule import Schedule
+from cloud.dispatching.shop.shared_explanation import short_of
 
 
 class ServiceCause(StrEnum):
@@ -24,6 +25,8 @@ class ServiceCause(StrEnum):
     """Another maintenance of the machine."""
     UNAVAILABLE = "unavailable"
     """The machine is not there before."""
+    RESOURCE = "resource"
+    """Too few heads with a skill, or no tool, before."""
     KEPT = "kept"
     """It could begin earlier; waiting costs less than what other work would lose."""
 
@@ -31,8 +34,8 @@ class ServiceCause(StrEnum):
 class ServiceReason(Struct, frozen=True, kw_only=True):
     """Why ``maintenance`` begins at ``start``. Seconds after the problem's origin.
 
-    ``other`` is the operation, maintenance or window behind it; ``spare`` what is left between its end and
-    ``bound``; ``earlier`` how much sooner it could begin (for *kept*).
+    ``other`` is the operation, maintenance, window or resource behind it; ``spare`` what is left between its
+    end and ``bound``; ``earlier`` how much sooner it could begin (for *kept*).
     """
 
     maintenance: str
@@ -74,18 +77,22 @@ def _before(
     if task.earliest > problem.now:
         yield task.earliest, ServiceCause.EARLIEST, ""
     for name, work in schedule.assignments.items():
-        if work.machine == task.machine and work.end <= start:
+        if task.stops(work.machine) and work.end <= start:
             yield work.end, ServiceCause.WORK, name
-    for name, service in schedule.services.items():
-        if service.machine == task.machine and service.end <= start and name != task.id:
-            yield service.end, ServiceCause.MAINTENANCE, name
+    for other in problem.maintenance:
+        service = schedule.services.get(other.id)
+        meets = any(other.stops(machine) for machine in (task.machine, *task.also))
+        if service is not None and meets and service.end <= start and other is not task:
+            yield service.end, ServiceCause.MAINTENANCE, other.id
     machine = next(machine for machine in problem.machines if machine.id == task.machine)
     for window in machine.unavailable:
         if window.end <= start:
             yield window.end, ServiceCause.UNAVAILABLE, window.reason
+    for lack in short_of(problem, schedule, task, start):
+        yield lack.until, ServiceCause.RESOURCE, lack.resource
 
 
 def _loser(schedule: Schedule, task: Maintenance, start: int, end: int) -> str:
     """The work that follows on the machine: what an earlier maintenance would not have helped."""
-    after = [(w.start, name) for name, w in schedule.assignments.items() if w.machine == task.machine]
+    after = [(w.start, name) for name, w in schedule.assignments.items() if task.stops(w.machine)]
     return min((found for found in after if found[0] >= end), default=(0, ""))[1]

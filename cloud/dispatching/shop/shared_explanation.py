@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from cloud.dispatching.shop.problem import Alternative, Kind, Level, Operation, Problem, Resource
+from cloud.dispatching.shop.problem import (
+    Alternative,
+    Kind,
+    Level,
+    Maintenance,
+    Operation,
+    Problem,
+    Resource,
+)
 from cloud.dispatching.shop.schedule import Assignment, Schedule
 from cloud.dispatching.shop.shared_violations import interruptible, pauses_of
 
@@ -24,15 +32,28 @@ def scarce(problem: Problem, schedule: Schedule, members: list[Operation]) -> It
     planned = schedule.assignments[first.id]
     since = planned.start - planned.changeover_seconds
     needs = _needs(problem, first, planned)
+    for resource, other in _short(problem, schedule, needs, since, {m.id for m in members}):
+        yield SharedWait(planned.start, resource.label or resource.id, other)
+
+
+def short_of(problem: Problem, schedule: Schedule, task: Maintenance, start: int) -> Iterator[SharedWait]:
+    """Resources of which there was too little for a maintenance just before it begins at ``start``."""
+    for resource, other in _short(problem, schedule, task.needs, start, {task.id}):
+        yield SharedWait(start, resource.label or resource.id, other)
+
+
+def _short(
+    problem: Problem, schedule: Schedule, needs: Mapping[str, int], since: int, own: set[str]
+) -> Iterator[tuple[Resource, str]]:
+    """Of what is needed, what there is too little of just before ``since``, and who had it until then."""
     for resource in problem.resources:
         need = needs.get(resource.id, 0)
         if not need:
             continue
-        holders = [*_holders(problem, schedule.assignments, resource, since - 1, {m.id for m in members})]
+        holders = [*_holders(problem, schedule, resource, since - 1, own)]
         taken = sum(amount for amount, _, _ in holders)
         if taken + need > _there(resource, since - 1):
-            other = next((name for _, end, name in holders if end == since), "")
-            yield SharedWait(planned.start, resource.label or resource.id, other)
+            yield resource, next((name for _, end, name in holders if end == since), "")
 
 
 def carried(schedule: Schedule, problem: Problem, members: list[Operation]) -> Iterator[SharedWait]:
@@ -53,14 +74,18 @@ def _needs(problem: Problem, operation: Operation, planned: Assignment) -> Mappi
 
 
 def _holders(
-    problem: Problem, assignments: Mapping[str, Assignment], resource: Resource, at: int, own: set[str]
+    problem: Problem, schedule: Schedule, resource: Resource, at: int, own: set[str]
 ) -> Iterator[tuple[int, int, str]]:
     """Amount, end and name of what has some of ``resource`` at a moment; each run once."""
+    for task in problem.maintenance:
+        service, amount = schedule.services.get(task.id), task.needs.get(resource.id, 0)
+        if amount and service is not None and service.start <= at < service.end and task.id not in own:
+            yield amount, service.end, task.id
     rests = interruptible(problem) if resource.kind is Kind.CREW else set()
     pauses = {machine.id: pauses_of(machine) for machine in problem.machines} if rests else {}
     runs: set[str] = set()
     for operation in problem.operations:
-        planned = assignments[operation.id]
+        planned = schedule.assignments[operation.id]
         if operation.id in own or not planned.start - planned.changeover_seconds <= at < planned.end:
             continue
         if planned.run is not None and planned.run in runs:

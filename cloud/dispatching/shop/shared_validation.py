@@ -36,12 +36,15 @@ def shared_errors(problem: Problem) -> Iterator[ProblemError]:
     covering = {name for run in problem.runs for name in run.operations}
     for operation in problem.operations:
         if operation.id not in covering:
-            for reason in _need_reasons(operation.alternatives, most, operation.state is State.FIXED):
+            for reason in _need_reasons(_needs(operation.alternatives), most, operation.state is State.FIXED):
                 yield ProblemError(reason=reason, order_id=operation.order_id, operation_id=operation.id)
     fixed = {o.id for o in problem.operations if o.state is State.FIXED}
     for run in problem.runs:
-        for reason in _need_reasons(run.alternatives, most, not fixed.isdisjoint(run.operations)):
+        for reason in _need_reasons(_needs(run.alternatives), most, not fixed.isdisjoint(run.operations)):
             yield ProblemError(reason=f"run {run.id!r} {reason}")
+    for task in problem.maintenance:
+        for reason in _need_reasons([(task.machine, task.needs)], most, fixed=False):
+            yield ProblemError(reason=f"maintenance {task.id!r} {reason}")
 
 
 def _level_errors(name: str, capacity: int, levels: tuple[Level, ...]) -> Iterator[ProblemError]:
@@ -57,16 +60,21 @@ def _level_errors(name: str, capacity: int, levels: tuple[Level, ...]) -> Iterat
             yield ProblemError(reason=f"{name}: the levels from {one.start} and from {other.start} overlap")
 
 
-def _need_reasons(alternatives: Iterable[Alternative], most: dict[str, int], fixed: bool) -> Iterator[str]:
-    """What is wrong with the needs. A need that only a level can meet is nonsense too: levels end."""
-    for alternative in alternatives:
-        for name, amount in alternative.needs.items():
+def _needs(alternatives: Iterable[Alternative]) -> Iterator[tuple[str, dict[str, int]]]:
+    return ((alternative.machine, alternative.needs) for alternative in alternatives)
+
+
+def _need_reasons(
+    needs: Iterable[tuple[str, dict[str, int]]], most: dict[str, int], fixed: bool
+) -> Iterator[str]:
+    """What is wrong with the needs on each machine. A need that only a level can meet is nonsense too:
+    levels end.
+    """
+    for machine, wanted in needs:
+        for name, amount in wanted.items():
             if name not in most:
-                yield f"needs the unknown resource {name!r} on machine {alternative.machine!r}"
+                yield f"needs the unknown resource {name!r} on machine {machine!r}"
             elif amount < 0:
-                yield f"needs {amount} of {name!r} on machine {alternative.machine!r}, less than 0"
+                yield f"needs {amount} of {name!r} on machine {machine!r}, less than 0"
             elif amount > most[name] and not fixed:
-                yield (
-                    f"needs {amount} of {name!r} on machine {alternative.machine!r}, "
-                    f"of which there are {most[name]}"
-                )
+                yield f"needs {amount} of {name!r} on machine {machine!r}, of which there are {most[name]}"

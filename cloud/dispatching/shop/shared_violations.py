@@ -5,12 +5,12 @@ A part of the independent validator (:mod:`~cloud.dispatching.shop.violations`),
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
 from cloud.dispatching.shop.problem import Kind, Level, Machine, Problem, State
-from cloud.dispatching.shop.schedule import Assignment, Schedule, Trip
+from cloud.dispatching.shop.schedule import Schedule, Trip
 
 
 class _Taking(Struct, frozen=True):
@@ -52,7 +52,7 @@ def shared_violations(problem: Problem, schedule: Schedule) -> Iterator[str]:
     """Every limit of a shared resource and of the vehicles that ``schedule`` does not keep."""
     takings: dict[str, list[_Taking]] = {resource.id: [] for resource in problem.resources}
     if takings:
-        for taking, taken_of in _takings(problem, schedule.assignments):
+        for taking, taken_of in _takings(problem, schedule):
             takings[taken_of].append(taking)
     for resource in problem.resources:
         yield from _overdrawn(resource.id, resource.capacity, resource.levels, takings[resource.id])
@@ -65,11 +65,17 @@ def shared_violations(problem: Problem, schedule: Schedule) -> Iterator[str]:
     yield from _overdrawn("vehicles", problem.vehicles.count, problem.vehicles.levels, taken)
 
 
-def _takings(problem: Problem, assignments: Mapping[str, Assignment]) -> Iterator[tuple[_Taking, str]]:
-    """What each operation or run takes, and of which resource; crews are free over pauses.
+def _takings(problem: Problem, schedule: Schedule) -> Iterator[tuple[_Taking, str]]:
+    """What each operation, run or maintenance takes, and of which resource; crews are free over pauses.
 
     Fixed work takes it from its start on: how long its changeover is follows from what is planned before it.
     """
+    for task in problem.maintenance:
+        service = schedule.services.get(task.id)
+        if service is not None:
+            for resource, amount in task.needs.items():
+                yield _Taking(service.start, service.end, amount, f"maintenance {task.id}"), resource
+    assignments = schedule.assignments
     covering = {name: run for run in problem.runs for name in run.operations}
     kinds = {resource.id: resource.kind for resource in problem.resources}
     pauses = {machine.id: pauses_of(machine) for machine in problem.machines}

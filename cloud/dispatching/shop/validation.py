@@ -79,6 +79,11 @@ def _machine_errors(problem: Problem) -> Iterator[ProblemError]:
     for task in problem.maintenance:
         if task.machine not in known:
             yield ProblemError(reason=f"maintenance {task.id!r} is for the unknown machine {task.machine!r}")
+        for name in task.also:
+            if name not in known:
+                yield ProblemError(reason=f"maintenance {task.id!r} also stops the unknown machine {name!r}")
+        if len({task.machine, *task.also}) <= len(task.also):
+            yield ProblemError(reason=f"maintenance {task.id!r} names a machine that it stops twice")
         if task.seconds <= 0:
             yield ProblemError(reason=f"maintenance {task.id!r} takes {task.seconds} s, not more than 0")
         if task.delay_cost < 0:

@@ -25,6 +25,8 @@ class _Stay(Struct, frozen=True):
     setup: Mapping[str, str] | None
     fixed: bool
     interruptible: bool = False
+    elsewhere: bool = False
+    """Maintenance of a device that this machine shares: it stands still, and need not be available."""
 
 
 def violations(problem: Problem, schedule: Schedule) -> list[str]:
@@ -204,11 +206,14 @@ def _machines(
         if a.machine in stays:
             rests = operation.id in may_rest
             stays[a.machine][name] = _Stay(a.start, a.end, a.changeover_seconds, name, setup, fixed, rests)
+    also = {task.id: task.also for task in problem.maintenance}
     for name, s in services.items():
-        if s.machine in stays:
-            stays[s.machine][f"maintenance {name}"] = _Stay(
-                s.start, s.end, 0, f"maintenance {name}", None, False
-            )
+        for machine_id in (s.machine, *also.get(name, ())):
+            if machine_id in stays:
+                elsewhere = machine_id != s.machine
+                stays[machine_id][f"maintenance {name}"] = _Stay(
+                    s.start, s.end, 0, f"maintenance {name}", None, False, elsewhere=elsewhere
+                )
     for machine in problem.machines:
         windows = sorted((w.start, w.end, w.pause) for w in machine.unavailable)
         state: Mapping[str, str] = machine.setup
@@ -219,7 +224,7 @@ def _machines(
             taken = stay.start if stay.fixed else stay.start - stay.changeover
             if last is not None and not both_fixed and taken < last.end:
                 yield f"{last.name} and {stay.name} overlap on {machine.id}"
-            if not stay.fixed:
+            if not stay.fixed and not stay.elsewhere:
                 for start, end, pause in windows:
                     if taken < end and start < stay.end and not (pause and _rests(stay, start, end)):
                         yield f"{stay.name} is on {machine.id} while it is unavailable ({start}..{end})"

@@ -179,11 +179,17 @@ class Task:
     finish_before: int
     omit_cost: int
     delay_cost: int = 0
+    needs: tuple[tuple[int, int], ...] = ()
+    """(pool, amount), from its start to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A shared resource: how much there is when, and what fixed work takes of it: (start, end, amount)."""
+    """A shared resource: how much there is when, and what fixed work takes of it: (start, end, amount).
+
+    A machine that stands still for the maintenance of another is one too: there is one of it, which takes
+    who works there, and who stops it.
+    """
 
     index: int
     id: str

@@ -54,6 +54,9 @@ class _Compiler:
         self.by_id = {operation.id: operation for operation in problem.operations}
         self.covered = {name for run in problem.runs for name in run.operations}
         self.pool_number = {resource.id: index for index, resource in enumerate(problem.resources)}
+        # By machine, the pool that it is where the maintenance of another stops it as well.
+        stopped = dict.fromkeys(name for task in problem.maintenance for name in task.also)
+        self.stopped = {name: len(problem.resources) + at for at, name in enumerate(stopped)}
         self.units = list(self._units())
         self.fixed = self._fixed_assignments()
         # Set-up states by machine: the attribute values its rules look at.
@@ -136,6 +139,7 @@ class _Compiler:
                     t.finish_before,
                     t.omit_cost,
                     t.delay_cost,
+                    self._needs(t.needs, t.machine, *t.also),
                 )
                 for t in problem.maintenance
             ),
@@ -164,7 +168,7 @@ class _Compiler:
                     setup_seconds=a.setup_seconds,
                     release=self._release(members, station),
                     state=self._state(station, setup),
-                    needs=tuple((self.pool_number[name], n) for name, n in sorted(a.needs.items()) if n),
+                    needs=self._needs(a.needs, a.machine),
                 )
                 for a in offered
             ),
@@ -173,6 +177,11 @@ class _Compiler:
             interruptible=all(member.interruptible for member in members),
             pins=self._pins(members),
         )
+
+    def _needs(self, needs: Mapping[str, int], *machines: str) -> tuple[tuple[int, int], ...]:
+        """(pool, amount) of what is needed, and of the machines that are pools and stand still for it."""
+        shared = tuple((self.pool_number[name], n) for name, n in sorted(needs.items()) if n)
+        return (*shared, *((self.stopped[name], 1) for name in machines if name in self.stopped))
 
     def _release(self, members: list[Operation], station: int) -> int:
         release = self.problem.now
@@ -284,6 +293,7 @@ class _Compiler:
 
     def _pools(self) -> Iterator[Pool]:
         taken: list[list[tuple[int, int, int]]] = [[] for _ in self.problem.resources]
+        stopped: dict[str, list[tuple[int, int, int]]] = {name: [] for name in self.stopped}
         for run, members in self.units:
             fact = self.fixed.get(members[0].id)
             if fact is None:
@@ -296,10 +306,14 @@ class _Compiler:
                 if rests and self.problem.resources[self.pool_number[name]].kind is Kind.CREW:
                     spans = list(_between_pauses(self.problem.machines[self.number[fact.machine]], fact))
                 taken[self.pool_number[name]] += [(start, end, amount) for start, end in spans]
+            if fact.machine in self.stopped:
+                stopped[fact.machine].append((fact.start, fact.end, 1))
         for index, resource in enumerate(self.problem.resources):
             yield Pool(
                 index, resource.id, resource.kind, resource.capacity, resource.levels, tuple(taken[index])
             )
+        for name, index in self.stopped.items():
+            yield Pool(index, f"machine {name}", Kind.TOOL, 1, (), tuple(stopped[name]))
 
     def _matrix(self, station: int) -> list[list[int]]:
         machine = self.problem.machines[station]

@@ -44,6 +44,11 @@ def _move(values: Values, place: Any) -> CaseWork:
     return lambda desk, tx, case, actor: desk.move(tx, case, actor, start, values["note"] or "")
 
 
+def _supply(values: Values, place: Any) -> CaseWork:
+    parts_at = _time(values.get("parts_at"), place, "say when the parts are there")
+    return lambda desk, tx, case, actor: desk.supply(tx, case, actor, parts_at, values["note"] or "")
+
+
 def _refuse(values: Values, _: Any) -> CaseWork:
     return lambda desk, tx, case, actor: desk.refuse(tx, case, actor, values["note"] or "")
 
@@ -67,6 +72,7 @@ def _time(text: str | None, place: Any, missing: str) -> int:
 FORMS: dict[str, Form] = {
     "snooze": Form("Remind me later", ("until", "note"), _snooze, "nobody is reminded until then"),
     "move": Form("Move the maintenance", ("start", "note"), _move, "every plan keeps it at this time"),
+    "supply": Form("When the parts come", ("parts_at", "note"), _supply, "it is planned from then on"),
     "refuse": Form("Refuse the maintenance order", ("note",), _refuse, "refused: the suspicion stays"),
     "verdict": Form("What came of it", ("verdict", "cause", "found"), _judge, "closed, with its verdict"),
 }
@@ -130,6 +136,10 @@ class CaseForm:
             earliest = case.order.fixed or case.order.earliest if case.order is not None else 0
             at = max(earliest / MICROSECONDS, (now + timedelta(hours=1)).timestamp())
             return fields.time(say("Begins"), asked.field_time(datetime.fromtimestamp(at, place), place))
+        if name == "parts_at":
+            known = case.order.earliest if case.order is not None else 0
+            moment = datetime.fromtimestamp(max(known / MICROSECONDS, now.timestamp()), place)
+            return fields.time(say("Parts are there"), asked.field_time(moment, place))
         if name == "verdict":
             return fields.choice(say("Verdict"), {v.value: say(words) for v, words in VERDICTS.items()})
         labels = {"note": say("Reason"), "cause": say("Cause"), "found": say("As found")}

@@ -32,6 +32,7 @@ ACTS_OF: dict[CaseEvent, tuple[str, ...]] = {
     CaseEvent.KEEP: ("keep",),
     CaseEvent.MOVE: ("move",),
     CaseEvent.FREE: ("free",),
+    CaseEvent.SUPPLY: ("supply",),
     CaseEvent.REFUSE: ("refuse",),
     CaseEvent.SNOOZE: ("snooze",),
     CaseEvent.FINISH: ("finish",),
@@ -55,6 +56,7 @@ STEPS = {
     "snooze": "snoozed",
     "plan": "planned",
     "foresee": "another bound",
+    "supply": "parts come at another time",
     "move": "moved to a time",
     "keep": "kept at its time",
     "free": "left to the planner",
@@ -71,6 +73,7 @@ REASONS = {
     ServiceCause.WORK: "it follows {other}, which the machine does until then",
     ServiceCause.MAINTENANCE: "it follows another maintenance of the machine",
     ServiceCause.UNAVAILABLE: "the machine is not there before: {other}",
+    ServiceCause.RESOURCE: "no more of {other} was free before",
     ServiceCause.KEPT: "it could begin {earlier} earlier, but {other} would lose more by that",
 }
 

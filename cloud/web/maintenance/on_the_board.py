@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cloud.maintenance.case import Case
 from cloud.web.gantt import Window
 from cloud.web.speech import Speech
 from protocols.lifecycles import CaseState
+from protocols.site import Device, Site
 from protocols.values import MICROSECONDS
 
 UNPLACED = 60 * MICROSECONDS
@@ -65,28 +66,33 @@ def asks(case: Case, placed: Collection[str], now: int, say: Speech) -> Asked | 
     return Asked(rank, case.opened, "◇", text, case.summary, opens, action, case.id)
 
 
-def windows(open_cases: Sequence[Case], placed: Mapping[str, Placed]) -> list[Window]:
-    """The maintenance that the plan places, and that which people fixed."""
+def windows(open_cases: Sequence[Case], placed: Mapping[str, Placed], site: Site) -> list[Window]:
+    """The maintenance that the plan places, and that which people fixed, at every workcell that it stops."""
+    devices = site.devices()
     known = {case.id: case for case in open_cases}
-    found = []
+    found: list[Window] = []
     for name, place in placed.items():
         case = known.get(name)
         if case is None or case.order is None or case.order.fixed is None:
-            found.append(_window(place, name, case))
+            found += _windows(place, name, case, devices)
     for case in open_cases:
         order = case.order
         if case.state is CaseState.PLANNED and order is not None and order.fixed is not None:
             place = Placed(order.workcell, order.fixed, order.fixed + order.duration)
-            found.append(_window(place, case.id, case))
+            found += _windows(place, case.id, case, devices)
     return found
 
 
-def _window(place: Placed, name: str, case: Case | None) -> Window:
+def _windows(place: Placed, name: str, case: Case | None, devices: Mapping[str, Device]) -> Iterator[Window]:
     order = case.order if case is not None else None
-    return Window(
-        *place,
-        f"maintenance: {case.summary if case is not None else name}",
-        f"case:{name}",
-        bound=order.bound if order is not None else None,
-        fixed=order is not None and order.fixed is not None,
-    )
+    device = devices.get(case.device) if case is not None else None
+    for cell in dict.fromkeys((place.workcell, *(device.workcells if device is not None else ()))):
+        yield Window(
+            cell,
+            place.start,
+            place.end,
+            f"maintenance: {case.summary if case is not None else name}",
+            f"case:{name}",
+            bound=order.bound if order is not None else None,
+            fixed=order is not None and order.fixed is not None,
+        )

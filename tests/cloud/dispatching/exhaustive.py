@@ -101,10 +101,7 @@ class Exhaustive:
             self._fact(unit)
             states[unit.members[0].machine or ""] = unit.setup or {}
         work = [u for u in units if u not in facts]
-        tasks = [
-            Unit(t.id, (), (Alternative(machine=t.machine, run_seconds=t.seconds),), None, task=t)
-            for t in self.problem.maintenance
-        ]
+        tasks = [Unit(t.id, (), (_service(t),), None, task=t) for t in self.problem.maintenance]
         for count in range(len(tasks) + 1):
             for done in itertools.combinations(tasks, count):
                 omitted = sum(
@@ -250,7 +247,8 @@ class Exhaustive:
                 return False
             if second in self.pauses[machine] and not (unit.rests and second >= start):
                 return False
-        return True
+        also = unit.task.also if unit.task is not None else ()
+        return not any((name, second) in self.busy for name in also for second in range(start, end))
 
     def _place(
         self, unit: Unit, alternative: Alternative, changeover: int, start: int, end: int
@@ -269,7 +267,8 @@ class Exhaustive:
             return None
         for name, second, amount in taken:
             self.taken[name, second] += amount
-        busy = [(machine, second) for second in range(begin, end)]
+        stopped = (machine, *(unit.task.also if unit.task is not None else ()))
+        busy = [(name, second) for name in stopped for second in range(begin, end)]
         self.busy.update(busy)
         self.hauls += hauls
         if unit.task is not None:
@@ -405,6 +404,10 @@ class Exhaustive:
         )
         if not violations(self.problem, plan):
             self.best, self.bound = plan, objective.total
+
+
+def _service(task: Maintenance) -> Alternative:
+    return Alternative(machine=task.machine, run_seconds=task.seconds, needs=task.needs)
 
 
 def seconds_of(machine: Machine, *, pause: bool) -> set[int]:

@@ -16,6 +16,7 @@ from cloud.dispatching.shop.problem import (
     Kind,
     Level,
     Machine,
+    Maintenance,
     Operation,
     Pin,
     Problem,
@@ -223,6 +224,19 @@ def _rising_risk(rng: random.Random, problem: Problem, second: int) -> Problem:
     return replace(problem, maintenance=tasks)
 
 
+def _upkeep(rng: random.Random, problem: Problem, second: int) -> Problem:
+    """Mechanics whom services and some work need, whom services share tools with; and shared devices."""
+    problem = _resources(rng, problem, second, Kind.CREW, ("mechanics",), share=0.3)
+    machines = [machine.id for machine in problem.machines]
+    tasks: list[Maintenance] = []
+    for task in problem.maintenance:
+        needs = {r.id: rng.randint(0, r.capacity) for r in problem.resources if rng.random() < 0.6}
+        others = [name for name in machines if name != task.machine]
+        also = tuple(rng.sample(others, rng.randint(0, min(2, len(others)))))
+        tasks.append(replace(task, needs=needs, also=also))
+    return replace(problem, maintenance=tuple(tasks))
+
+
 _FEATURES: dict[str, Feature] = {
     "assembly": _assembly,
     "pauses": _pauses,
@@ -234,8 +248,10 @@ _FEATURES: dict[str, Feature] = {
     "max_lags": _max_lags,
     "pins": _pins,
     "rising_risk": _rising_risk,
+    "upkeep": _upkeep,
 }
-"""In the order they are added: overlap is for what does not rest, longest lags know ways and runs."""
+"""In the order they are added: overlap is for what does not rest, longest lags know ways and runs; upkeep
+needs what there is of crews and tools."""
 
 ALL = frozenset(_FEATURES)
 """The name of every feature."""

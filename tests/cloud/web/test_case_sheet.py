@@ -89,7 +89,7 @@ def test_a_case_says_why_when_and_what_can_be_done(database: Database) -> None:
     assert "maintenance order: 30 min" in text
     assert "bound: lower end of the remaining life, less a margin" in text
     assert "in the plan from" in text
-    assert [name for name, _ in sheet.acts] == ["keep", "move", "refuse", "finish", "verdict"]
+    assert [name for name, _ in sheet.acts] == ["keep", "move", "supply", "refuse", "finish", "verdict"]
     assert any("Lock" in cell or "lock" in cell for row in sheet.tables[1].rows for cell in row.cells)
     assert [row.cells[2] for row in sheet.tables[2].rows] == ["opened", "planned"]
 
@@ -132,7 +132,7 @@ def test_kept_past_its_bound_it_says_so(database: Database) -> None:
     sheet = shown(database)
     assert any("⚲ kept from" in line for line in sheet.lines)
     assert any("▲ it ends 1 h 30 min past its bound" in line for line in sheet.lines)
-    assert [name for name, _ in sheet.acts] == ["move", "free", "refuse", "finish", "verdict"]
+    assert [name for name, _ in sheet.acts] == ["move", "free", "supply", "refuse", "finish", "verdict"]
     assert sheet.tables[2].rows[-1].cells[3] == "no people"
 
 
@@ -223,5 +223,7 @@ def test_what_people_fixed_stands_where_they_said() -> None:
     planned = replace(OPEN, state=CaseState.PLANNED, order=ORDER)
     fixed = replace(planned, id="c2", order=ORDER.kept_at(NOW + 3 * HOUR))
     placed = {name: Placed("laser-1", NOW, NOW + HOUR) for name in ("c1", "c2", "gone")}
-    found = {window.opens: (window.start, window.fixed) for window in windows([planned, fixed], placed)}
+    found = {
+        window.opens: (window.start, window.fixed) for window in windows([planned, fixed], placed, PLANT)
+    }
     assert found == {"case:c1": (NOW, False), "case:c2": (NOW + 3 * HOUR, True), "case:gone": (NOW, False)}

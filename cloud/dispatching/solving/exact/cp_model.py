@@ -130,6 +130,7 @@ class ShopModel:
         """By station, what node 1, 2, … of its circuit is; 0: the start."""
         self.trips: list[Carried] = []
         self.service: list[tuple[Any, Any]] = []
+        self.service_stays: list[Any] = []
         self.source: list[Any] = []
         self.station_source: dict[int, int] = {}
         self.terms: list[Any] = []
@@ -229,6 +230,7 @@ class ShopModel:
             self.stays[task.station].append(stay)
             self.rigid[task.station].append(stay)
             self.service.append((done, start))
+            self.service_stays.append(stay)
             self.terms.append((self.shop.problem.weights.tardiness * task.omit_cost) * (1 - done))
             if task.delay_cost:
                 self.model.add(start == task.earliest).only_enforce_if(~done)

@@ -1,4 +1,4 @@
-"""Work takes what it needs of crews and tools, and there is no more of them than there is."""
+"""Work and maintenance take what they need of crews and tools, and there is no more of them than there is."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def _pool(m: ShopModel, pool: Pool) -> None:
                     m.model.new_optional_fixed_size_interval_var(start, end - start, ~rest.over, "")
                 )
                 demands.append(amount)
+    for task, stay in zip(m.shop.tasks, m.service_stays, strict=True):
+        amount = dict(task.needs).get(pool.index, 0)
+        if amount:
+            intervals.append(stay)
+            demands.append(amount)
     if not intervals:
         return
     left = profile(pool.capacity, pool.levels, pool.taken, given, m.shop.problem.now, m.horizon)

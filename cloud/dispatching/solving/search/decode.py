@@ -437,18 +437,26 @@ def _occupy(a: Ints, o: Ints, m: Ints, b: Ints, t: Ints, n: Ints, v: int) -> Non
 
 
 @compiled
-def _serve(a: Ints, o: Ints, m: Ints, b: Ints, n: Ints, v: int) -> None:
+def _serve(a: Ints, o: Ints, r: Ints, m: Ints, b: Ints, p: Ints, x: Ints, n: Ints, v: int) -> None:
     """Do the maintenance ``v`` as early as it can be, or leave it out where that is too late."""
     option = a[v, OPTION]
     station = o[option, O_STATION]
     a[v, DONE] = 0
     last = m[station, BLOCK_END]
     seconds = o[option, O_SECONDS]
+    needy = o[option, NEED_AT] < o[option, NEED_END]
     start = max(o[option, O_RELEASE], m[station, FREE])
-    for at in range(m[station, AT], last):
-        if b[at, B_END] > start and b[at, B_START] < start + seconds:
-            start = b[at, B_END]
-    end = start + seconds
+    while True:
+        for at in range(m[station, AT], last):
+            if b[at, B_END] > start and b[at, B_START] < start + seconds:
+                start = b[at, B_END]
+        end = start + seconds
+        if not needy or end > a[v, FINISH_BEFORE]:
+            break
+        later = _wanting(a, o, r, m, b, p, x, v, start, end)
+        if later <= start:
+            break
+        start = later
     # A second option is to leave it out.
     if option > a[v, OPTION_AT] or end > a[v, FINISH_BEFORE]:
         n[COST] += a[v, OMIT_COST]
@@ -467,6 +475,8 @@ def _serve(a: Ints, o: Ints, m: Ints, b: Ints, n: Ints, v: int) -> None:
     a[v, START] = start
     a[v, END] = end
     a[v, DONE] = 1
+    if needy:
+        _take_needs(a, o, r, m, b, p, x, v, at, 1)
     n[COST] += (start - o[option, O_RELEASE]) * a[v, DELAY_COST]
 
 
@@ -477,7 +487,7 @@ def _put(
     """Place ``v`` next, as early as it can be."""
     _note(a, o, m, n, v)
     if a[v, IS_TASK]:
-        _serve(a, o, m, b, n, v)
+        _serve(a, o, r, m, b, p, x, n, v)
         return
     option = a[v, OPTION]
     station = o[option, O_STATION]
@@ -510,7 +520,7 @@ def _take_back(
     """Undo :func:`_put` of what was placed last."""
     option = a[v, OPTION]
     station = o[option, O_STATION]
-    if not a[v, IS_TASK]:
+    if not a[v, IS_TASK] or a[v, DONE]:
         for haul in range(a[v, HAUL_AT], a[v, HAUL_END]):
             if r[haul, TRIP] > NEVER:
                 other = r[haul, H_OTHER]

@@ -69,7 +69,8 @@ class _Numbering:
             self._activity(row, activity)
         for row, task in zip(activities[len(shop.activities) :], shop.tasks, strict=True):
             row[k.OPTION_AT] = row[k.OPTION] = len(self.options)
-            self.options += [(task.station, task.seconds, task.earliest, -1, 0, 0)] * 2
+            needs = self._add(task.needs)
+            self.options += [(task.station, task.seconds, task.earliest, -1, *needs)] * 2
             row[k.OPTION_END] = len(self.options)
             row[k.IS_TASK] = 1
             row[k.FINISH_BEFORE] = task.finish_before
@@ -228,6 +229,7 @@ class _Numbering:
     def _changes(self, pool: int) -> int:
         """How often at most what is left of a pool changes because of a plan."""
         users = sum(any(pool in dict(o.needs) for o in a.options) for a in self.shop.activities)
+        users += sum(pool in dict(task.needs) for task in self.shop.tasks)
         pauses = sum(block.pause for station in self.shop.stations for block in station.blocks)
         return 2 * (users + pauses)
 

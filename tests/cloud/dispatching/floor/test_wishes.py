@@ -17,6 +17,7 @@ from cloud.dispatching.floor.floor import read_floor
 from cloud.dispatching.floor.wishes import planned_cases
 from cloud.dispatching.keeping.maintenance_orders import orders
 from cloud.dispatching.settings import DispatchSettings
+from cloud.dispatching.shop.problem import Problem
 from cloud.dispatching.shop.service_explanation import ServiceCause, explain_service
 from cloud.dispatching.shop.violations import violations
 from cloud.dispatching.solving.construct import construct
@@ -168,3 +169,87 @@ def test_a_machine_in_work_is_down_for_as_long_as_its_order_takes(database: Data
             assert (down.expected, down.reason) == (expected, "locked by K7: lens")
         else:
             assert down.expected == action.ts + SETTINGS.repair_seconds * SECOND
+
+
+SHARED = loads(
+    site_text().replace(
+        "workcells: [laser-1, laser-2, brake-1, weld-1], devices: []",
+        "workcells: [laser-1, laser-2, brake-1, weld-1], devices: [{id: laser-m, asset: "
+        "00000000-0000-4000-8000-000000000091, profile: a/b, url: 'modbus://127.0.0.1:5021', "
+        "workcells: [laser-1, laser-2]}]",
+    )
+    + "crew: {fitter: {title: Fitter, title_zh: 钳工, heads: 1}}\n",
+    Site,
+    "site.yaml",
+)
+"""One chiller, say, cools both lasers."""
+
+
+def made_of(database: Database, *pieces: int) -> Problem:
+    """The problem of a shop with orders, with whatever is planned to be done to its machines."""
+    made = order_desk("desk")
+    for count in pieces:
+        database.write(lambda tx, n=count: made.create(tx, order(("cabinet", n, {})))).result()  # type: ignore[misc]
+    with database.read() as tx:
+        floor = read_floor(tx, SHARED, NOW_US, SETTINGS.repair_seconds)
+        found = [*planned_cases(SHARED, SETTINGS)(tx, NOW_US)]
+    return build(floor, SHARED, SETTINGS, found)
+
+
+@pytest.mark.parametrize("laser", ["laser-1", "laser-2"])
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_machine_at_two_workcells_stops_both(database: Database, fixed: bool, laser: str) -> None:
+    """Whichever of them has the work."""
+    planned(database, *((ORDER, ORDER.kept_at(NOW_US + HOUR // 2)) if fixed else (ORDER,)))
+    problem = made_of(database, 200, 200)
+    runs = tuple(
+        replace(
+            run, alternatives=tuple(a for a in run.alternatives if a.machine == laser) or run.alternatives
+        )
+        for run in problem.runs
+    )
+    schedule = construct(replace(problem, runs=runs))
+    assert violations(problem, schedule) == []
+    start, end = problem.seconds(NOW_US + HOUR // 2), problem.seconds(NOW_US + 3 * HOUR // 2)
+    if not fixed:
+        assert problem.maintenance[0].also == ("laser-2",)
+        start, end = schedule.services["c1"].start, schedule.services["c1"].end
+    work = [work for work in schedule.assignments.values() if work.machine == laser]
+    assert work
+    assert all(one.end <= start or one.start >= end for one in work)
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_who_does_it_is_reserved(database: Database, fixed: bool) -> None:
+    """The one fitter cannot be at two machines: a second order that needs him waits for the first."""
+    mine = replace(ORDER, skills={"fitter": 1})
+    planned(database, *((mine, mine.kept_at(NOW_US)) if fixed else (mine,)))
+    other = Wish("c2", "weld-1", 3600, NOW_US + 24 * HOUR, "torch", needs={"fitter": 1})
+    with database.read() as tx:
+        floor = read_floor(tx, SHARED, NOW_US, SETTINGS.repair_seconds)
+        found = [*planned_cases(SHARED, SETTINGS)(tx, NOW_US), other]
+    problem = build(floor, SHARED, SETTINGS, found)
+    schedule = construct(problem)
+    assert violations(problem, schedule) == []
+    first = problem.seconds(NOW_US + HOUR)
+    ends = {name: service.end for name, service in schedule.services.items()}
+    assert sorted(ends.values()) == ([2 * first] if fixed else [first, 2 * first])
+
+
+def test_in_work_it_keeps_its_fitter_for_as_long_as_it_takes(database: Database) -> None:
+    planned(database, replace(ORDER, skills={"fitter": 1}, seconds=7200))
+    database.write(lambda tx: cases.step(tx, "c1", Step(CaseEvent.START, "K7", NOW_US))).result()
+    for now, until in ((NOW_US, 2 * HOUR), (NOW_US + 4 * HOUR, 6 * HOUR)):
+        with database.read() as tx:
+            (wish,) = planned_cases(SHARED, SETTINGS)(tx, now)
+            floor = read_floor(tx, SHARED, now, SETTINGS.repair_seconds)
+        problem = build(floor, SHARED, SETTINGS, [wish])
+        (level,) = problem.resources[0].levels
+        assert (level.capacity, problem.utc(level.end)) == (0, NOW_US + until)
+
+
+def test_an_order_of_an_older_site_file_asks_for_no_more_than_there_is(database: Database) -> None:
+    planned(database, replace(ORDER, skills={"fitter": 3, "welder": 1}))
+    problem = made_of(database)
+    assert [task.needs for task in problem.maintenance] == [{"fitter": 1}]
+    assert "c1" in construct(problem).services

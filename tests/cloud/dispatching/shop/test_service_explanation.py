@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from cloud.dispatching.shop.problem import Alternative, Machine, Maintenance, Operation, Problem, Window
+from cloud.dispatching.shop.problem import (
+    Alternative,
+    Machine,
+    Maintenance,
+    Operation,
+    Problem,
+    Resource,
+    Window,
+)
 from cloud.dispatching.shop.schedule import Schedule, Service
 from cloud.dispatching.shop.service_explanation import ServiceCause, explain_service
 from cloud.dispatching.solving.construct import construct
@@ -64,8 +72,34 @@ def test_what_ends_just_before_it(start: int, earliest: int, cause: ServiceCause
 def test_another_service_of_the_machine_stands_before_it() -> None:
     plan = with_service(600)
     both = {**plan.services, "n": Service(machine="a", start=500, end=600)}
-    reason = explain_service(PROBLEM, replace(plan, services=both), "m")
+    problem = replace(PROBLEM, maintenance=(TASK, replace(TASK, id="n", seconds=100)))
+    reason = explain_service(problem, replace(plan, services=both), "m")
     assert (reason.cause, reason.other) == (ServiceCause.MAINTENANCE, "n")
+
+
+def test_it_waits_for_the_head_that_another_service_has_until_then() -> None:
+    problem = replace(
+        PROBLEM,
+        maintenance=(
+            replace(TASK, needs={"fitter": 1}),
+            replace(TASK, id="n", machine="b", seconds=500, needs={"fitter": 1}),
+        ),
+        resources=(Resource(id="fitter", label="Fitter", capacity=1),),
+    )
+    plan = with_service(600)
+    plan = replace(plan, services={**plan.services, "n": Service(machine="b", start=100, end=600)})
+    reason = explain_service(problem, plan, "m")
+    assert (reason.cause, reason.other) == (ServiceCause.RESOURCE, "Fitter")
+    assert explain_service(problem, plan, "n").cause is ServiceCause.NOW
+
+
+def test_work_of_a_machine_that_shares_the_device_stands_before_it() -> None:
+    problem = replace(PROBLEM, maintenance=(replace(TASK, machine="b", also=("a",)),))
+    plan = with_service(500, problem)
+    plan = replace(plan, services={"m": Service(machine="b", start=500, end=560)})
+    reason = explain_service(problem, plan, "m")
+    assert reason.cause is ServiceCause.WORK
+    assert reason.other in ("one", "two")
 
 
 def test_one_that_is_left_out_has_no_reason() -> None:

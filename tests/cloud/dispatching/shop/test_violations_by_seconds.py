@@ -105,9 +105,11 @@ class Seconds:
                 rests = second >= a.start and self.resting(name, a.machine, second)
                 if not fixed and closed(self.machines[a.machine], second, rests):
                     yield "closed", a.machine
-        for service in self.plan.services.values():
-            for second in range(service.start, service.end):
-                at.setdefault((service.machine, second), []).append(False)
+        for task in self.problem.maintenance:
+            service = self.plan.services.get(task.id)
+            for second in range(service.start, service.end) if service is not None else ():
+                for machine in (service.machine, *task.also):
+                    at.setdefault((machine, second), []).append(False)
                 if closed(self.machines[service.machine], second, False):
                     yield "closed", service.machine
         for (machine, _), fixed_ones in at.items():
@@ -138,6 +140,10 @@ class Seconds:
                     crew_rests = resource.kind is Kind.CREW and self.off(name, a, second)
                     if amount and not crew_rests:
                         taken.setdefault(second, []).append((amount, fixed))
+            for task in self.problem.maintenance:
+                service, amount = self.plan.services.get(task.id), task.needs.get(resource.id, 0)
+                for second in range(service.start, service.end) if service is not None and amount else ():
+                    taken.setdefault(second, []).append((amount, False))
             yield from too_few(resource.id, resource.capacity, resource.levels, taken)
         if self.problem.vehicles is not None:
             vehicles = self.problem.vehicles
