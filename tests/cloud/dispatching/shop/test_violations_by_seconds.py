@@ -107,7 +107,9 @@ class Seconds:
                     yield "closed", a.machine
         for task in self.problem.maintenance:
             service = self.plan.services.get(task.id)
-            for second in range(service.start, service.end) if service is not None else ():
+            if service is None:
+                continue
+            for second in range(service.start, service.end):
                 for machine in (service.machine, *task.also):
                     at.setdefault((machine, second), []).append(False)
                 if closed(self.machines[service.machine], second, False):
