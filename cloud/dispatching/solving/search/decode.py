@@ -459,6 +459,8 @@ def _serve(a: Ints, o: Ints, r: Ints, m: Ints, b: Ints, p: Ints, x: Ints, n: Int
         start = later
     # A second option is to leave it out.
     if option > a[v, OPTION_AT] or end > a[v, FINISH_BEFORE]:
+        a[v, START] = 0  # whatever it was before: a list is decoded to the same rows by any way
+        a[v, END] = 0
         n[COST] += a[v, OMIT_COST]
         return
     at = m[station, AT]
