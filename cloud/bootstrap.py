@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -48,6 +49,10 @@ from cloud.maintenance.bounds import keep_bounds
 from cloud.maintenance.desk import CaseDesk
 from cloud.maintenance.effects import CaseEffects
 from cloud.maintenance.foresight import by_trend
+from cloud.maintenance.rul import keys
+from cloud.maintenance.rul.desk import ModelDesk
+from cloud.maintenance.rul.foresight import by_model
+from cloud.maintenance.rul.service import LifeService
 from cloud.maintenance.service import WATCHED_ROLES, MaintenanceService, Settings, WatchedTag
 from cloud.maintenance.waveforms.desk import WaveformDesk, WaveformSettings
 from cloud.maintenance.waveforms.store import WaveformStore
@@ -144,6 +149,17 @@ class Service:
             self._watched_tags,
             msgspec.convert(config.maintenance, Settings),
         )
+        trusted = keys.trusted(map(Path, self.maintenance.settings.trusted_keys))
+        self.models = ModelDesk(self.site.devices(), self.clock, trusted)
+        self.lives = LifeService(
+            self.database,
+            self.hub,
+            self.clock,
+            self.site.devices(),
+            trusted,
+            lambda: self.database.query(reading.tags),
+            self.maintenance.faults,
+        )
         kept = config.retention
         self.waveforms = WaveformDesk(
             WaveformStore(config.data / "waveforms.db"),
@@ -164,7 +180,7 @@ class Service:
             load.busy,
             load.service,
             usual,
-            (by_trend(self.maintenance.settings.limits),),
+            (by_model(), by_trend(self.maintenance.settings.limits)),
         )
 
     # --- running --------------------------------------------------------------------------------------
@@ -185,6 +201,7 @@ class Service:
                     "live values": self.live.run(self.hub),
                     "values from before": recall.run(self.hub),
                     "maintenance": self.maintenance.run(),
+                    "remaining lives": self.lives.run(context.history),
                     "waveforms": self.waveforms.run(),
                     "bounds of maintenance": keep_bounds(self.database, self.hub, self.desk_of_cases),
                     "quality": self.quality.run(),
@@ -229,6 +246,8 @@ class Service:
                     projection=Projection(HistorySource(source), history, self.clock.monotonic),
                     desk=self.desk,
                     maintenance=self.maintenance,
+                    lives=self.lives,
+                    models=self.models,
                     waveforms=self.waveforms,
                     desk_of_cases=self.desk_of_cases,
                     dispatching=self.dispatching,

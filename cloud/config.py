@@ -15,7 +15,7 @@ from cloud.dispatching.settings import DispatchSettings
 from cloud.mqtt import Address, Tls
 from protocols import documents
 from protocols.broker import Broker
-from protocols.documents import Document, DocumentError, Finding, Findings
+from protocols.documents import Document, DocumentError, Finding, Findings, Problem
 from protocols.site import Site
 
 P = TypeVar("P", bound=BaseModel)
@@ -146,7 +146,11 @@ def _known(settings: dict[str, Any], kind: Any) -> None:
 def load_config(path: Path) -> CloudConfig:
     """Read ``cloud.yaml``; raises DocumentError with every mistake and its place."""
     document = documents.read(path)
-    config = _absolute(document.validate(CloudConfig), path.resolve().parent)
+    folder = path.resolve().parent
+    config = _absolute(document.validate(CloudConfig), folder)
+    keys = [str(folder / Path(key).expanduser()) for key in config.maintenance.get("trusted_keys", ())]
+    if keys:
+        config = config.model_copy(update={"maintenance": {**config.maintenance, "trusted_keys": keys}})
     _check_files(document, config)
     return config
 
@@ -174,8 +178,25 @@ def _check_files(document: Document, config: CloudConfig) -> None:
         for where, path in named.items()
         if path is not None and not path.is_file()
     ]
+    problems += _wrong_keys(document, config)
     if problems:
         raise DocumentError(problems)
+
+
+def _wrong_keys(document: Document, config: CloudConfig) -> list[Problem]:
+    """Files that are no public keys, each with its place."""
+    named = config.maintenance.get("trusted_keys", ())
+    if not named:
+        return []
+    from cloud.maintenance.rul.keys import KeyRefusedError, trusted
+
+    problems = []
+    for place, path in enumerate(named):
+        try:
+            trusted([Path(path)])
+        except KeyRefusedError as error:
+            problems.append(document.problem(("maintenance", "trusted_keys", place), str(error)))
+    return problems
 
 
 def _absolute(config: P, base: Path) -> P:

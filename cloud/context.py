@@ -16,6 +16,8 @@ from cloud.ingest import Ingest
 from cloud.ledger.tags import TagMap
 from cloud.live import LiveValues
 from cloud.maintenance.desk import CaseDesk
+from cloud.maintenance.rul.desk import ModelDesk
+from cloud.maintenance.rul.service import LifeService
 from cloud.maintenance.service import MaintenanceService
 from cloud.maintenance.waveforms.desk import WaveformDesk
 from cloud.mqtt import MqttPipe
@@ -48,6 +50,8 @@ class Context:
     projection: Projection
     desk: OrderDesk
     maintenance: MaintenanceService
+    lives: LifeService
+    models: ModelDesk
     waveforms: WaveformDesk
     desk_of_cases: CaseDesk
     dispatching: DispatchService

@@ -129,6 +129,14 @@ class CaseChanged(Event, frozen=True):
         return type(self), self.id
 
 
+class ModelsChanged(Event, frozen=True):
+    """Models of remaining life came, or are used for something else: read again."""
+
+    @property
+    def topic(self) -> Hashable | None:
+        return type(self)
+
+
 class QualityChanged(Event, frozen=True):
     """A chart has a new point or limits, or a nonconformance changed (``chart`` 0 where it has none)."""
 

@@ -18,6 +18,7 @@ from cloud.api import (
     office,
     problems,
     quality,
+    remaining_life,
     scenarios,
     schedule,
     sessions,
@@ -31,7 +32,7 @@ from cloud.context import Context
 from cloud.health import Checkup, Health
 
 MAX_BODY = 256 * 1024
-"""Bytes of the largest request body that is read."""
+"""Bytes of the largest request body that is read, but for ``remaining_life.BODIES``."""
 
 ABOUT = """Orders, equipment, live values and history of a OneLot site.
 
@@ -55,6 +56,7 @@ def create_app(context: Context, accounts: Accounts) -> FastAPI:
         history,
         cases,
         maintenance,
+        remaining_life,
         office,
         quality,
         scenarios,
@@ -100,8 +102,9 @@ def _refusal(request: Request, rates: Rates) -> Response | None:
     length = request.headers.get("content-length", "0")
     if "chunked" in request.headers.get("transfer-encoding", ""):
         return problems.answer(411, "send the body with its length: chunked bodies are not read")
-    if not length.isdigit() or int(length) > MAX_BODY:
-        return problems.answer(413, f"the body has {length} bytes, the limit is {MAX_BODY}")
+    most = remaining_life.BODIES.get(request.url.path, MAX_BODY)
+    if not length.isdigit() or int(length) > most:
+        return problems.answer(413, f"the body has {length} bytes, the limit is {most}")
     if request.url.path.startswith(_COUNTED):
         address = request.client.host if request.client is not None else ""
         if seconds := rates.wait(address):

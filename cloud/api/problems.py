@@ -23,10 +23,14 @@ from cloud.dispatching.shop.validation import ImpossibleProblem
 from cloud.maintenance.asset_sheets import NoSuchAssetError
 from cloud.maintenance.case import ImpossibleStep
 from cloud.maintenance.cases import NoSuchCaseError
+from cloud.maintenance.rul.desk import UnfitModelError
+from cloud.maintenance.rul.registry import NoSuchModelError, NotReadyError
+from cloud.maintenance.rul.scopes import UnknownScopeError
 from cloud.orders.requests import ImpossibleOrder, UnknownOrder
 from cloud.quality.charts import CannotFreeze, UnknownChart
 from cloud.quality.nonconformances import DispositionMissing, UnknownNonconformance, UnknownOperation
 from protocols.lifecycle import IllegalTransitionError
+from protocols.prognostics.model_file import ModelRefusedError
 
 MEDIA_TYPE = "application/problem+json"
 _TITLES = {
@@ -193,6 +197,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(UnknownChart, _none_of("chart", "/quality/charts"))
     app.add_exception_handler(UnknownNonconformance, _none_of("nonconformance", "/quality/nonconformances"))
     app.add_exception_handler(UnknownOperation, _none_of("operation", "/jobs"))
+    for unfit in (ModelRefusedError, UnfitModelError, UnknownScopeError):
+        app.add_exception_handler(unfit, _with(422))
+    app.add_exception_handler(NoSuchModelError, _with(404))
+    app.add_exception_handler(NotReadyError, _with(409))
     app.add_exception_handler(CannotFreeze, _with(409))
     app.add_exception_handler(DispositionMissing, _with(422))
     app.add_exception_handler(IllegalTransitionError, _with(409))

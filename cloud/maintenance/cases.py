@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from cloud.maintenance.assets import HealthRow, healths, learn_anew, load, save
 from cloud.maintenance.case import LOOKED_AT, Case, ImpossibleStep, Objection, Step, Verdict, take
 from cloud.maintenance.health.evidence import Evidence
+from cloud.maintenance.rul import lives
 from cloud.maintenance.tables import CASE, STEP
 from cloud.maintenance.work_order import WorkOrder
 from cloud.orders import journal
@@ -134,7 +135,7 @@ def find(tx: Connection, case_id: str) -> Case:
 def _take(tx: Connection, case_id: str, wanted: Step, name: str) -> Case:
     """A machine that was repaired, or that a person judges to be well, is learned anew: as it is now is
     normal. Otherwise it would stay under its old alarm for ever, and nothing new could be noticed. A sensor
-    that came back by itself changes nothing.
+    that came back by itself changes nothing. Only a repair lets the remaining life begin anew.
     """
     before = find(tx, case_id)
     after = take(before, wanted)
@@ -145,6 +146,8 @@ def _take(tx: Connection, case_id: str, wanted: Step, name: str) -> Case:
     if wanted.event is CaseEvent.FINISH or closed:
         repaired = wanted.event is CaseEvent.FINISH or before.mode != SENSOR
         learn_anew(tx, before.asset, wanted.ts, repaired=repaired)
+    if wanted.event is CaseEvent.FINISH and before.mode != SENSOR:
+        lives.renew(tx, before.asset, wanted.ts, wanted.actor, f"case {case_id}")
     return after
 
 

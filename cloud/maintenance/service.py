@@ -51,10 +51,13 @@ SILENT = 120 * MICROSECONDS
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """``window`` in seconds; ``limits`` judge what the windows say."""
+    """``window`` in seconds; ``limits`` judge what the windows say. ``trusted_keys`` are files with the
+    public keys of who may sign models of remaining life.
+    """
 
     window: float = 60.0
     limits: Limits = Limits()
+    trusted_keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError for windows that cannot be meant."""
@@ -170,6 +173,11 @@ class MaintenanceService:
         await self._open_waiting()
         if not self._unopened:
             await self._save()
+
+    def faults(self, asset: str) -> list[tuple[str, str]]:
+        """The tags of an asset that cannot be believed now, and why, in words; the oldest fault first."""
+        health = self._assets.get(asset)
+        return [] if health is None else [(name, WORDS[fault]) for name, fault, _ in health.faults()]
 
     @property
     def assets(self) -> Mapping[str, AssetHealth]:

@@ -12,6 +12,7 @@ import msgspec
 from protocols.prognostics.features import Feature, History, Plan, Recorder
 from protocols.prognostics.intervals import Intervals
 from protocols.prognostics.regimes import Regimes
+from protocols.prognostics.rows import RowKind
 from protocols.prognostics.trees import Ensemble, Scorer, contributions
 
 
@@ -46,7 +47,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``horizon`` are not told apart. Features are made of the normalised signals and, behind them, of their
     ``mixes``: weighted sums, one weight a signal, that show wear which many signals share better than each.
     The prediction is the mean of the ensembles' sums. ``expected`` are each signal's quantiles over the
-    training, in spreads, for the alarm that the data have drifted away.
+    training, in spreads, for the alarm that the data have drifted away. ``row`` says how a row is made of a
+    running machine's samples; without it the model scores files alone.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expected: tuple[tuple[float, ...], ...]
     training: Training
     validation: Validation
+    row: RowKind | None = None
 
     def __post_init__(self) -> None:
         if len(self.regimes.means[0]) != len(self.signals):
@@ -133,6 +136,10 @@ class Prognoser:
             sample = regimes.normalised(regime, values)
             self._recorder.take(history, sample + [_mixed(mix, sample) for mix in self.model.mixes])
         return regime
+
+    def miss(self, history: History) -> None:
+        """Add a sample that was not seen: the asset ages, and its signals count as missing."""
+        self._recorder.take(history, self._missing)
 
     def row(self, history: History) -> list[float]:
         """The features now, as the trees ask for them."""

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from cloud.bootstrap import Service
 from cloud.config import load_config, load_site
 from protocols.broker import Broker
 from protocols.documents import DocumentError, load
+from tests.cloud.maintenance.rul import signed
 
 DEMO = Path(__file__).parents[2] / "firmware_configs" / "sites" / "demo" / "site.yaml"
 
@@ -51,6 +53,20 @@ def test_paths_are_relative_to_the_file_and_secrets_in_files(tmp_path: Path) -> 
     assert config.database_url == "postgresql+psycopg://onelot@db/onelot"
 
 
+def test_keys_that_may_sign_models_are_read_before_anything_starts(tmp_path: Path) -> None:
+    public = signed.public_key(tmp_path)
+    (tmp_path / "other.pub").write_text("no key\n")
+    text = f"site: {DEMO}\nmaintenance:\n  trusted_keys: [{public.name}, other.pub]\n"
+    with pytest.raises(DocumentError) as caught:
+        load_config(written(tmp_path, text))
+    assert "cloud.yaml:3:35" in str(caught.value)
+    assert "not a public key of Ed25519" in str(caught.value)
+
+    config = load_config(written(tmp_path, text.replace(", other.pub", "")))
+    assert config.maintenance["trusted_keys"] == [str(public)]
+    assert Service(config).models.trusted == signed.TRUSTED
+
+
 @pytest.mark.parametrize("broker", ["{}", "{tls: {}}", "{tls: {}, port: 2000}", "{port: 2000}"])
 def test_an_edge_and_the_cloud_find_the_same_broker(tmp_path: Path, broker: str) -> None:
     address = load_config(written(tmp_path, f"site: x\nbroker: {broker}\n")).broker_address()
@@ -86,6 +102,11 @@ MISTAKES = {
         "site: x\nhistory: {influxdb: {url: 'http://db', token_file: gone}}\n",
         "cloud.yaml:2:52",
         "there is no file /",
+    ),
+    "no key of models": (
+        "site: x\nmaintenance:\n  trusted_keys:\n    - gone.pem.pub\n",
+        "cloud.yaml:4:7",
+        "No such file",
     ),
     "a setting of the wrong kind": ("site: x\nmaintenance:\n  window: long\n", "cloud.yaml:3:", "float"),
 }

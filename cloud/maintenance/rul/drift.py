@@ -32,21 +32,30 @@ class Drift:
     signal: str
     index: float
     samples: int
+    fewest: int = FEWEST_SAMPLES
 
     @property
     def alarm(self) -> bool:
-        return self.samples >= FEWEST_SAMPLES and self.index >= SHIFTED
+        return self.samples >= self.fewest and self.index >= SHIFTED
 
 
 class DriftWatch:
-    """Counts normalised samples of one model and compares them with its training; ``seen`` can be stored."""
+    """Counts normalised samples of one model and compares them with its training; ``seen`` can be stored.
+
+    Fewer than ``fewest`` samples say nothing.
+    """
 
     def __init__(
-        self, signals: Sequence[str], expected: Sequence[Sequence[float]], seen: list[Seen] | None = None
+        self,
+        signals: Sequence[str],
+        expected: Sequence[Sequence[float]],
+        seen: list[Seen] | None = None,
+        fewest: int = FEWEST_SAMPLES,
     ) -> None:
         if len(signals) != len(expected):
             raise ValueError(f"{len(signals)} signals, but expected values of {len(expected)}")
         self._signals = signals
+        self._fewest = fewest
         self._edges = [sorted(set(quantiles[1:-1])) for quantiles in expected]
         self._expected = [
             _shares(quantiles, edges) for quantiles, edges in zip(expected, self._edges, strict=True)
@@ -64,7 +73,7 @@ class DriftWatch:
     def drift(self) -> Drift | None:
         """The signal that shifted most; None without signals."""
         found = [
-            Drift(name, stability_index(expected, seen.bins), sum(seen.bins))
+            Drift(name, stability_index(expected, seen.bins), sum(seen.bins), self._fewest)
             for name, expected, seen in zip(self._signals, self._expected, self.seen, strict=True)
         ]
         return max(found, key=lambda one: one.index, default=None)

@@ -47,8 +47,9 @@ def load(path: Path) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    content = _content(path)
     try:
-        key = load_pem_private_key(_content(path), None)
+        key = load_pem_private_key(content, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
@@ -66,8 +67,9 @@ def trusted(paths: Iterable[Path]) -> dict[str, bytes]:
 
     found = {}
     for path in paths:
+        content = _content(path)
         try:
-            key = load_pem_public_key(_content(path))
+            key = load_pem_public_key(content)
         except (ValueError, UnsupportedAlgorithm):
             key = None
         if not isinstance(key, Ed25519PublicKey):

@@ -6,17 +6,20 @@ beside the active one, is compared with it, and decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from math import fsum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from cloud.maintenance.rul.tables import MODEL_VERSION
+from cloud.maintenance.rul.drift import Seen
+from cloud.maintenance.rul.tables import MODEL_DRIFT, MODEL_STEP, MODEL_VERSION
+from cloud.store.database import insert_into
 from protocols.lifecycle import Lifecycle
 from protocols.prognostics import model_file
-from protocols.prognostics.model import Model, Prognosis
+from protocols.prognostics.model import Model
 
 FEWEST_SHADOW_SCORES = 100
 
@@ -91,23 +94,28 @@ class ModelVersion(msgspec.Struct, frozen=True):
     drift_at: int | None
 
 
+class ModelStep(msgspec.Struct, frozen=True):
+    """One line in the journal of a version: who did what, when (µs UTC) and why."""
+
+    ts: int
+    actor: str
+    event: str
+    reason: str
+
+
+REGISTER = "register"
+"""The first step of every version."""
+
 _COLUMNS = [MODEL_VERSION.c[name] for name in ModelVersion.__struct_fields__]
 
 
 def register(
-    tx: Connection,
-    version_id: str,
-    scope: str,
-    data: bytes,
-    trusted: Mapping[str, bytes],
-    now: int,
-    actor: str,
+    tx: Connection, version_id: str, scope: str, model: Model, data: bytes, now: int, actor: str
 ) -> ModelVersion:
-    """Take a signed model file in as a candidate; raises ModelRefusedError.
+    """Take a model in as a candidate; ``data`` is its file, which was read with the trusted keys.
 
     The same file of the same scope is registered once: what stands already is answered.
     """
-    model = model_file.read(data, f"model for {scope}", trusted)
     sha256 = model_file.identity(data)
     same = select(MODEL_VERSION.c.id).where(MODEL_VERSION.c.scope == scope, MODEL_VERSION.c.sha256 == sha256)
     known = tx.execute(same).scalar_one_or_none()
@@ -126,6 +134,7 @@ def register(
             changed_by=actor,
         )
     )
+    _note(tx, version_id, now, actor, REGISTER, "")
     return version(tx, version_id)
 
 
@@ -152,34 +161,51 @@ def standing(tx: Connection, scope: str, state: ModelState) -> ModelVersion | No
     return None if row is None else _version(row)
 
 
-def load(tx: Connection, version_id: str, trusted: Mapping[str, bytes]) -> Model:
-    """The model itself, checked again; raises NoSuchModelError or ModelRefusedError."""
-    data = tx.execute(
-        select(MODEL_VERSION.c.file).where(MODEL_VERSION.c.id == version_id)
-    ).scalar_one_or_none()
+def in_use(tx: Connection) -> list[ModelVersion]:
+    """The versions that are active or in shadow, of all scopes."""
+    query = select(*_COLUMNS).where(MODEL_VERSION.c.state.in_([ModelState.ACTIVE, ModelState.SHADOW]))
+    return [_version(row) for row in tx.execute(query.order_by(MODEL_VERSION.c.changed)).mappings()]
+
+
+def steps(tx: Connection, version_id: str) -> list[ModelStep]:
+    """Everything that was done with a version, newest first."""
+    at = MODEL_STEP.c
+    query = select(at.ts, at.actor, at.event, at.reason).where(at.version == version_id)
+    return [ModelStep(*row) for row in tx.execute(query.order_by(at.id.desc()))]
+
+
+def file(tx: Connection, version_id: str) -> bytes:
+    """The file of a version as it was taken in; raises NoSuchModelError."""
+    query = select(MODEL_VERSION.c.file).where(MODEL_VERSION.c.id == version_id)
+    data = tx.execute(query).scalar_one_or_none()
     if data is None:
         raise NoSuchModelError(f"there is no model {version_id}")
-    return model_file.read(bytes(data), f"model {version_id}", trusted)
+    return bytes(data)
 
 
-def shadow(tx: Connection, version_id: str, now: int, actor: str) -> ModelVersion:
+def load(tx: Connection, version_id: str, trusted: Mapping[str, bytes]) -> Model:
+    """The model itself, checked again; raises NoSuchModelError or ModelRefusedError."""
+    return model_file.read(file(tx, version_id), f"model {version_id}", trusted)
+
+
+def shadow(tx: Connection, version_id: str, now: int, actor: str, reason: str = "") -> ModelVersion:
     """Have it score beside the active one, counted anew; what was in shadow before is retired."""
     before = standing(tx, version(tx, version_id).scope, ModelState.SHADOW)
-    _move(tx, version_id, ModelEvent.SHADOW, now, actor)
+    _move(tx, version_id, ModelEvent.SHADOW, now, actor, reason)
     _set(tx, version_id, shadow_scores=0, shadow_difference=0.0)
     if before is not None:
         _move(tx, before.id, ModelEvent.RETIRE, now, actor, f"replaced in shadow by {version_id}")
     return version(tx, version_id)
 
 
-def compare(tx: Connection, version_id: str, mine: Prognosis, active: Prognosis | None) -> None:
-    """Count one score in shadow, and how far it is from the active model's, where there is one."""
+def compare(tx: Connection, version_id: str, distances: Sequence[float]) -> None:
+    """Count scores in shadow, each with how far it was from the active model's (0 where there is none)."""
     found = version(tx, version_id)
-    if found.state is not ModelState.SHADOW:
+    if found.state is not ModelState.SHADOW or not distances:
         return
-    count = found.shadow_scores + 1
-    apart = abs(mine.life - active.life) if active is not None else 0.0
-    mean = found.shadow_difference + (apart - found.shadow_difference) / count
+    count = found.shadow_scores + len(distances)
+    mean = found.shadow_difference
+    mean += fsum(distance - mean for distance in distances) / count
     _set(tx, version_id, shadow_scores=count, shadow_difference=mean)
 
 
@@ -238,12 +264,33 @@ def drifted(tx: Connection, version_id: str, kind: DriftKind, text: str, now: in
     return version(tx, version_id)
 
 
+def seen(tx: Connection, version_id: str) -> list[Seen] | None:
+    """What a version's signals were on running machines; None before anything was kept."""
+    data = tx.execute(
+        select(MODEL_DRIFT.c.seen).where(MODEL_DRIFT.c.version == version_id)
+    ).scalar_one_or_none()
+    return None if data is None else msgspec.msgpack.decode(data, type=list[Seen])
+
+
+def keep_seen(tx: Connection, version_id: str, counted: Sequence[Seen]) -> None:
+    """Keep it."""
+    values = {"version": version_id, "seen": msgspec.msgpack.encode(counted)}
+    statement = insert_into(tx, MODEL_DRIFT).values(values)
+    tx.execute(statement.on_conflict_do_update(index_elements=["version"], set_={"seen": values["seen"]}))
+
+
 def _move(
     tx: Connection, version_id: str, event: ModelEvent, now: int, actor: str, reason: str = ""
 ) -> ModelVersion:
     state = LIFECYCLE.next(version_id, version(tx, version_id).state, event)
     _set(tx, version_id, state=state, changed=now, changed_by=actor, reason=reason)
+    _note(tx, version_id, now, actor, event, reason)
     return version(tx, version_id)
+
+
+def _note(tx: Connection, version_id: str, now: int, actor: str, event: str, reason: str) -> None:
+    row = {"version": version_id, "ts": now, "actor": actor, "event": event, "reason": reason}
+    tx.execute(insert(MODEL_STEP).values(row))
 
 
 def _set(tx: Connection, version_id: str, **values: Any) -> None:
@@ -265,6 +312,8 @@ def _summary(model: Model) -> dict[str, Any]:
         "signals": list(model.signals),
         "conditions": list(model.conditions),
         "regimes": len(model.regimes.centres),
+        "row": None if model.row is None else msgspec.to_builtins(model.row),
+        "level": model.intervals.level,
         "training": msgspec.to_builtins(model.training),
         "validation": msgspec.to_builtins(model.validation),
     }

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -38,9 +39,9 @@ class Door:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Door]:
-    """The door of a service whose data lie in ``folder``."""
-    service = Service(CloudConfig(site=SITE, data=folder / "data"))
+async def opened(folder: Path, **maintenance: Any) -> AsyncIterator[Door]:
+    """The door of a service whose data lie in ``folder``, with settings of the maintenance."""
+    service = Service(CloudConfig(site=SITE, data=folder / "data", maintenance=maintenance))
     with service.opened() as context:
         accounts = Accounts(context.database, context.config.data, context.clock)
         yield Door(create_app(context, accounts), context, accounts)

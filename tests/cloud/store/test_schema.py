@@ -31,7 +31,7 @@ def test_migrating_again_changes_nothing(url: str) -> None:
                 assert reader.scalar(text("SELECT count(*) FROM alembic_version")) == 1
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0007"])
 def test_a_database_of_an_older_version_is_brought_up(url: str, revision: str) -> None:
     """With what it holds: here a machine that the older version knew, an alarm of it, work and a plan."""
     row = (

@@ -55,6 +55,34 @@ def test_training_tells_what_it_found(folder: Path) -> None:
     assert (told["regimes"], told["training"]["assets"], told["unit"]) == (2, 12, "h")
     assert told["cv"]["rmse_capped"] < 12
     assert told["interval"]["target"] == 0.9
+    assert told["row"] == {"counter": "", "every": 3600.0, "settle": 0.0}, "h is an hour of work"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--counter", "cycle", "--every", "60"], "--counter and --every"),
+        (["--settle", "1"], "--settle is for a row by --counter"),
+        (["--every", "9999999"], "1 s to a week"),
+    ],
+)
+def test_what_a_row_of_a_running_machine_is_must_make_sense(
+    tmp_path: Path, words: list[str], said: str
+) -> None:
+    answer = runner.invoke(app, ["train", str(tmp_path / "runs.csv"), *words])
+
+    assert answer.exit_code == 2
+    assert said in answer.stderr
+
+
+def test_a_model_of_cycles_names_its_counter(tmp_path: Path) -> None:
+    file = write_runs(tmp_path / "runs.csv", 12)
+    words = ["--time", "hour", "--trees", "5", "--unit", "cycles", "--out", str(tmp_path / "m.json")]
+    plain = runner.invoke(app, ["train", str(file), *words])
+    counted = runner.invoke(app, ["train", str(file), *words, "--counter", "cycle", "--settle", "0.5"])
+
+    assert "scores files alone" in plain.stdout
+    assert "a row is the values at every new cycle, as they are 0.5 s later" in counted.stdout
 
 
 def test_scoring_tells_every_machine(folder: Path) -> None:
