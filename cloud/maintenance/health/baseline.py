@@ -6,6 +6,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -62,6 +63,7 @@ def normals(windows: Sequence[tuple[str, Learned]], smallest_spread: float) -> N
         for tag in sorted({tag for row in rows for tag in row.means})
     }
     raw = {key: each for key, each in raw.items() if each[2] >= max(FEWEST, len(kept[key[0]]) / SELDOM)}
+    places = {tag: _last_place(_values(windows, tag)) for tag in sorted({tag for _, tag in raw})}
     pooled: dict[str, tuple[float, int]] = {}
     for (_, tag), (_, variance, count) in raw.items():
         total, free = pooled.get(tag, (0.0, 0))
@@ -74,7 +76,7 @@ def normals(windows: Sequence[tuple[str, Learned]], smallest_spread: float) -> N
         alone = free == count - 1
         belief = 0 if alone else POOLED
         spread = math.sqrt(((count - 1) * variance + belief * total / free) / (count - 1 + belief))
-        least = max(smallest_spread * abs(centre), 1e-9)
+        least = max(smallest_spread * abs(centre), places[tag] / 2, 1e-9)
         constant = spread <= 1e-6 * max(abs(centre), 1e-3)
         values = [row.means[tag] for row in kept[regime] if tag in row.means]
         step = 0.0 if constant else _step(values)
@@ -117,6 +119,24 @@ def _winsorised(values: Sequence[float]) -> tuple[float, float, int]:
     if far > 0:
         values = [min(max(value, median - far), median + far) for value in values]
     return statistics.fmean(values), statistics.variance(values), len(values)
+
+
+def _values(windows: Iterable[tuple[str, Learned]], tag: str) -> list[float]:
+    return [row.means[tag] for _, row in windows if tag in row.means]
+
+
+def _last_place(values: Iterable[float]) -> float:
+    """The last decimal place, of seven digits, in which any of the values has a digit; 0 where none has a
+    fraction. Where a tag stands still, a change by it is the least that its display can tell.
+    """
+    decimals = max((-exponent for value in values if (exponent := _exponent(value)) < 0), default=0)
+    return 10.0**-decimals if decimals else 0.0
+
+
+def _exponent(value: float) -> int:
+    """Power of ten of the last digit other than 0 among the first seven."""
+    exponent = Decimal(f"{value:.7g}").normalize().as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0
 
 
 def _step(values: Sequence[float]) -> float:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.maintenance.health.baseline import Learned, normals, settling
+from cloud.maintenance.health.baseline import Learned, deviations, normals, settling
 from cloud.maintenance.health.regimes import Point
 
 
@@ -47,6 +47,19 @@ def test_a_coarse_sensor_is_not_finer_than_its_step() -> None:
     found = normals(rows([20.0] * 59 + [20.5]), 0.01)["r"]["t"]
     assert found.spread >= 0.25
     assert not found.constant
+
+
+def test_a_tag_that_stands_still_is_not_finer_than_its_last_decimal_place() -> None:
+    coarse = [
+        (name, Learned(n, Point(name, "", {}), {"ratio": value}))
+        for n in range(20)
+        for name, value in (("a", 0.02), ("b", 0.03))
+    ]
+    found = normals(coarse, 0.01)
+    assert found["a"]["ratio"].constant
+    assert deviations(found["a"], {"ratio": 0.03})["ratio"] == pytest.approx(2.0)
+    whole = normals(rows([0.0] * 20), 0.01)["r"]
+    assert deviations(whole, {"t": 0.1})["t"] > 100, "nothing tells how fine a tag is that is always 0"
 
 
 def test_what_still_rises_is_named() -> None:
