@@ -15,6 +15,7 @@ from protocols.documents import Finding, not_one_of
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 OptionalName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{0,32}$")]
+TagName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]{1,64}$")]
 Words = Annotated[str, StringConstraints(max_length=300)]
 
 
@@ -35,6 +36,9 @@ class Upkeep(_Part):
     The order may begin ``lead_hours`` after it is planned, when the parts are there. It should be done before
     the lower bound of the remaining life, of which the share ``margin`` is kept in hand; where nothing
     foretells that, within ``within_hours``. Putting it off costs ``weight`` times as much as usual.
+
+    ``limits`` gives tags of the machine and the value, in the tag's unit, at which it stops itself or may be
+    used no longer, as its manual or a standard says: a growing tag is then foretold to that value.
     """
 
     device: OptionalName = ""
@@ -47,6 +51,9 @@ class Upkeep(_Part):
     within_hours: float = Field(default=24.0, gt=0, le=8784, description="bound where nothing foretells it")
     margin: float = Field(default=0.2, ge=0, lt=1, description="share of the remaining life kept in hand")
     weight: int = Field(default=1, ge=1, le=100, description="how much worse than usual it is to wait")
+    limits: dict[TagName, Annotated[float, Field(gt=0, lt=1e12)]] = Field(
+        default_factory=dict, max_length=20, description="tag: value at which the machine stops itself"
+    )
     needs: dict[Name, Annotated[int, Field(ge=1, le=1000)]] = Field(
         default_factory=dict, max_length=20, description="heads of a skill and tools it takes"
     )

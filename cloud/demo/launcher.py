@@ -43,6 +43,12 @@ WORN_HOURS = 1.2
 LEARNED_SECONDS = 18
 """But it works at least so long by our clock, or nothing would be known of it in health."""
 
+SPINDLE = "mill-1"
+SPINDLE_HOURS = 5.0
+"""Hours of work that its bearing lasts as a rule …"""
+SPINDLE_SECONDS = 75
+"""… and seconds by our clock at least: its decline is to be seen, planned for and mended before its end."""
+
 
 @dataclass(slots=True)
 class Demo:
@@ -183,7 +189,7 @@ def command(
     demo = Demo(
         layout,
         probe,
-        parts(layout, probe, speed=speed, seed=seed, worn=WORN, worn_hours=_worn_hours(speed)),
+        parts(layout, probe, speed=speed, seed=seed, worn=_worn(speed)),
         speed,
         seed,
     )
@@ -210,9 +216,12 @@ def command(
         raise typer.Exit(1)
 
 
-def _worn_hours(speed: float) -> float:
-    """Hours of the factory's time in which the worn machine fails."""
-    return max(WORN_HOURS, LEARNED_SECONDS * speed / 3600)
+def _worn(speed: float) -> dict[str, float]:
+    """Hours of the factory's time in which the worn machines fail."""
+    return {
+        WORN: max(WORN_HOURS, LEARNED_SECONDS * speed / 3600),
+        SPINDLE: max(SPINDLE_HOURS, SPINDLE_SECONDS * speed / 3600),
+    }
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:

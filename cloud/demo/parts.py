@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cloud.api.accounts import FIRST_LOGIN_FILE
@@ -11,10 +11,11 @@ from cloud.demo.probe import Probe
 from cloud.processes import Part, broker_command, listening, onelot
 
 
-def parts(
-    layout: Layout, probe: Probe, *, speed: float, seed: int, worn: str, worn_hours: float
-) -> list[Part]:
-    """Broker, factory, cloud, one edge agent per edge of the site, operators."""
+def parts(layout: Layout, probe: Probe, *, speed: float, seed: int, worn: Mapping[str, float]) -> list[Part]:
+    """Broker, factory, cloud, one edge agent per edge of the site, operators.
+
+    ``worn`` gives machines that wear fast, and the hours of the factory's time in which they do.
+    """
 
     def answering(url: str, made: Path) -> Callable[[], bool]:
         # the file shows that it is our own part that answers, not another demo's on the same port
@@ -27,7 +28,8 @@ def parts(
     factory = onelot(
         "factory",
         *("--site", str(layout.site), "--profiles", str(layout.profiles), "--speed", str(speed)),
-        *("--seed", str(seed), "--worn", worn, "--worn-hours", str(worn_hours)),
+        *("--seed", str(seed)),
+        *(text for name, hours in worn.items() for text in ("--worn", f"{name}={hours:g}")),
         *("--panel", str(layout.panel_port)),
     )
     cloud = onelot("cloud", "--config", str(layout.cloud))

@@ -20,6 +20,7 @@ from drivers.profile.profile import AnyProfile
 from drivers.registry import driver_types
 from drivers.simulator import OnWrite, ProfileServer
 from drivers.virtual.agv import VirtualAgv
+from drivers.virtual.machining import Bearing, MachiningCentre
 from drivers.virtual.physics import Character, Machine, State, Vehicle
 from drivers.virtual.transfer import TransferStation
 from protocols.site import Device, Edge, Site
@@ -46,6 +47,7 @@ CHARACTERS: dict[str, Character] = {
     "virtual/coating": Character(load=50, vibration=0.6, worn_vibration=5.0, power=45, lag=600),
     "virtual/assembly": Character(load=15, vibration=0.3, worn_vibration=3.0, power=0.6),
     "virtual/packing": Character(load=10, vibration=0.3, worn_vibration=3.0, power=0.8),
+    "virtual/mill": Character(heat=24, power=15, lag=300, micro_stops_per_hour=0.05),
 }
 """By profile; what is not listed here is no machine that works."""
 
@@ -65,6 +67,12 @@ MACHINE_TAGS: dict[str, Look] = {
     "force": lambda m, r: m.load * 11 + r.gauss(0, 4),
     "current": lambda m, r: m.load * 2.6 + r.gauss(0, 2),
     "torque": lambda m, r: 4.2 + r.gauss(0, 0.1) if m.state is State.RUNNING else 0.0,
+}
+
+CENTRE_PROFILE = "virtual/mill"
+CENTRE_TAGS: dict[str, Callable[[MachiningCentre], Value]] = {
+    "speed": lambda m: m.spindle_speed,
+    "drive_current": lambda m: m.load * 0.45,
 }
 
 VEHICLE_TAGS: dict[str, Callable[[Vehicle], Value]] = {
@@ -101,7 +109,8 @@ class Factory:
     """All devices of ``site`` whose profile lies below ``virtual/``.
 
     ``speed`` divides wear and the machines' own times. ``worn`` names machines that wear much faster than
-    the others. Constructing opens nothing; ``async with factory`` serves, ``run`` lets time go by.
+    the others, and the hours of work in which they do. Constructing opens nothing; ``async with factory``
+    serves, ``run`` lets time go by.
     """
 
     def __init__(
@@ -111,8 +120,7 @@ class Factory:
         *,
         speed: float = 1.0,
         seed: int = 1,
-        worn: tuple[str, ...] = (),
-        worn_hours: float = 2.0,
+        worn: Mapping[str, float] | None = None,
         count_every: float = COUNT_EVERY,
         graph: SiteGraph | None = None,
     ) -> None:
@@ -120,8 +128,7 @@ class Factory:
         self._seed = seed
         self._felt = -1
         self._speed = speed
-        self._worn = worn
-        self._worn_hours = worn_hours
+        self._worn = worn = dict(worn or {})
         self._count_every = count_every
         self._stations = list(site.workcells())
         self._graph = graph
@@ -211,6 +218,8 @@ class Factory:
             subject = shown.subject
             if isinstance(subject, Machine):
                 values |= {tag: look(subject, self._rng) for tag, look in MACHINE_TAGS.items()}
+                if isinstance(subject, MachiningCentre):
+                    values |= {tag: look(subject) for tag, look in CENTRE_TAGS.items()}
             elif isinstance(subject, TransferStation):
                 values |= {tag: tell(subject) for tag, tell in STATION_TAGS.items()}
             elif isinstance(subject, Vehicle):
@@ -263,7 +272,13 @@ class Factory:
         character = CHARACTERS.get(device.profile)
         if character is not None:
             if device.id in self._worn:
-                character = replace(character, wear_hours=self._worn_hours)
+                character = replace(character, wear_hours=self._worn[device.id])
+            if device.profile == CENTRE_PROFILE:
+                lives = f"{self._seed}:{device.id}"
+                bearing = Bearing(life=character.wear_hours)
+                return MachiningCentre(
+                    character, rng, self._speed, temperature=character.ambient, bearing=bearing, seed=lives
+                )
             return Machine(character, rng, self._speed, temperature=character.ambient)
         if device.profile == "virtual/agv":
             return Vehicle(len(self._stations), rng, self._speed)

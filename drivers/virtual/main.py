@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -22,9 +23,12 @@ def command(
         float, typer.Option(min=0.1, max=1000, help="Divides wear and the machines' times.")
     ] = 1.0,
     worn: Annotated[
-        list[str] | None, typer.Option(help="A machine that is made to wear; repeatable.")
+        list[str] | None,
+        typer.Option(help="A machine that is made to wear, MACHINE or MACHINE=HOURS; repeatable."),
     ] = None,
-    worn_hours: Annotated[float, typer.Option(min=0.01, help="Hours of work until it fails.")] = 2.0,
+    worn_hours: Annotated[
+        float, typer.Option(min=0.01, help="Hours of work until it fails, where not given.")
+    ] = 2.0,
     seed: Annotated[int, typer.Option(help="Same seed, same story.")] = 1,
     panel: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the panels, on loopback.")
@@ -38,8 +42,7 @@ def command(
             profiles,
             speed=speed,
             seed=seed,
-            worn=tuple(worn or ()),
-            worn_hours=worn_hours,
+            worn=dict(_worn(worn or [], worn_hours)),
             graph=load(site.parent / plant.graph, SiteGraph) if plant.graph else None,
         )
     except (DocumentError, UnknownMachineError) as error:
@@ -54,6 +57,18 @@ def command(
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
+
+
+def _worn(texts: list[str], usual: float) -> Iterator[tuple[str, float]]:
+    for text in texts:
+        name, _, hours = text.partition("=")
+        try:
+            found = float(hours) if hours else usual
+        except ValueError:
+            found = 0.0
+        if not 0.01 <= found < 1e6:
+            raise typer.BadParameter(f'"{text}" is not MACHINE=HOURS with at least 0.01 h, e.g. mill-1=6')
+        yield name, found
 
 
 async def _run(factory: Factory, port: int) -> None:

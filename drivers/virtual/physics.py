@@ -111,11 +111,15 @@ class Machine:
         while self._into_piece >= self.seconds_per_piece:
             self._into_piece -= self.seconds_per_piece
             self.parts += 1
-        self.wear += seconds * self.speed / 3600 / self.character.wear_hours
-        if self.wear >= 1.0:
-            self._stop(State.FAULT, "E-231 drive vibration limit", self.character.repair_seconds)
+        if alarm := self._use(seconds * self.speed / 3600):
+            self._stop(State.FAULT, alarm, self.character.repair_seconds)
         elif self.rng.random() < self.character.micro_stops_per_hour / 3600 * seconds * self.speed:
             self._stop(State.STOPPED, "", self.rng.uniform(20, 400))
+
+    def _use(self, hours: float) -> str:
+        """Wear by so many hours of work; the alarm with which the machine fails, "" while it does not."""
+        self.wear += hours / self.character.wear_hours
+        return "E-231 drive vibration limit" if self.wear >= 1.0 else ""
 
     def _stop(self, state: State, alarm: str, factory_seconds: float) -> None:
         self._was = self.state

@@ -121,4 +121,4 @@ async def test_nobody_at_the_panel_is_an_answer_too() -> None:
 
 def test_a_machine_that_does_not_exist_cannot_wear() -> None:
     with pytest.raises(UnknownMachineError, match="lathe-9 cannot wear"):
-        Factory(demo_site(), PROFILES, worn=("lathe-9",))
+        Factory(demo_site(), PROFILES, worn={"lathe-9": 1.0})

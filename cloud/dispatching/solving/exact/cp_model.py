@@ -243,18 +243,22 @@ class ShopModel:
 
         Work that may rest over pauses is held off them by its rests; so pauses bind the other stays only.
         """
-        for station, stays, rigid in zip(self.shop.stations, self.stays, self.rigid, strict=True):
+        machines = zip(self.shop.stations, self.stays, self.rigid, strict=True)
+        for number, (station, stays, rigid) in enumerate(machines):
+            # Work is done by the horizon; a service may wait until its risk date, which may lie behind it.
+            services = [task.finish_before for task in self.shop.tasks if task.station == number]
+            until = max([self.horizon, *services])
             split = len(rigid) < len(stays)
             shut = [b for b in station.blocks if not (split and b.pause)]
-            self._take_turns(stays, shut)
+            self._take_turns(stays, shut, until)
             if split and rigid:
-                self._take_turns(rigid, station.blocks)
+                self._take_turns(rigid, station.blocks, until)
 
-    def _take_turns(self, stays: Sequence[Any], blocks: Sequence[Block]) -> None:
+    def _take_turns(self, stays: Sequence[Any], blocks: Sequence[Block], until: int) -> None:
         now, all_of_it = self.shop.problem.now, list(stays)
         for block in blocks:
             start = max(block.start, now)
-            if (block.end > start or block.is_work) and start < self.horizon:
+            if (block.end > start or block.is_work) and start < until:
                 all_of_it.append(self.model.new_fixed_size_interval_var(start, block.end - start, ""))
         if len(all_of_it) > 1:
             self.model.add_no_overlap(all_of_it)

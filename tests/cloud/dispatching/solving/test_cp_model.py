@@ -8,7 +8,16 @@ from collections.abc import Collection
 import pytest
 from msgspec.structs import replace
 
-from cloud.dispatching.shop.problem import Alternative, Level, Machine, Operation, Problem, State, Window
+from cloud.dispatching.shop.problem import (
+    Alternative,
+    Level,
+    Machine,
+    Maintenance,
+    Operation,
+    Problem,
+    State,
+    Window,
+)
 from cloud.dispatching.shop.schedule import Schedule, Status
 from cloud.dispatching.shop.violations import violations
 from cloud.dispatching.solving.activities import Spot
@@ -176,6 +185,20 @@ def test_breaks_are_rested_over_where_that_is_best() -> None:
         assert best.status is Status.OPTIMAL
         ends[rests] = best.assignments["work"].end
     assert ends == {False: 13, True: 11}
+
+
+def test_a_service_keeps_out_of_windows_behind_the_end_of_all_work() -> None:
+    """The work is done within the hour; the machine is shut from three hours on, for as long as the risk
+    lasts, and the parts come after that: there is no room for the service before its risk date."""
+    machine = Machine(id="m", unavailable=(Window(start=10_800, end=200_000, reason="weekend"),))
+    work = Operation(
+        id="o", order_id="o", job_id="o", alternatives=(Alternative(machine="m", run_seconds=3600),)
+    )
+    task = Maintenance(id="c", machine="m", seconds=3600, finish_before=100_000, earliest=70_000)
+    problem = Problem(origin=0, now=0, machines=(machine,), operations=(work,), maintenance=(task,))
+    plan = improve(problem, construct(problem), 5.0, deterministic=True)
+    assert violations(problem, plan) == []
+    assert (plan.status, plan.services) == (Status.OPTIMAL, {})
 
 
 def test_a_shop_with_too_many_rests_is_not_for_the_model() -> None:
