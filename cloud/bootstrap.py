@@ -181,6 +181,7 @@ class Service:
             load.service,
             usual,
             (by_model(), by_trend(self.maintenance.settings.limits)),
+            self.lives,
         )
 
     # --- running --------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ NoSuchCaseError, IllegalTransitionError (the state does not allow it; says what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, select
@@ -21,6 +22,7 @@ from cloud.maintenance.prognosis import PlannedLoad, planned_load
 from cloud.maintenance.work_order import Foreseen, Life, WorkOrder, foresee_again, life, propose
 from protocols.clock import Clock
 from protocols.lifecycles import CASE, CaseEvent, CaseState, LockState
+from protocols.prognostics.model import Prognoser
 from protocols.site import Site
 from protocols.site_maintenance import Upkeep
 
@@ -28,6 +30,24 @@ Busy = Callable[[Connection, str], Iterable[tuple[int, int]]]
 """Spans (µs UTC) in which a workcell has planned work."""
 Planned = Callable[[Connection, str], tuple[int, int] | None]
 """Where the plan has the order of a case (µs UTC)."""
+
+
+class ModelsInUse(Protocol):
+    """By version: what evaluates a model, and why one that should be in use is not."""
+
+    @property
+    def prognosers(self) -> Mapping[str, Prognoser]: ...
+
+    @property
+    def refused(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoModels:
+    """No model is in use."""
+
+    prognosers: Mapping[str, Prognoser] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +62,8 @@ class CaseDesk:
     planned: Planned
     usual: Upkeep = field(default_factory=Upkeep)
     foresights: Sequence[Foresight] = ()
+    models: ModelsInUse = field(default_factory=NoModels)
+    """The models of remaining life that are in use, for whoever tells what they go by."""
 
     # --- what people decide ---------------------------------------------------------------------------
 
@@ -138,25 +160,27 @@ class CaseDesk:
     def life(self, tx: Connection, case: Case) -> Life | None:
         """The same with its dates, by the work that is planned for the machine."""
         known = self.foreseen(tx, case)
-        if known is None:
-            return None
-        now = self.clock.now()
-        return life(known, now, self._load(tx, case, now))
+        return None if known is None else self.dated(tx, case.device, known)
 
-    def _workcells(self, case: Case) -> tuple[str, ...]:
-        device = self.site.devices().get(case.device)
+    def dated(self, tx: Connection, device: str, known: Foreseen) -> Life:
+        """What is foreseen of a machine, with its dates by the work that is planned for it."""
+        now = self.clock.now()
+        return life(known, now, self._load(tx, device, now))
+
+    def _workcells(self, name: str) -> tuple[str, ...]:
+        device = self.site.devices().get(name)
         return device.workcells if device is not None else ()
 
-    def _load(self, tx: Connection, case: Case, now: int) -> PlannedLoad:
-        """When its machine has work, at whichever of its workcells."""
-        spans = [span for cell in self._workcells(case) for span in self.busy(tx, cell)]
+    def _load(self, tx: Connection, device: str, now: int) -> PlannedLoad:
+        """When a machine has work, at whichever of its workcells."""
+        spans = [span for cell in self._workcells(device) for span in self.busy(tx, cell)]
         return planned_load(spans, self.site.calendar, now)
 
     def proposal(self, tx: Connection, case: Case) -> WorkOrder:
         """The maintenance order that a case proposes now."""
         now = self.clock.now()
-        workcell = next(iter(self._workcells(case)), "")
-        return propose(self.upkeep(case), workcell, now, self._load(tx, case, now), self.foreseen(tx, case))
+        workcell, load = next(iter(self._workcells(case.device)), ""), self._load(tx, case.device, now)
+        return propose(self.upkeep(case), workcell, now, load, self.foreseen(tx, case))
 
     def foresee_again(self, tx: Connection) -> list[str]:
         """Give planned orders another bound where the remaining life is known better by now; the ids of

@@ -122,6 +122,10 @@ LABELS = {
     "hold again": "hold it again",
     "withdraw": "it was none",
     "freeze": "freeze the limits",
+    "shadow": "try it in shadow",
+    "activate": "use it",
+    "roll back": "go back to the one before",
+    "retire": "take it out of use",
     "pin": "pin to this workcell",
     "pin time": "pin to workcell and time",
 }

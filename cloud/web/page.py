@@ -26,6 +26,7 @@ from cloud.web.board import device_of, plant
 from cloud.web.dialog import OPEN, SheetDialog
 from cloud.web.feed import Feed
 from cloud.web.maintenance.case_form import FORMS, CaseForm
+from cloud.web.maintenance.model_form import MODEL_FORMS, ModelForm
 from cloud.web.need import Need
 from cloud.web.planning import replans
 from cloud.web.planning.new_order import NewOrderSheet
@@ -123,6 +124,7 @@ class _Page:
     _dialog: SheetDialog | None = None
     _case_form: CaseForm | None = None
     _quality_form: QualityForm | None = None
+    _model_form: ModelForm | None = None
     _whatif: WhatIf | None = None
     _vehicles: list[Vehicle] = field(default_factory=list)
 
@@ -133,6 +135,7 @@ class _Page:
         user, role = self.session.user, self.session.role
         self._case_form = CaseForm(self.context, self.session.user, self._allowed, self.say)
         self._quality_form = QualityForm(self.context, self.session.user, self._allowed, self.say)
+        self._model_form = ModelForm(self.context, self.session.user, self._allowed, self.say)
         self._whatif = WhatIf(self.context, role, user, self._allowed, self.say)
         root = ui.element("div").classes("page")
         for event in ("click", "keydown.enter"):
@@ -386,6 +389,8 @@ class _Page:
             return
         if act in FORMS and self._case_form is not None:
             await self._case_form.ask(act, target)
+        elif act in MODEL_FORMS and self._model_form is not None:
+            await self._model_form.ask(act, target)
         elif act in QUALITY_FORMS and self._quality_form is not None:
             await self._quality_form.ask(act, target)
         else:

@@ -17,7 +17,7 @@ from cloud.maintenance import cases, verdicts
 from cloud.maintenance.desk import CaseDesk
 from cloud.maintenance.health.asset import State
 from cloud.web import alarm_list, devices, events, today
-from cloud.web.maintenance import case_sheet
+from cloud.web.maintenance import case_sheet, model_sheet
 from cloud.web.planning import decided, replans, waits
 from cloud.web.planning import expected as expected_words
 from cloud.web.quality import quality_sheets
@@ -282,6 +282,7 @@ def _risk(r: Reader, _: str) -> Sheet:
         (
             Table("Open cases", ("Machine", "Why", "State", "Opened"), case_rows, "no open cases"),
             Table("Health of every machine", ("Machine", "Health", "As of"), health_rows, "none scored yet"),
+            *model_sheet.overview(r),
             _precision(r),
         ),
     )
@@ -460,6 +461,7 @@ _SHEETS: dict[str, Callable[[Reader, str], Sheet]] = {
     "andons": _andons,
     "risk": _risk,
     "case": case_sheet.sheet,
+    "model": model_sheet.sheet,
     "quality": quality_sheets.overview,
     "chart": quality_sheets.chart,
     "nonconformance": quality_sheets.nonconformance,

@@ -100,12 +100,15 @@ def life_sheet(
         registry.version(tx, version)
     asked = version or (life.version if life is not None else "")
     rows = lives.scored_rows(tx, asset, asked, limit) if asked and limit else []
-    prognoser = prognosers.get(life.version) if life is not None else None
-    reasons = []
-    if life is not None and prognoser is not None:
-        reasons = [
-            ReasonSheet(one, evidence_words(prognoser.model, one))
-            for one in foresight.evidence(tx, life, prognoser)
-        ]
     hours = foresight.hours(tx, life, now) if life is not None else None
-    return LifeSheet(asset, device.id, life, hours, reasons, rows)
+    found = reasons(tx, life, prognosers) if life is not None else []
+    return LifeSheet(asset, device.id, life, hours, found, rows)
+
+
+def reasons(tx: Connection, life: RemainingLife, prognosers: Mapping[str, Prognoser]) -> list[ReasonSheet]:
+    """The three signals that move a life most; nothing while its model is not loaded."""
+    prognoser = prognosers.get(life.version)
+    if prognoser is None:
+        return []
+    found = foresight.evidence(tx, life, prognoser)
+    return [ReasonSheet(one, evidence_words(prognoser.model, one)) for one in found]

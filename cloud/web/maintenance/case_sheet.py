@@ -15,7 +15,7 @@ from cloud.maintenance.case import Case, Verdict
 from cloud.maintenance.health.plot import plot
 from cloud.maintenance.work_order import BoundFrom, WorkOrder
 from cloud.web import events, today
-from cloud.web.maintenance import evidence_plot, waveform_sheet
+from cloud.web.maintenance import evidence_plot, model_sheet, waveform_sheet
 from cloud.web.sheet import Reader, Row, Sheet, Table
 from cloud.web.words import span
 from protocols.lifecycles import CASE, CaseEvent, CaseState
@@ -105,9 +105,16 @@ def sheet(r: Reader, name: str) -> Sheet:
     rows = [Row((r.time(event.ts), event.where, event.text)) for event in own]
     return Sheet(
         r.say("{device}: maintenance case", device=case.device),
-        (*_lines(r, case), *_life_lines(r, case), *_order_lines(r, case), *_verdict_lines(r, case)),
+        (
+            *_lines(r, case),
+            *_life_lines(r, case),
+            *model_sheet.lines_of_case(r, case),
+            *_order_lines(r, case),
+            *_verdict_lines(r, case),
+        ),
         (
             Table("Evidence", heads, evidence, "none kept"),
+            *model_sheet.reasons(r, case),
             _instruction(r, case),
             _journal(r, case),
             Table("Events, newest first", ("When", "Where", "What"), rows, "the machine reported nothing"),

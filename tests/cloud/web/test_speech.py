@@ -10,11 +10,14 @@ from string import Formatter
 import pytest
 
 from cloud.dispatching.asking.scenarios import ScenarioState
+from cloud.maintenance.rul.lives import LifeState
+from cloud.maintenance.rul.registry import ModelState
 from cloud.quality.nonconformances import Disposition
 from cloud.web import acts, alarm_list, gantt, lists, page, shapes, shown
 from cloud.web.chinese import CHINESE
-from cloud.web.maintenance import case_sheet
+from cloud.web.maintenance import case_sheet, model_sheet
 from cloud.web.maintenance.case_form import FORMS
+from cloud.web.maintenance.model_form import MODEL_FORMS
 from cloud.web.planning import asked, causes, compared, expected, waits
 from cloud.web.quality import quality_sheets
 from cloud.web.quality.quality_form import QUALITY_FORMS
@@ -76,6 +79,14 @@ def phrases() -> set[str]:
         *map(str, Disposition),
         *map(str, NonconformanceState),
     }
+    found |= {
+        *model_sheet.MODEL_HEADS,
+        *model_sheet.SAYS,
+        *model_sheet.EVENTS.values(),
+        *map(str, LifeState),
+        *map(str, ModelState),
+    }
+    found |= {words for form in MODEL_FORMS.values() for words in (form.title, form.done)} | set(MODEL_FORMS)
     found |= {words for form in QUALITY_FORMS.values() for words in (form.title, form.done)}
     return found - {""}
 
