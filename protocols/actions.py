@@ -152,6 +152,26 @@ class Undone(_Event, frozen=True, tag="undone"):
     action: str
 
 
+class LotHeld(_Event, frozen=True, tag="lot.held"):
+    """A measurement by a plan that holds: what follows ``operation`` in its job waits for a decision.
+    ``source`` is the action that measured; ``text`` and ``text_zh`` say what is wrong.
+    """
+
+    operation: str
+    source: str
+    text: str
+    text_zh: str
+
+
+class LotReleased(_Event, frozen=True, tag="lot.released"):
+    """Somebody who may decided at a station about what ``source`` holds."""
+
+    operation: str
+    source: str
+    disposition: str
+    reason: str
+
+
 class MachineLocked(_Event, frozen=True, tag="lock.set"):
     """Somebody works at a machine with their hands: nothing is written to it and no run starts at it."""
 
@@ -268,6 +288,8 @@ Event = (
     | UnassignedClosed
     | ShiftNote
     | Undone
+    | LotHeld
+    | LotReleased
     | MachineLocked
     | LockReleased
     | MachineAccepted

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from protocols.spc.charts import Sample, Spec
+from protocols.spc.charts import Sample, Spec, in_words
 from protocols.spc.limits import Limits
 
 FREQUENCY = r"^(lot|first and last|every [1-9][0-9]{0,3})$"
@@ -50,11 +50,25 @@ class Characteristic(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """Why work on a lot may not go on: a nonconformance that a supervisor has not released yet."""
+    """Why work on a lot may not go on: a nonconformance that a supervisor has not released yet.
+
+    ``nonconformance`` is its number at the service, empty where only this edge knows of it; ``source`` is the
+    action that measured it.
+    """
 
     nonconformance: str
     en: str
     zh: str
+    source: str = ""
+
+
+class Disposition(StrEnum):
+    """What is done with pieces that do not conform (ISO 9001:2015, 8.7)."""
+
+    USE_AS_IS = "use as is"
+    REWORK = "rework"
+    SCRAP = "scrap"
+    RETURN = "return"
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -64,6 +78,13 @@ class Notice(msgspec.Struct, frozen=True):
     ts: int
     en: str
     zh: str
+
+
+def said(planned: Characteristic, signals: tuple[str, ...], value: float) -> tuple[str, str]:
+    """A violation in English and Chinese: what, how much, which rule."""
+    english, chinese = in_words(signals)
+    unit = f" {planned.unit}" if planned.unit else ""
+    return f"{planned.title} {value:g}{unit}: {english}", f"{planned.title_zh} {value:g}{unit}：{chinese}"
 
 
 def needed(frequency: str, quantity: Decimal) -> int:

@@ -130,6 +130,9 @@ class MaintenanceOrder(msgspec.Struct, frozen=True, omit_defaults=True):
 class JobList(msgspec.Struct, frozen=True, omit_defaults=True):
     """All open operations of one edge, and the maintenance of its machines. A higher ``version`` replaces a
     lower one, whole.
+
+    ``holds`` are measurements that hold a lot, and ``releases`` those about which somebody decided at a
+    station, as far as the service knew of them when it made this list: what the operations say is newer.
     """
 
     edge: str
@@ -137,6 +140,8 @@ class JobList(msgspec.Struct, frozen=True, omit_defaults=True):
     issued_at: int
     operations: tuple[JobOperation, ...]
     maintenance: tuple[MaintenanceOrder, ...] = ()
+    holds: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
 
 
 class ReleaseRequest(msgspec.Struct, frozen=True):

@@ -28,7 +28,12 @@ from cloud.maintenance.rul.registry import NoSuchModelError, NotReadyError
 from cloud.maintenance.rul.scopes import UnknownScopeError
 from cloud.orders.requests import ImpossibleOrder, UnknownOrder
 from cloud.quality.charts import CannotFreeze, UnknownChart
-from cloud.quality.nonconformances import DispositionMissing, UnknownNonconformance, UnknownOperation
+from cloud.quality.nonconformances import (
+    DispositionMissing,
+    TooManyPieces,
+    UnknownNonconformance,
+    UnknownOperation,
+)
 from protocols.lifecycle import IllegalTransitionError
 from protocols.prognostics.model_file import ModelRefusedError
 
@@ -203,6 +208,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(NotReadyError, _with(409))
     app.add_exception_handler(CannotFreeze, _with(409))
     app.add_exception_handler(DispositionMissing, _with(422))
+    app.add_exception_handler(TooManyPieces, _with(422))
     app.add_exception_handler(IllegalTransitionError, _with(409))
     app.add_exception_handler(LoginRefusedError, _with(401))
     app.add_exception_handler(TooManyTriesError, _too_many_tries)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
@@ -13,12 +14,13 @@ from sqlalchemy import Connection
 
 from cloud.api.answers import Reply, answers
 from cloud.api.security import In, Supervisor, Viewer
-from cloud.hub import QualityChanged
+from cloud.hub import OrdersChanged, QualityChanged
 from cloud.quality import charts, nonconformances
 from cloud.quality.capability import Capability, NoToleranceError, TooFewValuesError
 from cloud.quality.charts import Chart, FrozenLimits, PlottedPoint
-from cloud.quality.nonconformances import Decided, Disposition, Nonconformance
+from cloud.quality.nonconformances import Decided, Nonconformance
 from cloud.quality.picture import capability_of, picture_of
+from protocols.inspection import Disposition
 from protocols.lifecycles import NONCONFORMANCE, NonconformanceEvent
 from protocols.spc.rules import Rule
 from protocols.spc.run_lengths import run_length
@@ -72,12 +74,16 @@ class Report(BaseModel):
 
 
 class Decision(BaseModel):
-    """A decision about a nonconformance, with its reason; ``dispose`` needs a disposition."""
+    """A decision about a nonconformance, with its reason; ``dispose`` needs a disposition.
+
+    ``quantity`` are the pieces that become rework or scrap; left out: all that are booked as good.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     event: NonconformanceEvent
     disposition: Disposition | None = None
+    quantity: Annotated[Decimal | None, Field(gt=0, le=10**9, allow_inf_nan=False)] = None
     reason: Reason
 
 
@@ -190,8 +196,11 @@ async def decide(context: In, session: Supervisor, nonconformance: Id, body: Dec
             reason=body.reason,
             command=command,
             disposition=body.disposition,
+            quantity=body.quantity,
         )
 
     made = await context.database.run(write)
     context.hub.publish(QualityChanged(made.chart or 0))
+    if made.quantity:
+        context.hub.publish(OrdersChanged())
     return Reply(made)

@@ -42,6 +42,9 @@ class DispatchSettings(BaseModel):
     repair_seconds: Annotated[int, Field(ge=1, le=864_000)] = Field(
         900, description="how long a machine is expected to be down where its past says nothing"
     )
+    hold_seconds: Annotated[int, Field(ge=1, le=864_000)] = Field(
+        14_400, description="how long it usually takes until somebody decides about a lot on hold"
+    )
     ask_again_seconds: Seconds = Field(60.0, description="after an edge kept an operation it was asked for")
     service_seconds: Annotated[int, Field(ge=1, le=864_000)] = Field(
         3600, description="how long the service of a planned maintenance case takes"

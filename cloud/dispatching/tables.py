@@ -47,10 +47,11 @@ plan_operation = Table(
     Column("due", Time, nullable=False),
     Column("weight", Integer, nullable=False),
     Column("material", Time, nullable=False, server_default="0"),
+    Column("held", Integer, nullable=False, server_default="0"),
 )
 """Where and when each operation runs; ``start`` to ``end`` without the changeover before it. ``due`` (whole
 seconds) and ``weight`` are the promise that the plan was made for, ``material`` is when its material was
-expected then."""
+expected then, ``held`` whether its lot was on hold."""
 
 plan_service = Table(
     "plan_service",

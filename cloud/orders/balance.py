@@ -13,15 +13,15 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select, update
 
 from cloud.orders import exceptions
-from cloud.orders.facts import Fact
-from cloud.orders.tables import genealogy, instruction, job, lease, operation
+from cloud.orders.facts import Matter
+from cloud.orders.tables import genealogy, instruction, job, lease, operation, orders
 from protocols.lifecycles import OPERATION, OperationEvent, OperationState, OrderState
 
 ZERO = Decimal(0)
 OPEN_OPERATIONS = (OperationState.PLANNED, OperationState.RUNNING, OperationState.PAUSED)
 
 
-def rebalance(fact: Fact, operation_id: str) -> None:
+def rebalance(fact: Matter, operation_id: str) -> None:
     """Open or take back remake jobs and rework so that they cover what the operation did not yield."""
     row = fact.tx.execute(select(operation).where(operation.c.id == operation_id)).one()
     finished = row.state == OperationState.FINISHED
@@ -32,14 +32,33 @@ def rebalance(fact: Fact, operation_id: str) -> None:
         return
     exceptions.settle(fact.tx, ts=fact.ts, kind="count", concerns=operation_id)
     missing = max(row.quantity - row.good - row.rework, ZERO) if finished else ZERO
-    _balance_remakes(fact, row, missing)
+    if _delivers_less(fact, row.job_id):
+        _balance_undelivered(fact, row, missing)
+    else:
+        _balance_remakes(fact, row, missing)
     _balance_rework(fact, row, row.rework if finished else ZERO)
+
+
+# --- less is delivered ------------------------------------------------------------------------------
+
+
+def _delivers_less(fact: Matter, job_id: str) -> bool:
+    """Whether the order wants no replacement of what became scrap."""
+    query = select(orders.c.shortage).join(job, job.c.order_id == orders.c.id).where(job.c.id == job_id)
+    return fact.tx.execute(query).scalar_one_or_none() == "reduce"
+
+
+def _balance_undelivered(fact: Matter, row: Row[Any], missing: Decimal) -> None:
+    if missing == row.undelivered:
+        return
+    _add_to_followers(fact, row, row.undelivered - missing)
+    fact.tx.execute(update(operation).where(operation.c.id == row.id).values(undelivered=missing))
 
 
 # --- remake -----------------------------------------------------------------------------------------
 
 
-def _balance_remakes(fact: Fact, row: Row[Any], missing: Decimal) -> None:
+def _balance_remakes(fact: Matter, row: Row[Any], missing: Decimal) -> None:
     remakes = fact.tx.execute(
         select(job)
         .where(job.c.remake_cause == row.id, job.c.state != OrderState.CANCELLED)
@@ -62,7 +81,7 @@ def _balance_remakes(fact: Fact, row: Row[Any], missing: Decimal) -> None:
         _open_remake(fact, row, missing - covered)
 
 
-def _withdraw_remake(fact: Fact, row: Row[Any], remake: Row[Any]) -> None:
+def _withdraw_remake(fact: Matter, row: Row[Any], remake: Row[Any]) -> None:
     of_remake = operation.c.job_id == remake.id
     ids = [*fact.tx.execute(select(operation.c.id).where(of_remake)).scalars()]
     fact.tx.execute(update(operation).where(of_remake).values(state=OperationState.CANCELLED))
@@ -72,7 +91,7 @@ def _withdraw_remake(fact: Fact, row: Row[Any], remake: Row[Any]) -> None:
     _add_to_followers(fact, row, remake.quantity)
 
 
-def _open_remake(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
+def _open_remake(fact: Matter, row: Row[Any], quantity: Decimal) -> None:
     """An urgent job for the missing quantity: what leads to the operation, itself and what follows it."""
     origin = fact.tx.execute(select(job).where(job.c.id == row.job_id)).one()
     root = origin.id.rsplit("-r", 1)[0] if origin.remake_of else origin.id
@@ -114,7 +133,7 @@ def _open_remake(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
     _add_to_followers(fact, row, -quantity)
 
 
-def _add_to_followers(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
+def _add_to_followers(fact: Matter, row: Row[Any], quantity: Decimal) -> None:
     """What is missing here does not reach the operations behind; what comes back does again.
 
     An operation that nothing reaches any more is cancelled, or it would wait for ever to be begun.
@@ -138,7 +157,7 @@ def _add_to_followers(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
 # --- rework -----------------------------------------------------------------------------------------
 
 
-def _balance_rework(fact: Fact, row: Row[Any], wanted: Decimal) -> None:
+def _balance_rework(fact: Matter, row: Row[Any], wanted: Decimal) -> None:
     """A new instance of the operation, which what follows waits for."""
     existing = fact.tx.execute(
         select(operation).where(
@@ -164,7 +183,7 @@ def _balance_rework(fact: Fact, row: Row[Any], wanted: Decimal) -> None:
         _open_rework(fact, row, wanted - covered)
 
 
-def _open_rework(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
+def _open_rework(fact: Matter, row: Row[Any], quantity: Decimal) -> None:
     numbers = fact.tx.execute(select(operation.c.id).where(operation.c.rework_of == row.id)).all()
     rework_id = f"{row.id}w{len(numbers) + 1}"
     followers = [step for step in _routing(fact, row.job_id).values() if row.id in step.predecessors]
@@ -191,13 +210,13 @@ def _open_rework(fact: Fact, row: Row[Any], quantity: Decimal) -> None:
 # --- the routing of a job ---------------------------------------------------------------------------
 
 
-def _routing(fact: Fact, job_id: str) -> dict[str, Row[Any]]:
+def _routing(fact: Matter, job_id: str) -> dict[str, Row[Any]]:
     """A job's operations by id, rework left out."""
     found = select(operation).where(operation.c.job_id == job_id, operation.c.rework_of.is_(None))
     return {row.id: row for row in fact.tx.execute(found.order_by(operation.c.position))}
 
 
-def _base(fact: Fact, row: Row[Any], routing: dict[str, Row[Any]]) -> str:
+def _base(fact: Matter, row: Row[Any], routing: dict[str, Row[Any]]) -> str:
     """The operation of the routing that a rework repeats; an operation that is none is its own."""
     name: str = row.id
     while name not in routing:
@@ -227,7 +246,7 @@ def _behind(routing: dict[str, Row[Any]], name: str) -> set[str]:
     return found
 
 
-def _copy_operation(fact: Fact, row: Row[Any], new_id: str, changes: dict[str, Any]) -> None:
+def _copy_operation(fact: Matter, row: Row[Any], new_id: str, changes: dict[str, Any]) -> None:
     values = dict(row._mapping) | {
         "id": new_id,
         "good": ZERO,
@@ -238,6 +257,7 @@ def _copy_operation(fact: Fact, row: Row[Any], new_id: str, changes: dict[str, A
         "started": None,
         "finished": None,
         "rework_of": None,
+        "undelivered": ZERO,
     }
     fact.tx.execute(insert(operation).values(values | changes))
     words = select(instruction.c.steps, instruction.c.inspection).where(instruction.c.operation_id == row.id)

@@ -10,9 +10,10 @@ from decimal import Decimal
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
-from cloud.orders import articles, exceptions, journal
+from cloud.orders import articles, dispositions, exceptions, journal
 from cloud.orders.arithmetic import FormulaError
 from cloud.orders.balance import OPEN_OPERATIONS
+from cloud.orders.dispositions import Correction
 from cloud.orders.products import Product
 from cloud.orders.requests import (
     MAX_QUANTITY,
@@ -58,6 +59,7 @@ class PlacedOrder(msgspec.Struct, frozen=True):
     priority: int
     created: int
     lines: tuple[PlacedLine, ...]
+    shortage: str = "replace"
 
 
 class ChangedOrder(msgspec.Struct, frozen=True):
@@ -167,6 +169,7 @@ class OrderDesk:
             priority=request.priority,
             created=now,
             lines=tuple(line for line in lines if line is not None),
+            shortage=request.shortage,
         )
 
     def _checked_line(
@@ -283,6 +286,7 @@ def place(tx: Connection, placed: PlacedOrder) -> None:
             note=placed.note,
             due=placed.due,
             priority=placed.priority,
+            shortage=placed.shortage,
             state=ORDER.initial,
             created=placed.created,
         )
@@ -411,5 +415,7 @@ def apply_command(tx: Connection, entry: journal.Entry) -> None:
         change(tx, msgspec.json.decode(entry.body, type=ChangedOrder))
     elif entry.type == CANCEL:
         cancel(tx, msgspec.json.decode(entry.body, type=CancelledOrder))
+    elif entry.type == journal.CORRECT:
+        dispositions.apply(tx, msgspec.json.decode(entry.body, type=Correction), entry.id)
     elif entry.type not in journal.ELSEWHERE:
         raise ValueError(f'the journal has a command "{entry.type}" that this version does not know')

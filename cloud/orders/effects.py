@@ -379,7 +379,7 @@ def _undone(fact: Fact, event: act.Undone) -> None:
 
 def _nothing(fact: Fact, event: act.Event) -> None:
     """What is done to machines does nothing to orders: see ``cloud.orders.controls`` for locks and commands,
-    ``cloud.maintenance.effects`` for maintenance."""
+    ``cloud.maintenance.effects`` for maintenance, ``cloud.quality.effects`` for lots on hold."""
 
 
 HANDLERS: Mapping[type, Callable[[Fact, Any], None]] = {
@@ -402,6 +402,8 @@ HANDLERS: Mapping[type, Callable[[Fact, Any], None]] = {
     act.UnassignedClosed: _unassigned_closed,
     act.ShiftNote: _shift_note,
     act.Undone: _undone,
+    act.LotHeld: _nothing,
+    act.LotReleased: _nothing,
     act.MachineLocked: _nothing,
     act.LockReleased: _nothing,
     act.MachineAccepted: _nothing,

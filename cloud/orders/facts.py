@@ -3,11 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sqlalchemy import Connection
 
 from cloud.orders import exceptions
 from protocols.actions import Action
+
+
+class Matter(Protocol):
+    """What changes orders: a fact from a station, or a decision in the office. ``ts`` in µs UTC."""
+
+    tx: Connection
+
+    @property
+    def ts(self) -> int:
+        """When it happened."""
+        ...
+
+    def inbox(self, kind: str, text: str, *, concerns: str = "") -> None:
+        """Hand the matter to a person."""
+        ...
+
+
+@dataclass(slots=True)
+class Decided:
+    """A decision of the office being applied, under the id it has in the journal."""
+
+    tx: Connection
+    command: str
+    at: int
+
+    @property
+    def ts(self) -> int:
+        return self.at
+
+    def inbox(self, kind: str, text: str, *, concerns: str = "") -> None:
+        exceptions.record(
+            self.tx, ts=self.at, kind=kind, text=text, edge="", source=self.command, concerns=concerns
+        )
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import insert, select, update
 
-from cloud.orders.facts import Fact
+from cloud.orders.facts import Fact, Matter
 from cloud.orders.tables import genealogy, instruction, job, operation, unit
 from cloud.store.database import insert_into
 from protocols import actions as act
@@ -15,7 +15,7 @@ PIECE = "C62"
 """Rec 20 code of a unit that is counted; only those get serials."""
 
 
-def number_units(fact: Fact, operation_id: str) -> None:
+def number_units(fact: Matter, operation_id: str) -> None:
     """Give each piece that passed the job's last operation a serial; undone ones become void."""
     row = fact.tx.execute(
         select(operation.c.job_id, job.c.unit)

@@ -26,6 +26,8 @@ OPEN_CASE, STEP_CASE = "case.open", "case.step"
 """The commands by which a maintenance case is opened, and goes on."""
 FREEZE, NONCONFORMANCE = "quality.freeze", "quality.nonconformance"
 """The commands by which a supervisor freezes limits of a chart, and decides about what does not conform."""
+CORRECT = "quality.pieces"
+"""The command by which pieces that were booked as good become rework or scrap, or good again."""
 ELSEWHERE = frozenset({OVERRIDE, DECIDE, REVOKE, OPEN_CASE, STEP_CASE, FREEZE, NONCONFORMANCE})
 """Commands that concern the plan, machines or quality alone: without effect on orders."""
 

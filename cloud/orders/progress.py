@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, select, update
 
 from cloud.orders import balance, exceptions
-from cloud.orders.facts import Fact
+from cloud.orders.facts import Fact, Matter
 from cloud.orders.tables import job, lease, operation, orders, run, run_part
 from protocols.lifecycle import Lifecycle
 from protocols.lifecycles import (
@@ -119,7 +119,7 @@ def _state_by_runs(tx: Connection, operation_id: str) -> OperationState | None:
     return OperationState.PAUSED
 
 
-def follow_operations(fact: Fact, job_id: str) -> None:
+def follow_operations(fact: Matter, job_id: str) -> None:
     """Bring a job to where its operations say it is, and its order with it."""
     row = fact.tx.execute(select(job).where(job.c.id == job_id)).one()
     if row.state == OrderState.CANCELLED:
@@ -137,7 +137,7 @@ def follow_operations(fact: Fact, job_id: str) -> None:
     follow_jobs(fact, row.order_id)
 
 
-def follow_jobs(fact: Fact, order_id: str) -> None:
+def follow_jobs(fact: Matter, order_id: str) -> None:
     """Bring an order to where its jobs say it is."""
     row = fact.tx.execute(select(orders).where(orders.c.id == order_id)).first()
     if row is None or row.state == OrderState.CANCELLED:
@@ -153,7 +153,7 @@ def follow_jobs(fact: Fact, order_id: str) -> None:
     _move(fact, orders, row, to)
 
 
-def _move(fact: Fact, table: Any, row: Row[Any], to: OrderState) -> None:
+def _move(fact: Matter, table: Any, row: Row[Any], to: OrderState) -> None:
     at = OrderState(row.state)
     if at == to:
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -40,6 +40,9 @@ class OrderRequest(_Request):
     due: AwareDatetime = Field(examples=["2026-11-26T16:00:00+08:00"])
     priority: Annotated[int, Field(description="1 is ordinary, 10 the most urgent")] = 1
     note: Words = ""
+    shortage: Literal["replace", "reduce"] = Field(
+        "replace", description="what follows from scrap: it is made anew, or less is delivered"
+    )
     lines: Annotated[tuple[LineRequest, ...], Field(max_length=50)]
 
 

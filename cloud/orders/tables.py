@@ -71,11 +71,13 @@ orders = Table(
     Column("note", Text, nullable=False),
     Column("due", Time, nullable=False),
     Column("priority", Integer, nullable=False),
+    Column("shortage", String(8), nullable=False, server_default="replace"),
     Column("state", String(16), nullable=False, index=True),
     Column("created", Time, nullable=False, index=True),
     Column("started", Time),
     Column("completed", Time, index=True),
 )
+"""Orders of customers. ``shortage`` says what follows from scrap: it is made anew, or less is delivered."""
 
 order_line = Table(
     "order_line",
@@ -133,6 +135,7 @@ operation = Table(
     Column("seconds_per_piece", Quantity, nullable=False),
     Column("program", Text, nullable=False),
     Column("rework_of", ID, index=True),
+    Column("undelivered", Quantity, nullable=False, server_default="0"),
     Column("interruptible", Boolean, nullable=False, server_default=false()),
     Column("needs", JSON, nullable=False, server_default="{}"),
     Column("links", JSON, nullable=False, server_default="{}"),
@@ -142,7 +145,8 @@ operation = Table(
 )
 """One step of a job. ``workcell`` is where it last ran, empty until it starts. ``needs`` are the tools
 and heads it takes beside its workcell, ``links`` how it follows a predecessor where that is more than *after
-its end* (``routing.Link``)."""
+its end* (``routing.Link``). ``undelivered`` is by how much what follows was reduced because this yielded
+less, where the order is delivered with less."""
 
 instruction = Table(
     "instruction",

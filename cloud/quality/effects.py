@@ -6,7 +6,9 @@ charted goes to the exceptions inbox and blocks nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection, select
@@ -21,10 +23,12 @@ from cloud.quality.plans import plan_of
 from cloud.store.database import after_commit, savepoint
 from protocols import actions as act
 from protocols.actions import Action
-from protocols.inspection import Characteristic, Verdict
+from protocols.inspection import Disposition, Verdict, said
 from protocols.spc.chart import acts
-from protocols.spc.charts import Point, in_words
 from protocols.states import Event
+
+NO_CHART = 0
+"""Instead of a chart's id: what changed belongs to none."""
 
 _log = structlog.get_logger(__name__)
 
@@ -40,19 +44,22 @@ class QualityEffects:
         changed: set[int] = set()
         for action in actions:
             event = action.event
-            if not isinstance(event, act.StepDone | act.Undone):
+            effect = _EFFECTS.get(type(event))
+            if effect is None:
                 continue
             try:
                 with savepoint(tx):
-                    if isinstance(event, act.StepDone):
-                        changed |= _measured(tx, action, event)
-                    else:
-                        changed |= _undone(tx, action, event)
+                    changed |= effect(tx, action, event)
             except OperationalError:
                 raise  # the database itself: nothing was ledgered
             except Exception as error:  # noqa: BLE001 - whatever a measurement does to us, its lane goes on
-                _log.exception("a measurement was not charted", action=action.id, edge=edge)
-                text = f"a measurement was not charted ({type(error).__name__}: {error})"
+                _log.exception("an action had no effect on quality", action=action.id, edge=edge)
+                what = (
+                    "a measurement was not charted"
+                    if isinstance(event, act.StepDone)
+                    else "no effect on quality"
+                )
+                text = f"{what} ({type(error).__name__}: {error})"
                 exceptions.record(tx, ts=action.ts, kind="quality", text=text, edge=edge, source=action.id)
         if self._hub is not None:
             for chart_id in sorted(changed):
@@ -89,7 +96,7 @@ def chart(tx: Connection, measured: Measured) -> int:
             source=measured.source,
             operation_id=measured.operation,
             workcell=measured.workcell,
-            text=said(measured.characteristic, point, measured.value),
+            text=said(measured.characteristic, point.signals, measured.value),
             actor=measured.actor,
             now=measured.ts,
             chart=chart_id,
@@ -97,16 +104,55 @@ def chart(tx: Connection, measured: Measured) -> int:
     return chart_id
 
 
-def said(planned: Characteristic, point: Point, value: float) -> tuple[str, str]:
-    """A violation in English and Chinese: what, how much, which rule."""
-    english, chinese = in_words(point.signals)
-    unit = f" {planned.unit}" if planned.unit else ""
-    return f"{planned.title} {value:g}{unit}: {english}", f"{planned.title_zh} {value:g}{unit}：{chinese}"
+def _held(tx: Connection, action: Action, event: act.LotHeld) -> set[int]:
+    """What a station holds is held, whatever the service's own chart says."""
+    nonconformances.open_one(
+        tx,
+        source=event.source,
+        operation_id=event.operation,
+        workcell=action.workcell,
+        text=(event.text[: act.MAX_TEXT], event.text_zh[: act.MAX_TEXT]),
+        actor=action.actor,
+        now=action.ts,
+    )
+    return {NO_CHART}
+
+
+def _released(tx: Connection, action: Action, event: act.LotReleased) -> set[int]:
+    against = nonconformances.released_at_station(
+        tx,
+        event.source,
+        Disposition(event.disposition),
+        actor=action.actor,
+        now=action.ts,
+        reason=event.reason[: act.MAX_TEXT],
+        command=f"{action.id}-nc",
+    )
+    if against:
+        exceptions.record(tx, ts=action.ts, kind="quality", text=against, source=action.id)
+    return {NO_CHART}
+
+
+def _completed(tx: Connection, action: Action, event: act.RunCompleted) -> set[int]:
+    closed: list[int] = []
+    for name in event.finished:
+        closed += nonconformances.done_with_rework(tx, name, action.actor, action.ts, action.id)
+    return {NO_CHART} if closed else set()
 
 
 def _undone(tx: Connection, action: Action, event: act.Undone) -> set[int]:
     chart_id = charts.undo(tx, event.action)
-    if chart_id is None:
-        return set()
-    nonconformances.withdraw_source(tx, event.action, action.actor, action.ts)
-    return {chart_id}
+    withdrawn = nonconformances.withdraw_source(tx, event.action, action.actor, action.ts)
+    if chart_id is not None:
+        return {chart_id}
+    return {NO_CHART} if withdrawn else set()
+
+
+_EFFECTS: Mapping[type, Callable[[Connection, Action, Any], set[int]]] = {
+    act.StepDone: _measured,
+    act.Undone: _undone,
+    act.LotHeld: _held,
+    act.LotReleased: _released,
+    act.RunCompleted: _completed,
+}
+"""What each event does; the ids of the charts that changed, :data:`NO_CHART` for a nonconformance alone."""

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Row, select
 
 from cloud.orders.tables import instruction, operation
 from cloud.quality import charts, nonconformances
+from cloud.quality.nonconformances import Nonconformance
 from cloud.quality.tables import chart as chart_table
 from cloud.quality.tables import sample as sample_table
-from protocols.inspection import Characteristic, Held, Notice, chart_at
+from protocols.inspection import Characteristic, Disposition, Held, Notice, chart_at
 from protocols.spc.charts import in_words
 
 _plan = msgspec.json.Decoder(tuple[Characteristic, ...])
@@ -44,7 +45,7 @@ class HandedOut:
         planned = {name: row.inspection for name, row in instructions.items() if row.inspection != "[]"}
         self._plans = {name: _plan.decode(text) for name, text in planned.items()}
         self._limits = charts.frozen(tx) if self._plans else {}
-        self._held = _held(tx, operations)
+        self._held = held(tx, {row.job_id for row in operations.values()})
         self._notices = _notices(tx, instructions) if self._plans else {}
 
     def inspection(self, name: str, workcell: str) -> tuple[Characteristic, ...]:
@@ -56,26 +57,35 @@ class HandedOut:
 
     def held(self, name: str) -> tuple[Held, ...]:
         """Why an operation may not begin."""
-        return tuple(self._held.get(name, ()))
+        return tuple(
+            Held(str(each.id), each.text, each.text_zh, each.source) for each in self._held.get(name, ())
+        )
 
     def notices(self, name: str) -> tuple[Notice, ...]:
         """What charts said about an operation, newest first."""
         return tuple(self._notices.get(name, ()))
 
 
-def _held(tx: Connection, operations: Mapping[str, Row[Any]]) -> dict[str, list[Held]]:
-    """What follows a nonconformance in its job."""
-    found: dict[str, list[Held]] = defaultdict(list)
-    holding = nonconformances.holding(tx, {row.job_id for row in operations.values()})
+def held(tx: Connection, jobs: Collection[str]) -> dict[str, list[Nonconformance]]:
+    """What follows a nonconformance in one of ``jobs``, by operation, the oldest reason first.
+
+    The rework that was decided is not held: it is what the rest waits for.
+    """
+    found: dict[str, list[Nonconformance]] = defaultdict(list)
+    holding = nonconformances.holding(tx, jobs)
     if not holding:
         return found
-    jobs = {each.job for each in holding}
-    query = select(operation.c.id, operation.c.predecessors).where(operation.c.job_id.in_(sorted(jobs)))
-    before = {row.id: row.predecessors for row in tx.execute(query)}
+    query = select(operation.c.id, operation.c.predecessors, operation.c.rework_of).where(
+        operation.c.job_id.in_(sorted({each.job for each in holding}))
+    )
+    rows = tx.execute(query).all()
+    before = {row.id: row.predecessors for row in rows}
+    rework_of = {row.id: row.rework_of for row in rows}
     for each in holding:
-        why = Held(str(each.id), each.text, each.text_zh)
+        decided = each.disposition == Disposition.REWORK
         for name in _followers(before, each.operation):
-            found[name].append(why)
+            if not (decided and rework_of[name] == each.operation):
+                found[name].append(each)
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
-from cloud.store.metadata import METADATA, RowId, Time
+from cloud.store.metadata import METADATA, Quantity, RowId, Time
 
 ID = String(64)
 
@@ -81,6 +81,7 @@ nonconformance = Table(
     Column("text_zh", Text, nullable=False),
     Column("state", String(16), nullable=False, index=True),
     Column("disposition", String(16), nullable=False),
+    Column("quantity", Quantity),
     Column("reason", Text, nullable=False),
     Column("opened", Time, nullable=False),
     Column("opened_by", ID, nullable=False),

@@ -17,6 +17,7 @@ from cloud.ledger import alarms, reading
 from cloud.ledger.alarms import Alarm
 from cloud.maintenance import cases
 from cloud.quality import charts, nonconformances
+from cloud.quality.plans import held
 from cloud.quality.charts import Chart
 from cloud.quality.nonconformances import Nonconformance
 from cloud.web import today
@@ -278,6 +279,7 @@ def _bars(
     moves = {move.operation: move for move in newest.difference.moves} if newest is not None else {}
     groups: dict[tuple[str, str], list[str]] = {}
     plan = read_plan(tx, current_version(tx))
+    holds = held(tx, {operations[name].job for name in plan if name in operations})
     for name, row in plan.items():
         if name in operations:
             groups.setdefault((row.workcell, row.group or name), []).append(name)
@@ -295,11 +297,16 @@ def _bars(
                 workcell,
                 first.start,
                 max(plan[name].end for name in names),
-                f"{label} {setup}".strip(),
+                f"{'■ ' if any(name in holds for name in names) else ''}{label} {setup}".strip(),
                 str(running or known[0].state),
                 float(first.changeover_seconds),
                 float(late),
-                "\n".join(f"{o.order} · {o.title} · {o.quantity:g}" for o in known),
+                "\n".join(
+                    [
+                        *(f"{o.order} · {o.title} · {o.quantity:g}" for o in known),
+                        *dict.fromkeys(f"■ {why.text}" for name in names for why in holds.get(name, ())),
+                    ]
+                ),
                 known[0].id,
                 tuple(sorted({o.order for o in known})),
                 next((Shifted(m.before, m.seconds) for name in names if (m := moves.get(name))), None),

@@ -19,6 +19,8 @@ from protocols.lifecycles import OPERATION, RUN, OperationEvent, OperationState,
 from protocols.spc.chart import State
 
 ZERO = Decimal(0)
+KEPT_HOLDS = 200
+"""Holds of a station, and decisions about them, that the service has not heard of; the newest."""
 KEPT_RUNS = 20
 """Ended runs that are remembered, newest last: for undo and for the screen."""
 
@@ -62,6 +64,16 @@ class Charted(msgspec.Struct, frozen=True):
     before: State = State()
     action: str = ""
     version: int = 0
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """What was measured here at ``operation`` and holds what follows in its job, until the service has heard
+    of it: then its job lists say so.
+    """
+
+    operation: str
+    en: str
+    zh: str
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -165,6 +177,10 @@ class Work(msgspec.Struct, frozen=True):
     """How that came about, to go on from after a restart."""
     charts: dict[str, Charted] = {}
     """Control charts of what was measured here."""
+    holds: dict[str, Hold] = {}
+    """By the action that measured."""
+    released: dict[str, str] = {}
+    """What somebody decided here about holds, by the action that measured, until the service has heard."""
 
     @property
     def open_runs(self) -> list[Run]:
@@ -353,8 +369,20 @@ def _shift_note(work: Work, action: did.Action, event: did.ShiftNote) -> Work:
     return replace(work, notes=(*work.notes[-2:], Note(action.ts, action.actor, event.note)))
 
 
+def _lot_held(work: Work, action: did.Action, event: did.LotHeld) -> Work:
+    holds = {**work.holds, event.source: Hold(event.operation, event.text, event.text_zh)}
+    return replace(work, holds=dict(list(holds.items())[-KEPT_HOLDS:]))
+
+
+def _lot_released(work: Work, action: did.Action, event: did.LotReleased) -> Work:
+    released = {**work.released, event.source: event.disposition}
+    return replace(work, released=dict(list(released.items())[-KEPT_HOLDS:]))
+
+
 def _undone(work: Work, action: did.Action, event: did.Undone) -> Work:
     """The compensating events have done their part; here goes what has none."""
+    if event.action in work.holds:
+        work = replace(work, holds={key: h for key, h in work.holds.items() if key != event.action})
     if work.last is None:
         return work
     undone = next((a for a in work.last.actions if a.id == event.action), None)
@@ -405,6 +433,8 @@ _EFFECTS: dict[type, Callable[[Work, did.Action, Any], Work]] = {
     did.UnassignedClosed: _unassigned_closed,
     did.ShiftNote: _shift_note,
     did.Undone: _undone,
+    did.LotHeld: _lot_held,
+    did.LotReleased: _lot_released,
     # what is done to machines is kept by whoever owns them
     did.MachineLocked: _nothing,
     did.LockReleased: _nothing,

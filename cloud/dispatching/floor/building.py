@@ -12,6 +12,7 @@ from cloud.dispatching.floor.availability import Availability
 from cloud.dispatching.floor.decisions import Kind as DecisionKind
 from cloud.dispatching.floor.floor import ActiveRun, Floor, OpenOperation, effective_lease, just_returned
 from cloud.dispatching.floor.group import GroupRule, Lasts, group
+from cloud.dispatching.floor.outages import expected
 from cloud.dispatching.floor.plannable import plannable
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.shop.levels import Taken, left
@@ -119,6 +120,7 @@ class _Builder:
         self.now = -((self.origin - floor.now) // MICROSECONDS)
         self.available = Availability(floor, site, settings.calendar_days, self.origin)
         self.shared = site.shared()
+        self.held = {operation.id: operation.held for operation in self.work.values() if operation.held}
         self.pins = {d.operation: d for d in floor.decisions if d.kind is DecisionKind.PIN}
         self.services: dict[str, list[Window]] = {}
         self.taken: dict[str, list[Taken]] = {}
@@ -154,7 +156,11 @@ class _Builder:
     def _grouped(self, problem: Problem) -> Problem:
         """Runs are made without regard to longest waits: where one cannot be kept in them, it stays alone."""
         rules = tuple(self._group_rules())
-        together = {name: planned.group for name, planned in self.floor.planned.items() if planned.group}
+        together = {
+            name: planned.group
+            for name, planned in self.floor.planned.items()
+            if planned.group and name not in self.held
+        }
         grouped = group(problem, rules, together=together)
         hurried = [operation for operation in problem.operations if operation.max_lags]
         if hurried and validate(grouped):
@@ -248,7 +254,7 @@ class _Builder:
             state, machine, start = State.FIXED, run.workcell, self._seconds(run.opened)
             remaining = self._remaining(run)
         elif lease is not None and any(a.machine == lease.workcell for a in alternatives):
-            if self.keep_order:
+            if self.keep_order and work.held is None:  # what waits for a decision lets others pass
                 state, machine, start = State.LEASED, lease.workcell, self._not_before(work)
             else:
                 alternatives = tuple(a for a in alternatives if a.machine == lease.workcell)
@@ -292,10 +298,15 @@ class _Builder:
         )
 
     def _earliest(self, work: OpenOperation, alternatives: tuple[Alternative, ...]) -> int:
-        """When material is there: what was ordered, and of finished predecessors at the nearest workcell."""
+        """When material is there: what was ordered, and of finished predecessors at the nearest workcell. A
+        lot on hold is expected when decisions usually have been made.
+        """
         earliest = self.now
         if work.material_at is not None:
             earliest = max(earliest, self._seconds(work.material_at))
+        if work.held is not None:
+            usual = self.settings.hold_seconds * MICROSECONDS
+            earliest = max(earliest, self._seconds(expected(work.held.since, usual, self.floor.now)))
         for name in work.predecessors:
             before = self.floor.finished.get(name)
             if before is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,8 @@ from cloud.dispatching.tables import plan, plan_operation
 from cloud.orders import tables as t
 from cloud.orders.leases import Lease, all_leases, asked
 from cloud.orders.routing import Link
+from cloud.quality.nonconformances import Nonconformance
+from cloud.quality.plans import held
 from protocols.lifecycles import OperationState, RunState
 from protocols.site import Site
 
@@ -24,6 +26,14 @@ URGENT_WEIGHT = 5
 OPEN_STATES = (OperationState.PLANNED, OperationState.RUNNING, OperationState.PAUSED)
 OPEN_RUNS = tuple(state for state in RunState if state not in (RunState.COMPLETED, RunState.ABORTED))
 """Asked for by name: an index finds what is open, but not what is *not* finished."""
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Why work on a lot may not go on, and since when (µs UTC): a nonconformance nobody has decided about."""
+
+    nonconformance: int
+    since: int
+    text: str
 
 
 class OpenOperation(msgspec.Struct, frozen=True):
@@ -52,6 +62,7 @@ class OpenOperation(msgspec.Struct, frozen=True):
     links: dict[str, Link] = {}
     """How it follows a predecessor, where that is more than *after its end*."""
     material_at: int | None = None
+    held: Hold | None = None
 
     @property
     def weight(self) -> int:
@@ -108,6 +119,8 @@ class Planned(msgspec.Struct, frozen=True):
     weight: int = 0
     material: int = 0
     """When its material was expected; 0 where it was there."""
+    held: bool = False
+    """Whether its lot was on hold."""
 
 
 class Floor(msgspec.Struct, frozen=True):
@@ -199,6 +212,8 @@ def _operations(tx: Connection, orders: Collection[str] | None = None) -> tuple[
     )
     if orders is not None:
         query = query.where(t.job.c.order_id.in_(orders))
+    rows = tx.execute(query).all()
+    holds = held(tx, {row.job_id for row in rows})
     return tuple(
         OpenOperation(
             id=row.id,
@@ -223,9 +238,15 @@ def _operations(tx: Connection, orders: Collection[str] | None = None) -> tuple[
             needs=row.needs,
             links=msgspec.convert(row.links, dict[str, Link]),
             material_at=row.material_at if not row.predecessors else None,
+            held=_hold(holds.get(row.id, ())),
         )
-        for row in tx.execute(query)
+        for row in rows
     )
+
+
+def _hold(found: Sequence[Nonconformance]) -> Hold | None:
+    """The oldest of what holds an operation: each is decided about for itself."""
+    return Hold(found[0].id, found[0].opened, found[0].text) if found else None
 
 
 def _runs(tx: Connection) -> tuple[ActiveRun, ...]:
@@ -326,6 +347,7 @@ def read_plan(tx: Connection, version: int) -> dict[str, Planned]:
             due=row.due,
             weight=row.weight,
             material=row.material,
+            held=bool(row.held),
         )
         for row in rows
     }

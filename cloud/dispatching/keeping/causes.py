@@ -72,6 +72,8 @@ def _work(floor: Floor, site: Site) -> Iterator[Cause]:
             text = f"material of order {operation.order} comes at another time"
             yield Cause("material", operation.order, text)
         run = run_of.get(operation.id)
+        if run is None and (operation.held is not None) != planned.held:
+            yield _hold(operation)
         if run is not None and run.workcell != planned.workcell and run.workcell in cells:
             text = f"{operation.id} runs on {run.workcell}, planned on {planned.workcell}"
             yield Cause("elsewhere", operation.id, text)
@@ -87,6 +89,14 @@ def _work(floor: Floor, site: Site) -> Iterator[Cause]:
     gone = Counter(name.rsplit("-", 1)[0] for name in floor.planned.keys() - open_ids - floor.ended.keys())
     for job, count in sorted(gone.items()):
         yield Cause("cancelled", job, f"{count} operation(s) of {job} are no longer to be done")
+
+
+def _hold(operation: OpenOperation) -> Cause:
+    """One for all that a nonconformance holds, or a decision frees, of a job."""
+    if operation.held is None:
+        return Cause("freed", operation.job, f"job {operation.job} is on hold no more")
+    number = operation.held.nonconformance
+    return Cause("hold", operation.job, f"job {operation.job} is on hold, nonconformance {number}")
 
 
 def _new(operation: OpenOperation) -> Cause:

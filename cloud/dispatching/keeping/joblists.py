@@ -18,6 +18,7 @@ from cloud.dispatching.keeping.maintenance_orders import orders, timeless
 from cloud.orders import leases
 from cloud.orders import tables as t
 from cloud.orders.routing import Link, link
+from cloud.quality.nonconformances import told_by_stations
 from cloud.quality.plans import HandedOut
 from protocols.jobs import JobList, JobOperation, MaintenanceOrder, Predecessor, Step, Text
 from protocols.lifecycles import OperationState
@@ -34,7 +35,8 @@ def chosen(floor: Floor, cells: tuple[str, ...], ahead: int) -> dict[str, list[s
     """Operations by workcell, in order: in hand, then held or planned among the next ``ahead``.
 
     Operations of one planned run go out together. What was asked back, or given back and not planned since,
-    goes out nowhere.
+    goes out nowhere, nor does work on a lot that is on hold: only where it went out before, a station says
+    why it waits.
     """
     run_of = floor.run_of()
     result: dict[str, list[str]] = {}
@@ -50,7 +52,7 @@ def chosen(floor: Floor, cells: tuple[str, ...], ahead: int) -> dict[str, list[s
             if held is not None:
                 if held.workcell == cell:
                     queue.append((planned.start if planned else 0, operation.id))
-            elif planned is not None and planned.workcell == cell:
+            elif planned is not None and planned.workcell == cell and operation.held is None:
                 queue.append((planned.start, operation.id))
                 free.add(operation.id)
         queue.sort()
@@ -159,6 +161,8 @@ class Draft(msgspec.Struct, frozen=True):
     version: int
     operations: tuple[JobOperation, ...]
     maintenance: tuple[MaintenanceOrder, ...] = ()
+    holds: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
 
 
 def drafts(tx: Connection, floor: Floor, site: Site, ahead: int) -> list[Draft]:
@@ -167,11 +171,16 @@ def drafts(tx: Connection, floor: Floor, site: Site, ahead: int) -> list[Draft]:
     maintenance = orders(tx, site)
     for edge, operations in _lists(tx, floor, site, ahead).items():
         last, services = newest(tx, edge), maintenance.get(edge, ())
+        told = told_by_stations(tx, {operation.job for operation in operations})
         if last is None:
             if operations or services:
-                found.append(Draft(edge, 0, operations, services))
-        elif _is_news(last.operations, operations) or _is_other(last.maintenance, services):
-            found.append(Draft(edge, last.version, operations, services))
+                found.append(Draft(edge, 0, operations, services, *told))
+        elif (
+            _is_news(last.operations, operations)
+            or _is_other(last.maintenance, services)
+            or told != (last.holds, last.releases)
+        ):
+            found.append(Draft(edge, last.version, operations, services, *told))
     return found
 
 
@@ -205,13 +214,14 @@ def reissue(tx: Connection, floor: Floor, site: Site, ahead: int, edge: str, now
     services = orders(tx, site).get(edge, ())
     if not version and not operations and not services:
         return None
-    return _issue(tx, Draft(edge, version, operations, services), now)
+    told = told_by_stations(tx, {operation.job for operation in operations})
+    return _issue(tx, Draft(edge, version, operations, services, *told), now)
 
 
 def _issue(tx: Connection, draft: Draft, now: int) -> JobList:
     # Milliseconds of now: grows on even when the database was put back to an older copy.
     version = max(draft.version + 1, now // 1000)
-    jobs = JobList(draft.edge, version, now, draft.operations, draft.maintenance)
+    jobs = JobList(draft.edge, version, now, draft.operations, draft.maintenance, draft.holds, draft.releases)
     _store(tx, jobs, now)
     held = [(o.id, o.workcell, o.group) for o in draft.operations]
     leases.offer(tx, draft.edge, version, held, now)

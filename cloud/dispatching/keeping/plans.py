@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -164,12 +164,14 @@ def store(
     stuck: Sequence[str] = (),
     material: Mapping[str, int] | None = None,
     wishes: Sequence[str] | None = None,
+    held: Collection[str] = (),
 ) -> int:
     """Put a plan in force and return its version; what is too old to look at is deleted.
 
     ``wishes`` are the keys of the maintenance that was asked for, where they are more than the ids of what
     the planner had to place.
-    ``material`` is when the material of operations was expected (µs UTC), where it was not there.
+    ``material`` is when the material of operations was expected (µs UTC), where it was not there; ``held``
+    are those whose lot is on hold.
     """
     before = read_plan(tx, current_version(tx))
     after = planned(problem, schedule)
@@ -195,7 +197,7 @@ def store(
     if after:
         tx.execute(
             insert(plan_operation),
-            [_row(version, name, a, expected.get(name, 0)) for name, a in after.items()],
+            [_row(version, name, a, expected.get(name, 0), name in held) for name, a in after.items()],
         )
     if schedule.services:
         tx.execute(
@@ -231,7 +233,7 @@ def _forget_moves(tx: Connection, version: int) -> None:
         )
 
 
-def _row(version: int, name: str, a: Planned, material: int) -> dict[str, Any]:
+def _row(version: int, name: str, a: Planned, material: int, held: bool) -> dict[str, Any]:
     return {
         "version": version,
         "operation_id": name,
@@ -245,6 +247,7 @@ def _row(version: int, name: str, a: Planned, material: int) -> dict[str, Any]:
         "due": a.due,
         "weight": a.weight,
         "material": material,
+        "held": int(held),
     }
 
 

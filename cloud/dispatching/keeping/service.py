@@ -406,6 +406,7 @@ class DispatchService:
                 stuck=[*floor.stuck],
                 material={o.id: o.material_at for o in floor.operations if o.material_at is not None},
                 wishes=[wish.key for wish in making.look.wishes],
+                held={o.id for o in floor.operations if o.held is not None},
             )
             for concerns in ("problem", "schedule", "service"):
                 exceptions.settle(tx, ts=now, kind="plan", concerns=concerns)

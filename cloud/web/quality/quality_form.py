@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from nicegui import ui
@@ -12,13 +13,14 @@ from nicegui.elements.mixins.value_element import ValueElement
 from sqlalchemy import Connection
 
 from cloud.context import Context
-from cloud.hub import QualityChanged
+from cloud.hub import OrdersChanged, QualityChanged
 from cloud.quality import charts, nonconformances
 from cloud.quality.charts import CannotFreeze, UnknownChart
-from cloud.quality.nonconformances import Disposition, UnknownNonconformance
+from cloud.quality.nonconformances import CHANGES_COUNTS, TooManyPieces, UnknownNonconformance
 from cloud.web.planning import fields
 from cloud.web.planning.asked import FormError
 from cloud.web.speech import Speech
+from protocols.inspection import Disposition
 from protocols.lifecycle import IllegalTransitionError
 from protocols.lifecycles import NonconformanceEvent
 
@@ -33,6 +35,7 @@ class Decision(NamedTuple):
     reason: str
     disposition: str
     now: int
+    quantity: Decimal | None = None
 
 
 class Form(NamedTuple):
@@ -62,6 +65,7 @@ def _decide(event: NonconformanceEvent) -> Callable[[Connection, Decision], int]
             reason=made.reason,
             command=f"nonconformance-{uuid.uuid4().hex}",
             disposition=Disposition(made.disposition) if made.disposition else None,
+            quantity=made.quantity if made.disposition in CHANGES_COUNTS else None,
         )
         return found.chart or 0
 
@@ -71,7 +75,7 @@ def _decide(event: NonconformanceEvent) -> Callable[[Connection, Decision], int]
 QUALITY_FORMS: dict[str, Form] = {
     "dispose": Form(
         "What is done with the pieces",
-        ("disposition", "reason"),
+        ("disposition", "quantity", "reason"),
         _decide(NonconformanceEvent.DISPOSE),
         "decided: the stations hear of it",
     ),
@@ -135,12 +139,15 @@ class QualityForm:
         if name == "disposition":
             options = {each.value: self.say(each.value) for each in Disposition}
             return fields.choice(self.say("Decision"), options)
+        if name == "quantity":
+            hint = self.say("of rework or scrap; empty: all that are booked as good")
+            return fields.number(self.say("Pieces"), None, hint=hint, step=1)
         return fields.text(self.say("Reason"), MAX_REASON)
 
     async def _submit(self) -> None:
         if not self.allowed():
             return
-        values = {name: (element.value or "").strip() for name, element in self._fields.items()}
+        values = {name: str(element.value or "").strip() for name, element in self._fields.items()}
         if not values["reason"]:
             self._wrong.set_text(self.say("give a reason: it is kept in the journal"))
             return
@@ -150,15 +157,17 @@ class QualityForm:
             values["reason"],
             values.get("disposition", ""),
             self.context.clock.now(),
+            Decimal(values["quantity"]) if values.get("quantity") else None,
         )
         try:
             chart = await self.context.database.run(lambda tx: self._form.work(tx, made))
-        except (FormError, CannotFreeze, IllegalTransitionError) as error:
+        except (FormError, CannotFreeze, TooManyPieces, IllegalTransitionError) as error:
             self._wrong.set_text(self.say(str(error)))
             return
         except (UnknownChart, UnknownNonconformance):
             self._wrong.set_text(self.say("it is not there any more"))
             return
         self.context.hub.publish(QualityChanged(chart))
+        self.context.hub.publish(OrdersChanged())  # pieces may count otherwise now
         ui.notify(self.say(self._form.done))
         self._dialog.submit(None)

@@ -2,23 +2,30 @@
 
 import random
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from cloud.orders import journal
-from cloud.orders.tables import exception_inbox, instruction, operation
+from cloud.orders.articles import import_products
+from cloud.orders.rebuild import rebuild
+from cloud.orders.tables import exception_inbox, instruction, operation, orders
 from cloud.quality import charts, nonconformances
 from cloud.quality.charts import CannotFreeze, Chart, UnknownChart
-from cloud.quality.nonconformances import Disposition, DispositionMissing, UnknownOperation
+from cloud.quality.nonconformances import DispositionMissing, TooManyPieces, UnknownOperation
 from cloud.quality.plans import HandedOut
 from protocols import actions as act
+from protocols.inspection import Disposition
+from protocols.jobs import Step, StepKind
 from protocols.lifecycle import IllegalTransitionError
 from protocols.lifecycles import NonconformanceEvent, NonconformanceState
 from protocols.spc.charts import Phase
 from tests.cloud.orders.shop import NOW_US, open_database
-from tests.cloud.quality.shop import QualityFloor, quality_floor
+from tests.cloud.quality.shop import QualityFloor, bracket, quality_floor
 
 BEND, WELD, PACK = "q-1-1-20", "q-1-1-30", "q-1-1-40"
 OTHER_BEND = "q-1-2-20"
@@ -64,6 +71,7 @@ def decide(
     event: NonconformanceEvent,
     disposition: Disposition | None = None,
     reason: str = "looked at it",
+    quantity: Decimal | None = None,
 ) -> nonconformances.Nonconformance:
     decide.count += 1  # type: ignore[attr-defined]
     command = f"decide-{decide.count}"  # type: ignore[attr-defined]
@@ -77,6 +85,7 @@ def decide(
             reason=reason,
             command=command,
             disposition=disposition,
+            quantity=quantity,
         )
     ).result()
 
@@ -307,3 +316,144 @@ def test_a_value_that_cannot_be_charted_blocks_nothing(floor: QualityFloor) -> N
     assert kinds["quality"].startswith(
         "a measurement was not charted (SampleError: a sample of i-mr needs finite"
     )
+
+
+# --- what a disposition does to the work ----------------------------------------------------------------
+
+
+def bent_too_far(floor: QualityFloor, good: int = 4) -> None:
+    """All brackets are bent and booked as good; the last one measured is out of tolerance."""
+    run = floor.opens(BEND)
+    floor.measures(run, BEND, 25.1, 25.42)
+    floor.says("brake-1", act.Booked(run, BEND, Decimal(good)), act.RunCompleted(run, (BEND,)))
+
+
+def rows_of(floor: QualityFloor, job: str = "q-1-1") -> dict[str, Any]:
+    query = select(operation).where(operation.c.job_id.startswith(job)).order_by(operation.c.id)
+    return {row.id: row for row in floor.database.write(lambda tx: tx.execute(query).all()).result()}
+
+
+def test_rework_is_an_operation_that_what_follows_waits_for(floor: QualityFloor) -> None:
+    bent_too_far(floor)
+    made = decide(floor, 1, NonconformanceEvent.DISPOSE, Disposition.REWORK, "bend back to 25", Decimal(3))
+    assert (made.quantity, made.holds) == (3, True)
+    rows = rows_of(floor)
+    rework = rows[BEND + "w1"]
+    assert (rows[BEND].good, rows[BEND].rework, rework.quantity, rework.state) == (1, 3, 3, "planned")
+    assert rework.id in rows[WELD].predecessors
+    heard = told(floor, rework.id, WELD)
+    assert heard.held(rework.id) == ()
+    assert [each.nonconformance for each in heard.held(WELD)] == ["1"]
+    query = select(instruction).where(instruction.c.operation_id == rework.id)
+    words = floor.database.write(lambda tx: tx.execute(query).one()).result()
+    first, *steps = msgspec.json.decode(words.steps, type=list[Step])
+    assert (first.kind, first.text.en) == (StepKind.CONFIRM, "bend back to 25")
+    (flange, *_) = heard.inspection(rework.id, "brake-1")
+    assert steps[flange.steps[0] - 1].title.en == "Measure the flange"  # counted with the new first step
+
+    again = floor.opens(rework.id)
+    floor.says("brake-1", act.Booked(again, rework.id, Decimal(3)), act.RunCompleted(again, (rework.id,)))
+    assert opened(floor)[0].state is NonconformanceState.CLOSED
+    assert told(floor, WELD).held(WELD) == ()
+    assert rows_of(floor)[WELD].quantity == 4
+
+
+def test_scrap_is_made_anew(floor: QualityFloor) -> None:
+    bent_too_far(floor)
+    decide(floor, 1, NonconformanceEvent.DISPOSE, Disposition.SCRAP, "too short", Decimal(2))
+    rows = rows_of(floor)
+    assert (rows[BEND].good, rows[BEND].scrap) == (2, 2)
+    assert rows[WELD].quantity == 2
+    assert {name: row.quantity for name, row in rows.items() if name.startswith("q-1-1-r1")} == {
+        f"q-1-1-r1-{position}": 2 for position in (10, 20, 30, 40)
+    }
+    assert told(floor, WELD).held(WELD) == ()
+
+
+def test_where_the_order_says_so_less_is_delivered(floor: QualityFloor) -> None:
+    bent_too_far(floor)
+    floor.database.write(lambda tx: tx.execute(update(orders).values(shortage="reduce"))).result()
+    decide(floor, 1, NonconformanceEvent.DISPOSE, Disposition.SCRAP, "too short", Decimal(1))
+    rows = rows_of(floor)
+    assert (rows[WELD].quantity, rows[PACK].quantity) == (3, 3)
+    assert not [name for name in rows if "-r" in name]
+    decide(floor, 1, NonconformanceEvent.REOPEN, None, "look again")
+    rows = rows_of(floor)
+    assert (rows[BEND].good, rows[WELD].quantity, rows[PACK].quantity) == (4, 4, 4)
+
+
+def test_holding_it_again_takes_back_what_nobody_began(floor: QualityFloor) -> None:
+    bent_too_far(floor)
+    decide(floor, 1, NonconformanceEvent.DISPOSE, Disposition.REWORK, "bend back")
+    assert rows_of(floor)[BEND + "w1"].quantity == 4
+    held = decide(floor, 1, NonconformanceEvent.REOPEN, None, "look again")
+    assert (held.quantity, held.holds) == (None, True)
+    rows = rows_of(floor)
+    assert (rows[BEND].good, rows[BEND].rework, rows[BEND + "w1"].state) == (4, 0, "cancelled")
+    decide(floor, 1, NonconformanceEvent.DISPOSE, Disposition.USE_AS_IS, "fits")
+    assert told(floor, WELD).held(WELD) == ()
+
+
+def test_more_pieces_than_are_booked_are_refused_and_none_is_left_to_the_station(floor: QualityFloor) -> None:
+    run = floor.opens(BEND)
+    floor.measures(run, BEND, 25.1, 25.42)
+    with pytest.raises(TooManyPieces, match="has 0 good pieces booked"):
+        decide(floor, 1, NonconformanceEvent.DISPOSE, Disposition.SCRAP, quantity=Decimal(1))
+    made = decide(floor, 1, NonconformanceEvent.DISPOSE, Disposition.SCRAP)
+    assert made.quantity == 0
+    assert rows_of(floor)[BEND].scrap == 0
+
+
+def test_dispositions_are_rebuilt_from_the_journal(floor: QualityFloor, tmp_path: Path) -> None:
+    bent_too_far(floor)
+    decide(floor, 1, NonconformanceEvent.DISPOSE, Disposition.REWORK, "bend back", Decimal(1))
+    entries = floor.database.write(lambda tx: [*journal.entries(tx)]).result()
+    other = open_database(f"sqlite:///{tmp_path / 'again.db'}")
+    try:
+        other.write(lambda tx: import_products(tx, [bracket()], NOW_US)).result()
+        other.write(lambda tx: rebuild(tx, entries)).result()
+        again = QualityFloor(other)
+        assert {n: (r.good, r.rework, r.quantity) for n, r in rows_of(again).items()} == {
+            n: (r.good, r.rework, r.quantity) for n, r in rows_of(floor).items()
+        }
+    finally:
+        other.close()
+
+
+# --- what stations hold and release by themselves -------------------------------------------------------
+
+
+def test_a_station_that_holds_is_believed(floor: QualityFloor) -> None:
+    """Its chart may know more, or less, than the service's."""
+    run = floor.opens(BEND)
+    (fine,) = floor.measures(run, BEND, 25.1)
+    said = act.LotHeld(BEND, fine.id, "Flange 25.1 mm: nine on one side", "折边")
+    floor.says("brake-1", said)
+    floor.says("brake-1", said)
+    (held,) = opened(floor)
+    assert (held.source, held.text, held.chart) == (fine.id, said.text, None)
+    (why,) = told(floor, WELD).held(WELD)
+    assert (why.source, why.nonconformance) == (fine.id, "1")
+    floor.says("brake-1", act.Undone(fine.id))
+    assert opened(floor)[0].state is NonconformanceState.WITHDRAWN
+
+
+def test_a_release_at_a_station_is_a_disposition_and_comes_back_with_the_list(floor: QualityFloor) -> None:
+    run = floor.opens(BEND)
+    *_, bad = floor.measures(run, BEND, 25.1, 25.42)
+    floor.says("brake-1", act.LotHeld(BEND, bad.id, "Flange", "折边"))
+    assert len(opened(floor)) == 1  # the service's chart had opened it
+
+    def known() -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return floor.database.write(lambda tx: nonconformances.told_by_stations(tx, {"q-1-1"})).result()
+
+    assert known() == ((bad.id,), ())
+    floor.says("weld-1", act.LotReleased(BEND, bad.id, "use as is", "measured again: 25.2"))
+    (found,) = opened(floor)
+    assert (found.disposition, found.holds) == ("use as is", False)
+    assert known() == ((bad.id,), (bad.id,))
+    # One that comes late changes nothing, and somebody hears of it.
+    floor.says("weld-1", act.LotReleased(BEND, bad.id, "scrap", "too late"))
+    assert opened(floor)[0].disposition == "use as is"
+    inbox = floor.database.write(lambda tx: tx.execute(select(exception_inbox)).all()).result()
+    assert "disposed" in inbox[-1].text

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from cloud.quality import charts, nonconformances
-from cloud.quality.nonconformances import Disposition
 from cloud.web import lists, sheets
 from cloud.web.quality.needs import needs
 from cloud.web.sheet import Sheet
 from cloud.web.speech import CHINA, ENGLISH, Speech
+from protocols.inspection import Disposition
 from protocols.lifecycles import NonconformanceEvent
 from tests.cloud.orders.shop import NOW_US, SITE, open_database
 from tests.cloud.quality.shop import QualityFloor, quality_floor

@@ -12,7 +12,6 @@ import pytest
 from cloud.dispatching.asking.scenarios import ScenarioState
 from cloud.maintenance.rul.lives import LifeState
 from cloud.maintenance.rul.registry import ModelState
-from cloud.quality.nonconformances import Disposition
 from cloud.web import acts, alarm_list, gantt, lists, page, shapes, shown
 from cloud.web.chinese import CHINESE
 from cloud.web.maintenance import case_sheet, model_sheet
@@ -22,6 +21,7 @@ from cloud.web.planning import asked, causes, compared, expected, waits
 from cloud.web.quality import quality_sheets
 from cloud.web.quality.quality_form import QUALITY_FORMS
 from cloud.web.speech import CHINA, ENGLISH, preferred
+from protocols.inspection import Disposition
 from protocols.lifecycles import CaseState, NonconformanceState
 
 FOLDER = Path(page.__file__).parent
