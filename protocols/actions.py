@@ -158,6 +158,7 @@ class LotHeld(_Event, frozen=True, tag="lot.held"):
     """
 
     operation: str
+    characteristic: str
     source: str
     text: str
     text_zh: str

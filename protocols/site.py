@@ -211,6 +211,20 @@ class Transport(_Part):
         return 0 if origin == destination else self.seconds.get(f"{origin}>{destination}", self.default)
 
 
+Badge = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,16}$")]
+"""Pseudonym of a person, as commands carry it."""
+
+
+class Quality(_Part):
+    """Who decides about lots on hold beside the supervisors at the service."""
+
+    release: tuple[Badge, ...] = Field(
+        default=(),
+        max_length=100,
+        description="pseudonyms of those who may release a lot at a station, network or not",
+    )
+
+
 class Site(_Part):
     """A whole site; the root of ``site.yaml``."""
 
@@ -224,6 +238,7 @@ class Site(_Part):
     tools: dict[Name, Tool] = Field(default_factory=dict, max_length=500)
     transport: Transport = Transport()
     maintenance: Maintenance = Field(default=Maintenance(), description="how machines are kept up")
+    quality: Quality = Field(default=Quality(), description="who decides about lots on hold at stations")
     graph: str = Field(default="", description="site graph for AGVs, relative to this file: graph.yaml")
     products: tuple[str, ...] = Field(default=(), description="product files, relative to this file")
     programs: str = Field(

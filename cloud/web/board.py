@@ -17,9 +17,9 @@ from cloud.ledger import alarms, reading
 from cloud.ledger.alarms import Alarm
 from cloud.maintenance import cases
 from cloud.quality import charts, nonconformances
-from cloud.quality.plans import held
 from cloud.quality.charts import Chart
 from cloud.quality.nonconformances import Nonconformance
+from cloud.quality.plans import held
 from cloud.web import today
 from cloud.web.gantt import Bar, Shifted, Window
 from cloud.web.maintenance import on_the_board

@@ -126,6 +126,16 @@ class DoStep(_Command):
     value: Annotated[str, StringConstraints(max_length=120, strip_whitespace=True)] = ""
 
 
+class ReleaseHold(_Command):
+    """Decide at the station about what ``source`` holds at an operation; the site file says who may."""
+
+    do: Literal["release-hold"] = "release-hold"
+    operation: Identifier
+    source: Identifier
+    disposition: Literal["use as is", "scrap"]
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, strip_whitespace=True)]
+
+
 class GiveStopReason(_Command):
     do: Literal["stop-reason"] = "stop-reason"
     stop: Identifier
@@ -312,6 +322,7 @@ Command = (
     | CompleteRun
     | AbortRun
     | DoStep
+    | ReleaseHold
     | GiveStopReason
     | RaiseAndon
     | ClearAndon

@@ -6,16 +6,16 @@ that the cloud uses too. Its charts go on from what it measured itself; the clou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec.structs import replace
 
 from edge.station.quantities import shown
 from edge.station.refusals import Refusal
-from edge.station.work import Charted, Part, StepResult, Work
+from edge.station.work import Charted, Part, StepResult, Work, apply
 from protocols import actions as did
-from protocols.inspection import Characteristic, Verdict, needed
+from protocols.inspection import Characteristic, Verdict, needed, said
 from protocols.jobs import JobOperation
 from protocols.spc.chart import acts, advance, begun_anew
 from protocols.spc.charts import SampleError
@@ -27,6 +27,34 @@ KEPT_CHARTS = 50
 def measured_by(operation: JobOperation, step: int) -> Characteristic | None:
     """The line of the inspection plan that a step measures; None where it is not in the plan."""
     return next((each for each in operation.inspection if step in each.steps), None)
+
+
+def holding(
+    work: Work, operations: Mapping[str, JobOperation], actions: Sequence[did.Action]
+) -> list[did.Event]:
+    """What a measurement adds to its own action where its plan holds: that the lot is held.
+
+    A drift that goes on is one matter: while a hold of the same operation and characteristic stands, there is
+    no second one.
+    """
+    first = actions[0]
+    measured = first.event
+    if not isinstance(measured, did.StepDone):
+        return []
+    operation = operations.get(measured.operation)
+    planned = measured_by(operation, measured.step) if operation is not None else None
+    if planned is None or planned.on_violation is not Verdict.HOLD:
+        return []
+    after = charted(apply(work, first), operations, [first])
+    part = after.runs[measured.run].part(measured.operation)
+    result = part.steps.get(measured.step) if part is not None else None
+    if result is None or not result.holds:
+        return []
+    en, zh = said(planned, result.signals, float(measured.value))
+    matter = measured.operation, planned.name
+    if any((hold.operation, hold.characteristic) == matter for hold in work.holds.values()):
+        return []
+    return [did.LotHeld(measured.operation, planned.name, first.id, en, zh)]
 
 
 def charted(work: Work, operations: Mapping[str, JobOperation], actions: Iterable[did.Action]) -> Work:

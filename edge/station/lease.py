@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import msgspec.structs
 
+from edge.station.holds import heard
 from edge.station.workcell import Queue, Workcell
 from protocols import actions as did
 from protocols.jobs import JobList, JobOperation, ReleaseRequest
@@ -39,7 +40,7 @@ def receive(cell: Workcell, jobs: JobList) -> Workcell:
     return replace(
         cell,
         queue=Queue(jobs.version, listed),
-        work=msgspec.structs.replace(cell.work, progress=progress),
+        work=heard(msgspec.structs.replace(cell.work, progress=progress), jobs),
     )
 
 

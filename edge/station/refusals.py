@@ -31,6 +31,22 @@ REFUSALS: dict[str, Text] = {
         "{title} is on hold, nonconformance {number}: {why}. Wait for the supervisor, or call for help (F8).",
         "{title} 已扣留，不合格 {number}：{why}。请等待主管处理，或呼叫帮助（F8）。",
     ),
+    "held-here": Text(
+        "{title} is on hold: {why}. Wait for the supervisor, or call for help (F8).",
+        "{title} 已扣留：{why}。请等待主管处理，或呼叫帮助（F8）。",
+    ),
+    "not-held": Text(
+        "{title} is not on hold for that reason any more: look at the queue (F1).",
+        "{title} 已不再因此扣留：请查看队列（F1）。",
+    ),
+    "release-office": Text(
+        "Who may release {title} is decided in the office: call the supervisor (F8).",
+        "{title} 的放行由办公室决定：请呼叫主管（F8）。",
+    ),
+    "release-others": Text(
+        "{actor} may not release a lot here, {allowed} may: have one of them scan their badge.",
+        "{actor} 无权在此放行，可放行者：{allowed}。请其扫描工牌。",
+    ),
     "measure-more": Text(
         "{step}: measured {count} times, {quantity} pieces need {wanted}. Measure (F3) before completing.",
         "{step}：已测 {count} 次，{quantity} 件需测 {wanted} 次。完工前请继续测量（F3）。",

@@ -239,6 +239,8 @@ class StationView(msgspec.Struct, frozen=True):
     terminals: int
     """Terminals that are attached; virtual operators keep away from a station that has one."""
     machines: tuple[ControlView, ...] = ()
+    releasers: tuple[str, ...] = ()
+    """Those who may decide here about a lot on hold."""
 
 
 class StationSummary(msgspec.Struct, frozen=True):
@@ -310,6 +312,7 @@ def view(
         andon_topics=dict(place.andon_topics),
         terminals=terminals,
         machines=machines,
+        releasers=place.releasers,
     )
 
 
@@ -343,6 +346,9 @@ def _operation(cell: Workcell, operation: JobOperation, around: Surroundings) ->
     progress = cell.progress(operation.id)
     waiting = waits_for(operation, around.finished)
     carries = around.online and around.cloud
+    held = around.holding(operation)
+    if held != operation.held:
+        operation = msgspec.structs.replace(operation, held=held)
     return OperationView(
         operation=operation,
         state=progress.state,

@@ -19,7 +19,7 @@ import structlog
 from drivers.counting import Count
 from edge.outbox.outbox import append_actions, append_states
 from edge.outbox.store import OutboxFullError, Store
-from edge.station import journal, lease
+from edge.station import holds, journal, lease
 from edge.station.commands import Command, ControlCommand
 from edge.station.refusals import Refusal, from_transition
 from edge.station.station_view import ControlView, Link, Receipt, StationSummary, StationView, shape, view
@@ -29,6 +29,7 @@ from edge.station.workcell import Place, Surroundings, Workcell, decide, perform
 from protocols import states
 from protocols.actions import Action, Event
 from protocols.clock import Clock
+from protocols.inspection import Held
 from protocols.jobs import JobList, ReleaseRequest, Text
 from protocols.lifecycle import IllegalTransitionError
 from protocols.site import Site
@@ -66,6 +67,7 @@ def places(site: Site, edge: str) -> tuple[Place, ...]:
             stop_reasons=_texts(site.stop_reasons),
             scrap_reasons=_texts(site.scrap_reasons),
             andon_topics=_texts(site.andon_topics),
+            releasers=site.quality.release,
         )
         for cell in (cells[name] for name in site.edge(edge).workcells)
     )
@@ -478,12 +480,13 @@ class Stations:
 
         await self.store.run(work, urgent=urgent)
         self._finished = after
+        held_before = self._held()
         for key, cell in cells.items():
             # The counter went on while the disk was written.
             latest = self._cells[key].work
             kept = msgspec.structs.replace(cell.work, counter=latest.counter, count=latest.count)
             self._cells[key] = replace(cell, work=kept)
-        for key in self._cells if before != after else cells:
+        for key in self._cells if before != after or held_before != self._held() else cells:
             self._touch(key)
 
     def _actions(self, station: str, events: list[Event], name: str, *, actor: str) -> list[Action]:
@@ -502,7 +505,13 @@ class Stations:
             link.cloud,
             self._finished,
             self.control.locked(station),
+            self._held(),
         )
+
+    def _held(self) -> Mapping[str, tuple[Held, ...]] | None:
+        cells = self._cells.values()
+        operations = (operation for cell in cells for operation in cell.queue.operations.values())
+        return holds.held(operations, [cell.work for cell in cells], self._finished)
 
     def _stations_of(self, device: str) -> list[str]:
         return [station for station in self.devices.get(device, ()) if station in self._cells]

@@ -72,6 +72,7 @@ class Hold(msgspec.Struct, frozen=True):
     """
 
     operation: str
+    characteristic: str
     en: str
     zh: str
 
@@ -370,7 +371,10 @@ def _shift_note(work: Work, action: did.Action, event: did.ShiftNote) -> Work:
 
 
 def _lot_held(work: Work, action: did.Action, event: did.LotHeld) -> Work:
-    holds = {**work.holds, event.source: Hold(event.operation, event.text, event.text_zh)}
+    holds = {
+        **work.holds,
+        event.source: Hold(event.operation, event.characteristic, event.text, event.text_zh),
+    }
     return replace(work, holds=dict(list(holds.items())[-KEPT_HOLDS:]))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec.structs
 
 from edge.station import commands as asked
-from edge.station.inspection import charted, require_measured
+from edge.station.inspection import charted, holding, require_measured
 from edge.station.instructions import judged, require_done, results_of
 from edge.station.quantities import PIECE, shown
 from edge.station.refusals import STATE_WORDS, Refusal
@@ -22,6 +22,7 @@ from edge.station.unassigned import closing
 from edge.station.undo import undo
 from edge.station.work import OPEN, ZERO, Part, Progress, Run, Work, apply_command
 from protocols import actions as did
+from protocols.inspection import Held
 from protocols.jobs import JobOperation, StepKind, Text
 from protocols.lifecycles import ANDON, RUN, AndonEvent, AndonState, OperationState, RunEvent, RunState
 
@@ -41,6 +42,8 @@ class Place:
     stop_reasons: Mapping[str, Text] = field(default_factory=dict)
     scrap_reasons: Mapping[str, Text] = field(default_factory=dict)
     andon_topics: Mapping[str, Text] = field(default_factory=dict)
+    releasers: tuple[str, ...] = ()
+    """Pseudonyms of those who may decide here about a lot on hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,12 @@ class Surroundings:
     finished: Mapping[str, str] = field(default_factory=dict)
     locked: Refusal | None = None
     """Why no run may begin or go on: a machine of the station is locked."""
+    held: Mapping[str, tuple[Held, ...]] | None = None
+    """Why operations may not begin, as :func:`edge.station.holds.held` says; None: as the job list says."""
+
+    def holding(self, operation: JobOperation) -> tuple[Held, ...]:
+        """Why an operation may not begin."""
+        return operation.held if self.held is None else self.held.get(operation.id, operation.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +149,7 @@ def _open(cell: Workcell, command: asked.OpenRun, around: Surroundings) -> list[
     active = cell.work.active
     if active is not None:
         raise Refusal("run-in-hand", station=cell.place.title, title=_title_of(cell, active))
-    chosen = [_available(cell, operation) for operation in dict.fromkeys(command.operations)]
+    chosen = [_available(cell, operation, around) for operation in dict.fromkeys(command.operations)]
     if len(chosen) > cell.place.capacity:
         raise Refusal(
             "capacity",
@@ -165,7 +174,7 @@ def _require_free(around: Surroundings) -> None:
         raise around.locked
 
 
-def _available(cell: Workcell, operation: str) -> JobOperation:
+def _available(cell: Workcell, operation: str, around: Surroundings) -> JobOperation:
     listed = cell.queue.operations.get(operation)
     if listed is None:
         raise Refusal("unknown-operation", operation=operation, station=cell.place.title)
@@ -176,14 +185,16 @@ def _available(cell: Workcell, operation: str) -> JobOperation:
         raise Refusal("operation-ended", title=listed.title, state=STATE_WORDS[state])
     if operation in cell.work.in_hand:
         raise Refusal("run-in-hand", station=cell.place.title, title=listed.title)
-    _require_released(listed)
+    _require_released(listed, around)
     return listed
 
 
-def _require_released(operation: JobOperation) -> None:
-    """Work on a lot that does not conform waits for a supervisor's disposition."""
-    for held in operation.held:
+def _require_released(operation: JobOperation, around: Surroundings) -> None:
+    """Work on a lot that does not conform waits for a disposition."""
+    for held in around.holding(operation):
         why = Text(held.en, held.zh)
+        if not held.nonconformance:
+            raise Refusal("held-here", title=operation.title, why=why)
         raise Refusal("held", title=operation.title, number=held.nonconformance, why=why)
 
 
@@ -255,7 +266,7 @@ def _resume(cell: Workcell, command: asked.ResumeRun, around: Surroundings) -> l
     if active is not None:
         raise Refusal("run-in-hand", station=cell.place.title, title=_title_of(cell, active))
     for part in run.parts:
-        _require_released(cell.queue.operations[part.operation])
+        _require_released(cell.queue.operations[part.operation], around)
     events: list[did.Event] = []
     if cell.work.unassigned is not None:
         events.append(closing(cell.work.unassigned, cell.work.counter))
@@ -356,7 +367,8 @@ def _step(cell: Workcell, command: asked.DoStep, around: Surroundings) -> list[d
     value, ok = judged(step, command.value)
     done: list[did.Event] = [did.StepDone(run.id, operation.id, command.step, value, ok)]
     if step.kind is StepKind.MEASURE:
-        return done
+        measured = did.Action(command.id, around.now, cell.place.id, command.actor, done[0])
+        return [*done, *holding(cell.work, cell.queue.operations, [measured])]
     # What is confirmed or scanned once for the sheet or the batch holds for each of its operations.
     for other in run.parts:
         steps = cell.queue.operations[other.operation].steps
@@ -368,6 +380,25 @@ def _step(cell: Workcell, command: asked.DoStep, around: Surroundings) -> list[d
             ):
                 done.append(did.StepDone(run.id, other.operation, number, value, ok))
     return done
+
+
+# --- lots on hold ---------------------------------------------------------------------------------------
+
+
+def _release_hold(cell: Workcell, command: asked.ReleaseHold, around: Surroundings) -> list[did.Event]:
+    """Whoever the site file names decides here, too: the service hears of it when it can."""
+    listed = cell.queue.operations.get(command.operation)
+    if listed is None:
+        raise Refusal("unknown-operation", operation=command.operation, station=cell.place.title)
+    held = next((each for each in around.holding(listed) if each.source == command.source), None)
+    if held is None or not held.source:
+        raise Refusal("not-held", title=listed.title)
+    allowed = cell.place.releasers
+    if command.actor.casefold() not in {name.casefold() for name in allowed}:
+        if not allowed:
+            raise Refusal("release-office", title=listed.title)
+        raise Refusal("release-others", actor=command.actor, allowed=", ".join(allowed))
+    return [did.LotReleased(listed.id, held.source, command.disposition, command.reason)]
 
 
 # --- stops, andon, notes --------------------------------------------------------------------------------
@@ -417,6 +448,7 @@ _DECISIONS: dict[type, Callable[[Workcell, Any, Surroundings], list[did.Event]]]
     asked.CompleteRun: _complete,
     asked.AbortRun: _abort,
     asked.DoStep: _step,
+    asked.ReleaseHold: _release_hold,
     asked.GiveStopReason: _stop_reason,
     asked.RaiseAndon: _raise_andon,
     asked.ClearAndon: _clear_andon,

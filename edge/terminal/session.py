@@ -69,6 +69,7 @@ BOUNCE = {
 by fast fingers; a phase or a step is not skipped by one."""
 
 SAYS = {
+    "release-hold": "lot.released",
     "open": "run.opened",
     "first-piece": "run.first-piece",
     "start": "run.started",

@@ -12,6 +12,7 @@ from edge.station.station_view import OperationView, RunView
 from edge.terminal import scanning
 from edge.terminal.painting import NARROW, Ink, Line, Span, fit, sides, wrap
 from edge.terminal.screens.confirm import start
+from edge.terminal.screens.release import ReleasePage, may_be_asked
 from edge.terminal.screens.work_wide import variant, what_it_waits_for
 from edge.terminal.session import Key, Session
 from edge.terminal.words import moment
@@ -36,8 +37,11 @@ class QueuePage:
         if isinstance(row, RunView):
             if row.state is RunState.PAUSED and session.view is not None and not session.view.runs[0].active:
                 usable["f5"] = "key.resume"
-        elif row is not None and not (session.run is not None and session.run.active):
-            usable |= {"f4": "key.setup", "f5": "key.start"}
+        elif row is not None:
+            if may_be_asked(session, row):
+                usable["f3"] = "key.release"
+            if not (session.run is not None and session.run.active):
+                usable |= {"f4": "key.setup", "f5": "key.start"}
         return usable
 
     def press(self, session: Session, key: Key) -> None:
@@ -54,6 +58,10 @@ class QueuePage:
                 self.cursor = 0 if key.name == "home" else len(rows) - 1
             case "space":
                 self._toggle(session)
+            case "f3" if key.name in self.keys(session):
+                row = self._row(session)
+                if isinstance(row, OperationView):
+                    session.open(ReleasePage(row.operation.id))
             case "f4" | "f5" if key.name in self.keys(session):
                 self._begin(session, setup=key.name == "f4")
             case "enter":

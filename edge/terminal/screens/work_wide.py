@@ -98,6 +98,8 @@ def what_it_waits_for(session: Session, view: OperationView) -> str:
     """
     if view.operation.held:
         held = view.operation.held[0]
+        if not held.nonconformance:
+            return session.say("now.held-here", why=Text(held.en, held.zh))
         return session.say("now.held", number=held.nonconformance, why=Text(held.en, held.zh))
     first = view.waits_for[0]
     names: dict[str, str | Text] = {"predecessor": first.title, "workcell": first.workcell}

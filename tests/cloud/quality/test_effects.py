@@ -336,7 +336,8 @@ def rows_of(floor: QualityFloor, job: str = "q-1-1") -> dict[str, Any]:
 def test_rework_is_an_operation_that_what_follows_waits_for(floor: QualityFloor) -> None:
     bent_too_far(floor)
     made = decide(floor, 1, NonconformanceEvent.DISPOSE, Disposition.REWORK, "bend back to 25", Decimal(3))
-    assert (made.quantity, made.holds) == (3, True)
+    assert made.quantity == 3
+    assert made.holds
     rows = rows_of(floor)
     rework = rows[BEND + "w1"]
     assert (rows[BEND].good, rows[BEND].rework, rework.quantity, rework.state) == (1, 3, 3, "planned")
@@ -427,7 +428,7 @@ def test_a_station_that_holds_is_believed(floor: QualityFloor) -> None:
     """Its chart may know more, or less, than the service's."""
     run = floor.opens(BEND)
     (fine,) = floor.measures(run, BEND, 25.1)
-    said = act.LotHeld(BEND, fine.id, "Flange 25.1 mm: nine on one side", "折边")
+    said = act.LotHeld(BEND, "flange", fine.id, "Flange 25.1 mm: nine on one side", "折边")
     floor.says("brake-1", said)
     floor.says("brake-1", said)
     (held,) = opened(floor)
@@ -441,7 +442,7 @@ def test_a_station_that_holds_is_believed(floor: QualityFloor) -> None:
 def test_a_release_at_a_station_is_a_disposition_and_comes_back_with_the_list(floor: QualityFloor) -> None:
     run = floor.opens(BEND)
     *_, bad = floor.measures(run, BEND, 25.1, 25.42)
-    floor.says("brake-1", act.LotHeld(BEND, bad.id, "Flange", "折边"))
+    floor.says("brake-1", act.LotHeld(BEND, "flange", bad.id, "Flange", "折边"))
     assert len(opened(floor)) == 1  # the service's chart had opened it
 
     def known() -> tuple[tuple[str, ...], tuple[str, ...]]:

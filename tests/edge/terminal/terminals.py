@@ -9,6 +9,7 @@ import msgspec
 from edge.control.control import Control
 from edge.control.controls import apply
 from edge.control.machines import Machines, NoMachines
+from edge.station import holds
 from edge.station.commands import Command, ControlCommand
 from edge.station.lease import receive
 from edge.station.refusals import Refusal, from_transition
@@ -76,7 +77,10 @@ class Terminal:
 
     def around(self) -> Surroundings:
         locked = self.control.locked(self.cell.place.id)
-        return Surroundings(self.now(), online=self.link.online, cloud=self.link.cloud, locked=locked)
+        held = holds.held(self.cell.queue.operations.values(), [self.cell.work], {})
+        return Surroundings(
+            self.now(), online=self.link.online, cloud=self.link.cloud, locked=locked, held=held
+        )
 
     def settle(self) -> None:
         """The edge answers everything that is under way."""

@@ -1,5 +1,7 @@
 """What the operator sees of control charts: the warning, a measurement that is due again, a lot on hold."""
 
+from dataclasses import replace as having
+
 from msgspec.structs import replace
 
 from edge.terminal.frame import paint
@@ -8,7 +10,7 @@ from protocols.inspection import Held, Notice
 from protocols.jobs import JobOperation
 from tests.edge.terminal.terminals import Terminal, line_with
 from tests.edge.test_inspection import FLANGE
-from tests.edge.workcells import STEPS, T0, operation
+from tests.edge.workcells import PLACE, SECOND, STEPS, T0, operation, predecessor
 
 
 def planned(key: str = "op-1", **more: object) -> JobOperation:
@@ -76,3 +78,48 @@ def test_what_a_machine_measured_is_told_too() -> None:
     terminal = Terminal(planned(notices=(notice,)))
     terminal.press("f5")
     assert line_with(terminal.screen(), "▲ Bending force: the weighted mean is beyond its limit.")
+
+
+def next_to_it() -> Terminal:
+    """The lot was measured here, and its next operation waits here too; S1 may release lots."""
+    lot = replace(planned(), job="A-1")
+    after = replace(
+        operation("op-2", predecessors=[predecessor("op-1", edge="machining")], planned_start=T0 + SECOND),
+        job="A-1",
+    )
+    terminal = Terminal(lot, after, place=having(PLACE, releasers=("S1",)))
+    terminal.press("f5")
+    terminal.scan("TOOL-88")
+    terminal.scan("25.42")
+    return terminal
+
+
+def test_what_was_measured_here_holds_the_next_operation_without_the_service() -> None:
+    terminal = next_to_it()
+    terminal.press("f1")
+    assert line_with(terminal.screen(), "■ on hold")
+    assert line_with(terminal.screen(), "on hold, measured here: Flange 25.42 mm")
+
+
+def test_who_may_releases_it_at_the_terminal_with_a_reason() -> None:
+    terminal = next_to_it()
+    terminal.press("f1", "f3")
+    assert "■ on hold, measured here: Flange 25.42 mm" in terminal.text()
+    assert "May decide here: S1." in " ".join(terminal.text().split())
+    terminal.press("1", "enter")
+    assert "use as is: why?" in terminal.text()
+    terminal.press(*"measured again", "enter")
+    assert "K7 may not release a lot here, S1 may" in " ".join(terminal.text().split())
+    terminal.session.actor = "S1"
+    terminal.press("f3", "1", "enter", *"measured again", "enter")
+    assert "lot released" in terminal.text()
+    assert "on hold" not in terminal.text()
+    terminal.press("f12")
+    assert "批次已放行" in terminal.text()
+
+
+def test_where_nobody_may_release_there_is_no_such_key() -> None:
+    why = Held("17", "Flange", "折边", "measured-1")
+    terminal = Terminal(planned(held=(why,)))
+    terminal.press("f1")
+    assert "release" not in terminal.text()
