@@ -93,4 +93,8 @@ QUALITY: dict[str, str] = {
     "what follows waits again": "后续工序再次等待",
     "withdrawn: work goes on": "已撤销：继续生产",
     "frozen as a new version": "已冻结为新版本",
+    "Pieces": "件数",
+    "{count} pieces count as {what}": "{count} 件计为{what}",
+    "of rework or scrap; empty: all that are booked as good": "返工或报废的件数；留空：全部已报合格件",
+    "released at a station": "已在工位放行",
 }

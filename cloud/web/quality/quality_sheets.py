@@ -30,6 +30,7 @@ EVENTS = {
     "close": "reported done",
     "reopen": "on hold again",
     "withdraw": "withdrawn",
+    "release": "released at a station",
 }
 
 
@@ -230,5 +231,9 @@ def _state(r: Reader, found: Nonconformance) -> Iterator[str]:
     yield r.say("{state} since {since}", state=r.say(str(found.state)), since=r.time(found.changed))
     if found.holds:
         yield r.say("■ what follows in this job waits")
-    elif found.disposition == "scrap":
+    elif found.disposition == "scrap" and not found.quantity:
         yield r.say("the pieces are booked as scrap at the station (F6)")
+    if found.quantity:
+        yield r.say(
+            "{count} pieces count as {what}", count=f"{found.quantity:g}", what=r.say(found.disposition)
+        )
