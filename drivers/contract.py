@@ -22,6 +22,7 @@ import pytest
 
 from drivers.driver import (
     Capability,
+    Captures,
     Confirmation,
     ConnectError,
     DeviceLost,
@@ -100,6 +101,8 @@ class DriverContract:
     bad_address: ClassVar[str] = "nonsense://nowhere"
     lost_within_s: ClassVar[float] = 8.0
     """How soon a silent device must be noticed with these options."""
+    takes_blocks: ClassVar[bool] = False
+    """Set by :class:`drivers.waveform_contract.WaveformContract`, which adds the tests of waveforms."""
 
     def server(self) -> ProfileServer:
         """The simulator with every tag but ``missing``."""
@@ -153,10 +156,13 @@ class DriverContract:
             Capability.READ: Reads,
             Capability.WRITE: Writes,
             Capability.IDENTIFY: Identifies,
+            Capability.WAVEFORMS: Captures,
         }
         for capability, protocol in protocols.items():
             if capability in driver.capabilities:
                 assert isinstance(driver, protocol), f"{capability} is declared, but not there"
+        declared = Capability.WAVEFORMS in driver.capabilities
+        assert declared == self.takes_blocks, "WaveformContract tests what declares waveforms"
 
     # --- connection -------------------------------------------------------------------------------------
 
@@ -236,7 +242,7 @@ class DriverContract:
     def test_stream_delivers_every_tag_and_then_what_changes_in_order(self) -> None:
         async def test(server: ProfileServer) -> None:
             received = Received()
-            async with self.driver(server.url) as driver, _streaming(driver, received):
+            async with self.driver(server.url) as driver, streaming(driver, received):
                 await received.until(lambda: {r.path for r in received.readings} == set(TAGS), "every tag")
                 for count in range(5):
                     server.set("count", count)
@@ -255,7 +261,7 @@ class DriverContract:
     def test_a_tag_that_fails_is_bad_once_and_good_again_when_it_recovers(self) -> None:
         async def test(server: ProfileServer) -> None:
             received = Received()
-            async with self.driver(server.url) as driver, _streaming(driver, received):
+            async with self.driver(server.url) as driver, streaming(driver, received):
                 await received.until(lambda: bool(received.of("ratio")), "ratio")
                 server.fail("ratio", Reason.DEVICE_FAILURE)
                 await received.until(lambda: received.of("ratio")[-1].quality is Quality.BAD, "ratio bad")
@@ -316,7 +322,7 @@ class DriverContract:
             await server.start()
             server.set("count", 7)
             received = Received()
-            async with self.driver(server.url) as driver, _streaming(driver, received):
+            async with self.driver(server.url) as driver, streaming(driver, received):
                 await received.until(lambda: any(r.value == 7 for r in received.of("count")), "count = 7")
 
         self.run(test)
@@ -412,7 +418,7 @@ class DriverContract:
 
         async def test(server: ProfileServer) -> None:
             received = Received()
-            async with self.guarded(server.url) as driver, _streaming(driver, received):
+            async with self.guarded(server.url) as driver, streaming(driver, received):
                 await received.until(lambda: bool(received.of("ready")), "ready")
                 assert received.of("ready")[-1].value is True
                 server.set("ready", False)
@@ -440,7 +446,7 @@ class DriverContract:
         self.run(test)
 
 
-class _streaming:
+class streaming:
     """A stream that runs for the length of a block and must not end by itself."""
 
     def __init__(self, driver: Driver[Any], received: Received) -> None:

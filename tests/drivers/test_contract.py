@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from drivers.contract import DriverContract
 from drivers.profile.files import load_profile
+from drivers.waveform_contract import WaveformContract
 
 PROFILES = Path(__file__).parent / "profiles"
 
 
-class TestModbus(DriverContract):
+class TestModbus(WaveformContract):
     profile = load_profile(PROFILES / "contract-modbus.yaml")
     options = {"timeout": 0.3}  # noqa: RUF012 - never changed
     bad_address = "modbus://host:port"
     lost_within_s = 3.0
 
 
-class TestOpcua(DriverContract):
+class TestOpcua(WaveformContract):
     profile = load_profile(PROFILES / "contract-opcua.yaml")
     options = {"security": "none", "watchdog": 1, "timeout": 2}  # noqa: RUF012 - never changed
     bad_address = "http://host:4840"

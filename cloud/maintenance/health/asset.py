@@ -16,7 +16,7 @@ import msgspec
 from cloud.maintenance.health import baseline, regimes, trend
 from cloud.maintenance.health.baseline import Learned, Normals
 from cloud.maintenance.health.evidence import Evidence, evidence
-from cloud.maintenance.health.facts import LOADS, REGIME_ROLES, Side, TagFacts
+from cloud.maintenance.health.facts import REGIME_ROLES, Side, TagFacts
 from cloud.maintenance.health.gathering import Window
 from cloud.maintenance.health.limits import Limits
 from cloud.maintenance.health.regimes import Point, Regimes
@@ -124,7 +124,7 @@ class AssetHealth(msgspec.Struct):
             if each.mean is not None and each.covered >= COVERED and name in facts
         }
         given = [name for name, each in facts.items() if each.role in REGIME_ROLES and name in means]
-        loads = [name for name, each in facts.items() if each.role in LOADS and name in means]
+        loads = [name for name, each in facts.items() if each.tells_load and name in means]
         point = Point(window.mode, window.program, regimes.variables(means, {*given, *loads}))
         signs = {name: mean for name, mean in means.items() if facts[name].sign is not None}
         learned = Learned(window.end, point, signs)
@@ -196,7 +196,7 @@ class AssetHealth(msgspec.Struct):
         points = [row.point for row in self.learning]
         given = {name for name, each in facts.items() if each.role in REGIME_ROLES - {"program"}}
         given = {name for name in given if any(name in point.variables for point in points)}
-        loads = {name for name, each in facts.items() if each.role in LOADS}
+        loads = {name for name, each in facts.items() if each.tells_load}
         return regimes.found(points, given, loads)
 
     def _known(self, facts: Mapping[str, TagFacts], limits: Limits, span: int) -> None:

@@ -81,6 +81,11 @@ class TagFacts(msgspec.Struct, frozen=True):
         return f"{self.kind} {self.unit}".rstrip()
 
     @property
+    def tells_load(self) -> bool:
+        """Whether its levels tell operating points apart; a number made of a block only says how it shook."""
+        return self.role in LOADS and self.hold > 0
+
+    @property
     def sign(self) -> Role | None:
         """How its deviation is judged; None for a tag that only tells the regime."""
         return SIGNS.get(self.role)
