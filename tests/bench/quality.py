@@ -1,4 +1,6 @@
-"""What a measurement costs: a point on a chart alone, and charted in the database with all that follows."""
+"""What a measurement costs: a point on a chart alone, charted in the database with all that follows, and how
+long it takes until a hold is painted.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from protocols import actions as act
 from protocols.spc.chart import State, advance
 from protocols.spc.charts import Kind, Sample, Spec
 from protocols.spc.limits import Limits
+from tests.bench import holds_shown
 from tests.bench.figures import Figure, Size, median
 from tests.cloud.orders.shop import open_database
 from tests.cloud.quality.shop import quality_floor
@@ -29,7 +32,8 @@ async def run(size: Size) -> list[Figure]:
     ]
     ledgered = [_ledgered(size.of(20, 1_000)) for _ in range(3)]
     note = "in the ledger's transaction, 50 a batch, SQLite"
-    return [*figures, median("a measurement charted", ledgered, "µs CPU", note=note)]
+    charted = median("a measurement charted", ledgered, "µs CPU", note=note)
+    return [*figures, charted, *await holds_shown.run(size)]
 
 
 def _point(kind: Kind, points: int) -> float:

@@ -21,8 +21,10 @@ from protocols.values import MICROSECONDS
 
 DECIDED = frozenset({"overtime", "closed", "absent", "extra", "pin"})
 """Causes that are decisions of people, or their being taken back."""
-URGENT = DECIDED | {"order", "promise", "remake", "down", "released", "scenario"}
+URGENT = DECIDED | {"order", "promise", "remake", "down", "released", "scenario", "hold", "freed"}
 """Causes for which a search under way is ended early with its best plan so far."""
+TOLD_FIRST = frozenset({"hold", "freed"})
+"""Causes that stations hear of before there is another plan: work may or may not begin by them."""
 LATENESS = frozenset({"late", "early", "waits"})
 """Causes that alone do not make more than a plan every ``late_seconds``."""
 

@@ -25,7 +25,7 @@ from cloud.dispatching.floor.floor import Floor, read_floor
 from cloud.dispatching.floor.plannable import unplannable
 from cloud.dispatching.floor.wishes import WishSource, planned_cases
 from cloud.dispatching.keeping import joblists, plans
-from cloud.dispatching.keeping.causes import LATENESS, causes
+from cloud.dispatching.keeping.causes import LATENESS, TOLD_FIRST, causes
 from cloud.dispatching.keeping.making import Look, Making, SearchProgress, Situation
 from cloud.dispatching.keeping.plans import Cause
 from cloud.dispatching.keeping.proposal import Proposal, elsewhere
@@ -219,6 +219,8 @@ class DispatchService:
         look = await self._look()
         found = [*look.causes, *dict.fromkeys(asked)]
         if found and self._worth_it(found):
+            if look.news and any(cause.kind in TOLD_FIRST for cause in found):
+                await self._hand_out()
             await self._plan(look, found)
         elif look.news:
             await self._hand_out()
