@@ -1,37 +1,30 @@
 """Measurements that somebody recorded, as the values of a profile's tags over time. Pure.
 
-A table with one column per measurement (CSV, also gzipped) and, if it has one, a column of times. A column
-plays into the tag of its name, or into the one that it is mapped to.
+A table with one column per measurement (CSV, also gzipped, or Parquet) and, if it has one, a column of times.
+A column plays into the tag of its name, or into the one that it is mapped to. Another column may name the
+machine of which a row is: then each has a recording of its own.
 """
 
 from __future__ import annotations
 
 import bisect
-import csv
-import gzip
-import io
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
 from drivers.profile.profile import AnyProfile, Tag
+from drivers.recorded_table import CannotReplay, read_table
 from drivers.scaling import FLOATS, raw_number
 from protocols.documents import nearest
 from protocols.values import DataType, Value
 
-MAX_BYTES = 256 << 20
-"""The largest recording that is read, unpacked."""
 MAX_ROWS = 2_000_000
 
 _TIMES = ("time", "timestamp", "datetime", "t", "seconds", "elapsed", "zeit", "时间", "时间戳")
+_MISSING = "nan"
 _SHOWN = 5
-
-
-class CannotReplay(ValueError):
-    """A recording that does not fit the profile: what is wrong with it, and where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +35,20 @@ class Recording:
     rows: Sequence[Mapping[str, Value]]
     unused: Sequence[str]
     """Columns that no tag took."""
+    tags: Sequence[str] = ()
+    """Those that are played."""
 
     @property
     def length(self) -> float:
-        """Seconds until the first row would come again: the last one holds as long as the one before it."""
-        last = self.times[-1] - self.times[-2] if len(self.times) > 1 else 1.0
-        return self.times[-1] + last
+        """Seconds until the first row would come again."""
+        return self.times[-1] + self.stands(len(self.times) - 1)
+
+    def stands(self, number: int) -> float:
+        """Seconds for which a row is shown; the last one as long as the one before it."""
+        if len(self.times) < 2:
+            return 1.0
+        number = min(number, len(self.times) - 2)
+        return self.times[number + 1] - self.times[number]
 
     def values(self, seconds: float, *, loop: bool = True) -> Mapping[str, Value] | None:
         """What is shown so long after the start; None after the end of what does not loop."""
@@ -58,75 +59,76 @@ class Recording:
         return self.rows[max(0, bisect.bisect_right(self.times, seconds) - 1)]
 
 
-def unpack(data: bytes) -> bytes:
-    """The bytes of a file that may be gzipped.
-
-    Raises:
-        CannotReplay: broken, or larger than :data:`MAX_BYTES` unpacked.
-    """
-    if data[:2] == b"\x1f\x8b":
-        try:
-            with gzip.open(io.BytesIO(data)) as file:
-                data = file.read(MAX_BYTES + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise CannotReplay(f"is gzipped, but broken: {error}") from None
-    if len(data) > MAX_BYTES:
-        raise CannotReplay(f"larger than {MAX_BYTES >> 20} MiB, the most that is played")
-    return data
-
-
 def read_recording(
     data: bytes, profile: AnyProfile, mapping: Mapping[str, str], interval: float
 ) -> Recording:
-    """A recording for a profile.
+    """The only recording of a table; see :func:`read_recordings`."""
+    (recording,) = read_recordings(data, profile, mapping, interval).values()
+    return recording
+
+
+def read_recordings(
+    data: bytes, profile: AnyProfile, mapping: Mapping[str, str], interval: float, each: str = ""
+) -> dict[str, Recording]:
+    """Recordings for a profile, by the machine of which they are.
 
     Args:
-        data: CSV, as UTF-8.
+        data: CSV as UTF-8, or Parquet.
         profile: whose tags are played.
         mapping: column to tag, for those that are not named alike.
         interval: seconds between rows when there is no column of times.
+        each: column that names the machine; without one all rows are of one, named "".
 
     Raises:
         CannotReplay: no column is a tag, a mapping names neither, a value does not fit its tag.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise CannotReplay("is not UTF-8 text") from None
-    first = text.partition("\n")[0]
-    separator = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    headings = [heading.strip() for heading in next(reader, [])]
+    headings, body = read_table(data)
     columns = _columns(headings, profile, mapping)
+    namer = _named(each, headings) if each else None
+    columns.pop(namer if namer is not None else -1, None)
     clock = next((n for n, h in enumerate(headings) if h.casefold() in _TIMES and n not in columns), None)
-    times: list[float] = []
-    rows: list[dict[str, Value]] = []
+    found: dict[str, tuple[list[float], list[Mapping[str, Value]]]] = {}
     wrong: list[str] = []
-    for cells in reader:
-        if not any(cells):
-            continue
-        if len(rows) >= MAX_ROWS:
+    for number, (line, cells) in enumerate(body):
+        if number >= MAX_ROWS:
             raise CannotReplay(f"more than {MAX_ROWS} rows")
         row: dict[str, Value] = {}
-        for number, name in columns.items():
-            cell = cells[number].strip() if number < len(cells) else ""
-            if not cell:
+        for place, name in columns.items():
+            cell = _cell(cells, place)
+            if not cell or cell.casefold() == _MISSING:
                 continue
             try:
                 row[name] = _value(profile.tags[name], cell)
             except ValueError as error:
-                wrong.append(f"line {reader.line_num}, column {headings[number]}: {error}")
-        times.append(interval * len(rows) if clock is None else _time(cells, clock, reader.line_num))
+                wrong.append(f"line {line}, column {headings[place]}: {error}")
+        times, rows = found.setdefault("" if namer is None else _cell(cells, namer), ([], []))
+        times.append(interval * len(rows) if clock is None else _time(cells, clock, line))
         rows.append(row)
     if wrong:
         more = f"\nand {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise CannotReplay("\n".join(["has values that do not fit:", *wrong[:_SHOWN]]) + more)
-    if not rows:
+    if not found:
         raise CannotReplay("has no rows")
-    if any(late < early for early, late in pairwise(times)):
+    if any(late < early for times, _ in found.values() for early, late in pairwise(times)):
         raise CannotReplay(f"column {headings[clock or 0]}: times must not go back")
-    unused = [h for n, h in enumerate(headings) if h and n not in columns and n != clock]
-    return Recording([t - times[0] for t in times], rows, unused)
+    unused = [h for n, h in enumerate(headings) if h and n not in (*columns, clock, namer)]
+    tags = tuple(columns.values())
+    return {
+        name: Recording([t - times[0] for t in times], rows, unused, tags)
+        for name, (times, rows) in found.items()
+    }
+
+
+def _named(each: str, headings: Sequence[str]) -> int:
+    if each not in headings:
+        hint = nearest(each, headings)
+        there = f"did you mean {hint}?" if hint else f"there are {', '.join(headings[:12])}"
+        raise CannotReplay(f'--each {each}: no column "{each}" — {there}')
+    return headings.index(each)
+
+
+def _cell(cells: Sequence[str], place: int) -> str:
+    return cells[place].strip() if place < len(cells) else ""
 
 
 def _columns(headings: Sequence[str], profile: AnyProfile, mapping: Mapping[str, str]) -> dict[int, str]:
@@ -191,7 +193,7 @@ def _value(tag: Tag, cell: str) -> Value:
 
 
 def _time(cells: Sequence[str], clock: int, line: int) -> float:
-    cell = cells[clock].strip() if clock < len(cells) else ""
+    cell = _cell(cells, clock)
     try:
         return float(cell)
     except ValueError:

@@ -11,7 +11,7 @@ import asyncio
 import math
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -57,6 +57,8 @@ class ProfileServer(ABC):
 
     alive: ClassVar[bool] = False
     """Its values move by themselves: nobody makes them up."""
+    tells_reads: ClassVar[bool] = False
+    """Whether it knows what has been read: see :meth:`unread`."""
 
     def __init__(self, profile: AnyProfile, host: str = "127.0.0.1", port: int = 0) -> None:
         self.profile = profile
@@ -130,6 +132,19 @@ class ProfileServer(ABC):
     @abstractmethod
     def fail(self, name: str, reason: Reason = Reason.SENSOR_FAILURE) -> None:
         """Let reading one tag fail until it is set again."""
+
+    def blank(self, name: str) -> None:
+        """Show that a tag has no value, as its protocol says so, until it is set again."""
+        self.fail(name)
+
+    def unread(self, names: Collection[str]) -> bool:
+        """Whether one of these tags was set and no client has read it since; those that none may read count
+        as read.
+
+        Raises:
+            NotImplementedError: the server cannot tell; :attr:`tells_reads` says so before.
+        """
+        raise NotImplementedError(f"a {type(self).__name__} cannot tell what has been read")
 
     def set_block(self, name: str, values: NDArray[Any]) -> None:
         """Show an array as a waveform from now on: one dimension, its tag's type, not scaled.

@@ -226,6 +226,13 @@ def encode(coding: Coding, value: Value) -> bytes:
     return swap_bytes(data) if swapped else data
 
 
+def not_a_number(coding: Coding) -> bytes:
+    """The registers by which a float says that there is no number (IEEE 754, a quiet NaN)."""
+    swapped, endian = coding.view
+    data = struct.pack(f"{endian}{coding.format}", math.nan)
+    return swap_bytes(data) if swapped else data
+
+
 def _encode_text(coding: Coding, value: Value) -> bytes:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not text")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, cast
 
 from pymodbus import FramerType
@@ -15,11 +16,12 @@ from pymodbus.simulator import DataType as SimType
 from pymodbus.simulator import SimData, SimDevice
 
 from drivers.modbus.address import STANDARD, Line, Transport
-from drivers.modbus.codec import BlockDecoder, Coding, encode
+from drivers.modbus.codec import BlockDecoder, Coding, encode, not_a_number
 from drivers.modbus.driver import coding_of
 from drivers.modbus.meaning import power_of_ten
 from drivers.modbus.profile import ModbusProfile, ModbusTag, Table
 from drivers.profile.profile import AnyProfile
+from drivers.scaling import FLOATS
 from drivers.simulator import SLOW_S, Fault, ProfileServer, recognised, zero
 from protocols.values import DataType, Reason, Value
 
@@ -64,6 +66,8 @@ class ModbusServer(ProfileServer):
     taken in with :meth:`adopt`, as behind a gateway. A serial line is ``Transport.RTU`` with its ``path``.
     """
 
+    tells_reads = True
+
     def __init__(
         self,
         profile: AnyProfile,
@@ -94,6 +98,7 @@ class ModbusServer(ProfileServer):
             if not self._places[name].table.bits
         }
         self._stores = {table: _Store(table) for table in Table}
+        self._unread: set[str] = set()
         self._server: Any = None
         self._stopping = asyncio.Event()
         for name, tag in self._tags.items():
@@ -203,6 +208,8 @@ class ModbusServer(ProfileServer):
 
     def set(self, name: str, value: Value) -> None:
         tag, place = self._tags[name], self._places[name]
+        if tag.readable:
+            self._unread.add(name)
         store = self._stores[place.table]
         for address in range(place.offset, place.offset + tag.registers):
             store.failing.pop(address, None)
@@ -238,6 +245,17 @@ class ModbusServer(ProfileServer):
         values, _ = self._decoders[name].decode(data)
         return values[0]
 
+    def blank(self, name: str) -> None:
+        if self._tags[name].type not in FLOATS:
+            self.fail(name)
+            return
+        self.set(name, 0.0)
+        place, coding = self._places[name], self._codings[name]
+        self._stores[place.table].put(place.offset, not_a_number(coding))
+
+    def unread(self, names: Collection[str]) -> bool:
+        return not self._unread.isdisjoint(names)
+
     def fail(self, name: str, reason: Reason = Reason.SENSOR_FAILURE) -> None:
         tag, place = self._tags[name], self._places[name]
         code = _FAILURES.get(reason, ExcCodes.DEVICE_FAILURE)
@@ -254,8 +272,15 @@ class ModbusServer(ProfileServer):
             )
         if refusal is not None:
             return refusal
+        if self._unread:
+            self._unread -= {name for name in self._unread if self._lies_within(name, table, start, size)}
         data = store.get(start, size)
         return [bit == 1 for bit in data] if table.bits else list(struct.unpack(f">{size}H", data))
+
+    def _lies_within(self, name: str, table: Table, start: int, size: int) -> bool:
+        place = self._places[name]
+        first = start <= place.offset
+        return place.table is table and first and place.offset + self._tags[name].registers <= start + size
 
     def answer_write(self, unit: int, function: int, start: int, values: list[Any]) -> ExcCodes | None:
         """Take a write, or say with which exception code it is refused."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge.commission.asking import AsJson, ProfileName, fail, pair, profile_of
 from edge.commission.running import stopped
+
+if TYPE_CHECKING:
+    from drivers.replay import Recording
 
 
 def simulate(
@@ -24,11 +27,18 @@ def simulate(
         typer.Option(help="silent, illegal, slow or disconnect, at a time: silent@30s+10s; several times."),
     ] = None,
     replay: Annotated[
-        Path | None, typer.Option(help="Play recorded measurements (CSV, also .gz): a column for a tag.")
+        Path | None,
+        typer.Option(help="Play recorded measurements (CSV, also .gz, or Parquet): a column for a tag."),
     ] = None,
     mapped: Annotated[
         list[str] | None, typer.Option("--map", help="column=tag, where they are not named alike.")
     ] = None,
+    each: Annotated[
+        str, typer.Option(help="Column that names the machine of a row: each is served, and plays its own.")
+    ] = "",
+    every_row: Annotated[
+        bool, typer.Option("--every-row", help="Pass over no row: each stands until it was read (Modbus).")
+    ] = False,
     interval: Annotated[
         float, typer.Option(min=0.001, help="Seconds between rows of a recording without times.")
     ] = 0.1,
@@ -39,18 +49,23 @@ def simulate(
     """Serve a profile on its real protocol, with plausible values that move, until Ctrl-C."""
     from drivers import simulate as simulation
     from drivers.faults import parse_spell
-    from drivers.replay import MAX_BYTES, CannotReplay, read_recording, unpack
+    from drivers.recorded_table import MAX_BYTES, CannotReplay, unpack
+    from drivers.replay import read_recordings
 
     loaded = profile_of(profile)
     try:
-        recording = None
+        recordings: dict[str, Recording] = {}
+        if replay is None and (each or every_row):
+            raise fail("--each and --every-row say how to play a recording: name it with --replay")
         if replay is not None:
             data = unpack(simulation.read_file(replay, MAX_BYTES))
-            recording = read_recording(data, loaded, dict(pair(text) for text in mapped or []), interval)
-            if recording.unused and not as_json:
-                typer.echo(f"columns not played: {', '.join(recording.unused)}", err=True)
+            named = dict(pair(text) for text in mapped or [])
+            recordings = read_recordings(data, loaded, named, interval, each)
+            unused = next(iter(recordings.values())).unused
+            if unused and not as_json:
+                typer.echo(f"columns not played: {', '.join(unused)}", err=True)
         spells = [parse_spell(text) for text in fault or []]
-        script = simulation.Script(spells, recording, speed, not once)
+        script = simulation.Script(spells, recordings, speed, not once, every_row)
         say = simulation.printer(as_json, typer.echo)
         asyncio.run(simulation.simulate(loaded, host, port, units, script, say))
     except CannotReplay as error:

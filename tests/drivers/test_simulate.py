@@ -18,8 +18,9 @@ from drivers.driver import DeviceLost
 from drivers.faults import parse_spell
 from drivers.profile.files import check_profile, load_profile
 from drivers.profile.profile import AnyProfile
+from drivers.recorded_table import CannotReplay, unpack
 from drivers.registry import driver_type
-from drivers.replay import CannotReplay, Recording, read_recording, unpack
+from drivers.replay import Recording, read_recording, read_recordings
 from drivers.simulate import Script, is_loopback, simulate
 from drivers.simulator import Fault, Movement, ProfileServer
 from protocols.documents import parse
@@ -157,7 +158,7 @@ def test_a_gzipped_recording_is_unpacked_within_bounds(monkeypatch: pytest.Monke
     assert unpack(gzip.compress(b"feed\n1\n")) == b"feed\n1\n"
     with pytest.raises(CannotReplay, match="broken"):
         unpack(gzip.compress(b"feed" * 100)[:-20])
-    monkeypatch.setattr("drivers.replay.MAX_BYTES", 1000)
+    monkeypatch.setattr("drivers.recorded_table.MAX_BYTES", 1000)
     with pytest.raises(CannotReplay, match="larger"):
         unpack(gzip.compress(b"0" * 5000))
 
@@ -173,7 +174,7 @@ async def test_a_run_of_a_real_mill_is_read_from_the_simulator() -> None:
     steps = {row["step"] for row in recording.rows}
     seen: set[Value] = set()
     async with (
-        simulating(MILL, Script((), recording, speed=50)) as ((url,), _),
+        simulating(MILL, Script((), {"": recording}, speed=50)) as ((url,), _),
         driver_type("modbus").create(url, MILL) as driver,
         asyncio.timeout(20),
     ):
@@ -188,8 +189,91 @@ async def test_a_run_of_a_real_mill_is_read_from_the_simulator() -> None:
 async def test_a_recording_that_is_played_once_ends_the_simulation() -> None:
     told = Told()
     async with asyncio.timeout(20):
-        await simulate(MILL, "127.0.0.1", 0, 1, Script((), played("feed\n1\n2\n"), loop=False), told)
+        await simulate(MILL, "127.0.0.1", 0, 1, Script((), {"": played("feed\n1\n2\n")}, loop=False), told)
     assert [event["event"] for event in told.events] == ["serving", "ended"]
+
+
+EXACT = check_profile(
+    parse(
+        """
+vendor: A
+model: Pump
+protocol: modbus
+tags:
+  cycle: {address: "holding:0", type: uint32, sampling: 0.02}
+  flow: {address: "holding:2", type: float64, sampling: 0.02}
+  head: {address: "holding:200", type: float64, word_order: CDAB, sampling: 0.02}
+""",
+        "pump",
+    )
+)
+NUMBERS = [0.1, 1 / 3, -2.5e-308, 1.7976931348623157e308, 5e-324, 0.30000000000000004]
+
+
+def pumps() -> str:
+    """Two pumps with numbers that no short decimal is; one value is missing."""
+    lines = ["pump,cycle,flow,head"]
+    for n, number in enumerate(NUMBERS, 1):
+        head = "" if n == 3 else repr(-number)
+        lines += [f"b,{n},{number!r},{head}", f"a,{n},{number / 7!r},{number / 3!r}"]
+    return "\n".join(lines)
+
+
+def test_a_column_tells_machines_apart() -> None:
+    recordings = read_recordings(pumps().encode(), EXACT, {}, 0.1, "pump")
+    assert list(recordings) == ["b", "a"]
+    assert [row.get("flow") for row in recordings["b"].rows] == NUMBERS
+    assert recordings["a"].times == pytest.approx([0.1 * n for n in range(6)])
+    assert recordings["a"].unused == []
+    with pytest.raises(CannotReplay, match='no column "pomp" — did you mean pump'):
+        read_recordings(pumps().encode(), EXACT, {}, 0.1, "pomp")
+
+
+def test_a_parquet_file_plays_as_the_same_table_in_csv() -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = {
+        "pump": ["a"] * len(NUMBERS),
+        "cycle": [float(n) for n in range(len(NUMBERS))],
+        "flow": NUMBERS,
+        "head": [None, float("nan"), *NUMBERS[2:]],
+    }
+    file = pyarrow.BufferOutputStream()
+    parquet.write_table(pyarrow.table(table), file)
+    (recording,) = read_recordings(file.getvalue().to_pybytes(), EXACT, {}, 0.1, "pump").values()
+    assert [row["flow"] for row in recording.rows] == NUMBERS
+    assert [row["cycle"] for row in recording.rows] == list(range(len(NUMBERS)))
+    assert [row.get("head") for row in recording.rows] == [None, None, *NUMBERS[2:]]
+    with pytest.raises(CannotReplay, match="cannot be read as Parquet"):
+        read_recordings(b"PAR1 and nothing else", EXACT, {}, 0.1)
+
+
+async def test_every_row_is_read_to_the_last_bit_however_slowly() -> None:
+    """Two requests a poll, rows ten times as quick as the reader: nothing is passed over."""
+    recordings = read_recordings(pumps().encode(), EXACT, {}, 0.002, "pump")
+    script = Script((), recordings, loop=False, every_row=True)
+    async with simulating(EXACT, script) as (_, told), asyncio.timeout(20):
+        serving = await told.until("serving", 2)
+        assert [event["machine"] for event in serving] == ["b", "a"]
+        for event in serving:
+            rows: list[tuple[Value, Value, Value]] = []
+            async with driver_type("modbus").create(event["url"], EXACT) as driver:
+                while len(rows) < len(NUMBERS):
+                    cycle, flow, head = await driver.read(["cycle", "flow", "head"])
+                    if not rows or rows[-1][0] != cycle.value:
+                        rows.append((cycle.value, flow.value, head.value))
+                    await asyncio.sleep(0.02)
+            wanted = recordings[event["machine"]].rows
+            assert rows == [(row["cycle"], row["flow"], row.get("head")) for row in wanted]
+        await told.until("ended")
+
+
+async def test_a_machine_that_cannot_tell_what_was_read_plays_by_the_clock_alone() -> None:
+    profile = load_profile(LIBRARY / "siemens" / "s7-1500.yaml")
+    recordings = read_recordings(b"load\n1\n2\n", profile, {}, 0.1)
+    with pytest.raises(ValueError, match="opcua machine does not tell what has been read"):
+        await simulate(profile, "127.0.0.1", 0, 1, Script((), recordings, every_row=True), Told())
 
 
 # --- units and faults -----------------------------------------------------------------------------------
