@@ -19,6 +19,7 @@ from edge.api import create_app, listen, serve
 from edge.config import Setup, shown_address
 from edge.control.execution import Execution
 from edge.devices import Devices
+from edge.life.lives import Lives
 from edge.metrics import EdgeMetrics, resident_bytes
 from edge.outbox.outbox import Outbox
 from edge.outbox.store import OutboxFullError
@@ -26,6 +27,7 @@ from edge.programs.keeper import Keeper
 from edge.reconfigure import ConfigHealth, Reconfiguration
 from edge.recorder import Recorder
 from edge.sparkplug import SparkplugHealth, SparkplugPublisher
+from edge.station.station_view import LifeView
 from edge.station.stations import Stations
 from edge.transport.transport import Transport
 from edge.uplink import LinkStatus, Uplink
@@ -106,6 +108,7 @@ class Health(msgspec.Struct, frozen=True):
     rss_mb: float
     waveforms: WaveformHealth | None
     sparkplug: SparkplugHealth | None
+    lives: list[LifeView]
 
 
 @dataclass(slots=True)
@@ -126,6 +129,7 @@ class Agent:
     sparkplug: SparkplugPublisher | None = None
     transport: Transport | None = None
     blocks: Blocks | None = None
+    lives: Lives | None = None
     events: asyncio.Queue[list[Event]] = field(default_factory=lambda: asyncio.Queue(WAITING_EVENTS))
     """Events of machines that are on disk, on their way to the stations."""
     metrics: EdgeMetrics = field(init=False)
@@ -161,6 +165,8 @@ class Agent:
                 base.create_task(self.sparkplug.run(), name="sparkplug")
             if self.transport is not None:
                 base.create_task(self.transport.run(), name="transport")
+            if self.lives is not None:
+                base.create_task(self.lives.run(), name="lives")
             try:
                 async with self.recorder.running(), asyncio.TaskGroup() as machines:
                     machines.create_task(self.devices.run(lambda: on_ready(port)), name="devices")
@@ -192,6 +198,8 @@ class Agent:
         """Events are on disk: the recorder calls this."""
         if self.sparkplug is not None:
             self.sparkplug.reported(events)
+        if self.lives is not None:
+            self.lives.reported(events)
         if self.events.full():
             log.error("station.events_forgotten", events=len(events), limit=WAITING_EVENTS)
         else:
@@ -239,5 +247,6 @@ class Agent:
             rss_mb=round(resident_bytes() / (1 << 20), 1),
             waveforms=self.blocks.health if self.blocks is not None else None,
             sparkplug=self.sparkplug.health() if self.sparkplug is not None else None,
+            lives=[*self.lives.views().values()] if self.lives is not None else [],
         )
         return msgspec.structs.asdict(health)

@@ -24,6 +24,9 @@ from edge.control.control import Control
 from edge.control.execution import Execution
 from edge.control.journal import CONTROL
 from edge.devices import Devices
+from edge.life import tags as life_tags
+from edge.life.journal import LIFE
+from edge.life.lives import Lives
 from edge.machine import MachineWatch, open_stops
 from edge.outbox.numbering import kept_catalogue
 from edge.outbox.outbox import Outbox, append_states
@@ -59,6 +62,7 @@ from protocols.catalogue import Catalogue, TagDefinition
 from protocols.clock import Clock
 from protocols.lifecycles import RunState
 from protocols.states import CatalogueAnnounced, ConfigApplied
+from protocols.telemetry import SampleColumns
 
 DATABASE, BLOCKS = "edge.db", "waveforms"
 
@@ -82,7 +86,9 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         for protocol in sorted({machine.profile.protocol for machine in setup.machines}):
             await asyncio.to_thread(driver_type(protocol).warm_up)
         store = Store(
-            config.data / DATABASE, (WORKCELL, CONTROL, TRANSPORT, PROGRAMS, WAVEFORMS), config.outbox.limits
+            config.data / DATABASE,
+            (WORKCELL, CONTROL, TRANSPORT, PROGRAMS, WAVEFORMS, LIFE),
+            config.outbox.limits,
         )
         await stack.enter_async_context(store)
         clock.resume(await store.read(last_time))
@@ -94,7 +100,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         await outbox.open()
         blocks = await stack.enter_async_context(Blocks(config.data / BLOCKS, store, clock))
         configs = hashes(setup)
-        catalogues = Catalogues(setup.edge.id, store, clock)
+        catalogues = Catalogues(setup.edge.id, store, clock, life_tags.definitions(setup.models))
         catalogue = await catalogues.announce(setup.machines, b"", [ConfigApplied(clock.now(), configs)])
         before = await store.read(remembered)
         recorder = Recorder(outbox, catalogue)
@@ -138,8 +144,13 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             )
 
         renew_programs(setup)
+        numbered = {machine.device.id: await catalogues.numbered(machine) for machine in setup.machines}
         for machine in setup.machines:
-            devices.show(make(setup, machine, await catalogues.numbered(machine)))
+            devices.show(make(setup, machine, numbered[machine.device.id]))
+        assets = {machine.device.id: str(machine.device.asset) for machine in setup.machines}
+        lives = Lives(setup.models, assets, store, recorder)
+        await lives.open(numbered)
+        control.lives, control.on_repaired = lives.views, lives.renewed
         before = Remembered()  # what stood before this start belongs to what is read from the start
         keeper = Keeper(book, control, stations, control.machines, recorder.report, store, clock)
         execution = Execution(control, stations, control.machines, clock, keeper)
@@ -172,7 +183,8 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         )
         agent.sparkplug = _sparkplug(setup, recorder, store, clock)
         agent.transport = await _transport(setup, devices, stations, store, clock, control)
-        agent.blocks = blocks
+        agent.blocks, agent.lives = blocks, lives
+        recorder.on_samples = _both(lives.heard, recorder.on_samples) if setup.models else recorder.on_samples
         recorder.on_events = agent.hear
         yield agent
 
@@ -243,6 +255,17 @@ async def _transport(
     )
     handshakes.on_late, transport.holds = transport.late, handshakes.holds
     return transport
+
+
+def _both(
+    one: Callable[[SampleColumns], None], other: Callable[[SampleColumns], None] | None
+) -> Callable[[SampleColumns], None]:
+    def heard(columns: SampleColumns) -> None:
+        one(columns)
+        if other is not None:
+            other(columns)
+
+    return heard
 
 
 def _sparkplug(setup: Setup, recorder: Recorder, store: Store, clock: Clock) -> SparkplugPublisher | None:

@@ -23,10 +23,12 @@ class Catalogues:
     edge: str
     store: Store
     clock: Clock
+    also: Sequence[TagDefinition] = ()
+    """Tags of machines beside those of their profiles, such as what a model says of them."""
 
     async def numbered(self, machine: Machine) -> Catalogue:
         """The tags of one machine with their numbers, new ones for new meanings; nothing is announced."""
-        tags = _tags([machine])
+        tags = self._tags([machine])
         return await self.store.run(lambda db: number_tags(db, self.edge, tags))
 
     async def announce(
@@ -36,7 +38,7 @@ class Catalogues:
 
         The catalogue whose hash is ``known`` is in force and is not announced again.
         """
-        tags = _tags(machines)
+        tags = self._tags(machines)
         now = self.clock.now()
 
         def work(db: sqlite3.Connection) -> bytes:
@@ -52,6 +54,8 @@ class Catalogues:
 
         return await self.store.run(work)
 
-
-def _tags(machines: Iterable[Machine]) -> list[TagDefinition]:
-    return [tag for machine in machines for tag in definitions(machine.device, machine.profile)]
+    def _tags(self, machines: Iterable[Machine]) -> list[TagDefinition]:
+        found = list(machines)
+        known = {machine.device.id for machine in found}
+        own = [tag for machine in found for tag in definitions(machine.device, machine.profile)]
+        return [*own, *(tag for tag in self.also if tag.device in known)]

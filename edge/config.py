@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from drivers.profile.files import find_profiles, load_profile
 from drivers.profile.profile import AnyProfile
 from drivers.profile.tags import Role
+from edge.life import model_files
+from edge.life.model_files import EdgeModel, LifeConfig
 from edge.outbox.bounds import OutboxBounds
 from edge.outbox.store import StoreLimits
 from edge.programs.releases import Releases, load_releases
@@ -101,6 +103,7 @@ class EdgeConfig(_Part):
     outbox: Outbox = Outbox()
     changes: Changes = Changes()
     sparkplug: SparkplugConfig | None = None
+    life: LifeConfig | None = Field(default=None, description="models of remaining life; left out: none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ class Setup:
     """Where AGVs drive, when the site names one."""
     releases: Releases | None = None
     """NC programs that are released, when the site names a list."""
+    models: Mapping[str, EdgeModel] = field(default_factory=dict)
+    """The models of remaining life, by device."""
 
 
 def shown_address(url: str) -> str:
@@ -170,10 +175,15 @@ def load_setup(path: Path) -> Setup:
         with _noting(problems):
             sources["programs"] = config.site.parent / site.programs
             releases = _releases(site_document, sources["programs"], site)
+    models: Mapping[str, EdgeModel] = {}
+    if config is not None and config.life is not None and not problems:
+        profiles = {machine.device.id: machine.profile for machine in machines}
+        models, wrong = model_files.load(document, config.life, profiles)
+        problems += wrong
     if problems or config is None or site is None:
         raise DocumentError(list(dict.fromkeys(problems)))
     sources |= {"edge": path, "site": config.site}
-    return Setup(config, site, site.edge(config.edge), machines, sources, graph, releases)
+    return Setup(config, site, site.edge(config.edge), machines, sources, graph, releases, models)
 
 
 def _releases(site_document: Document, path: Path, site: Site) -> Releases:
@@ -251,6 +261,7 @@ def _absolute(config: EdgeConfig, folder: Path) -> EdgeConfig:
             "data": at(config.data),
             "broker": local(config.broker),
             "sparkplug": sparkplug,
+            "life": config.life.at(folder) if config.life is not None else None,
         }
     )
 

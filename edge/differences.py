@@ -9,7 +9,7 @@ from edge.config import Machine, Setup
 
 _WORDS = ("title", "serial", "asset")
 """Of a device: what only people and the cloud read. Nothing at the edge depends on it."""
-_STARTED_WITH = ("data", "broker", "api", "outbox", "changes", "sparkplug")
+_STARTED_WITH = ("data", "broker", "api", "outbox", "changes", "sparkplug", "life")
 """Parts of ``edge.yaml`` that are taken up at the start only."""
 
 
@@ -73,10 +73,16 @@ def _restart(started: Setup, wanted: Setup) -> Iterator[str]:
     for name in _STARTED_WITH:
         if getattr(started.config, name) != getattr(wanted.config, name):
             yield f"{name} in edge.yaml"
+    if _hashes(started) != _hashes(wanted):
+        yield "the models that edge.yaml names"
     if _stations(started) != _stations(wanted):
         yield f"the workcells of edge {wanted.edge.id} in the site"
     if [edge.id for edge in started.site.edges] != [edge.id for edge in wanted.site.edges]:
         yield "the list of edges in the site"
+
+
+def _hashes(setup: Setup) -> object:
+    return {device: model.sha256 for device, model in setup.models.items()}
 
 
 def _stations(setup: Setup) -> object:

@@ -17,8 +17,8 @@ from edge.control.machines import Facts, Machines, NoMachines
 from edge.control.upkeep import receive
 from edge.station.commands import ControlCommand
 from edge.station.refusals import Refusal
-from edge.station.station_view import CommandView, ControlView, ProgramView, WriteView
-from protocols.actions import Action, Event
+from edge.station.station_view import CommandView, ControlView, LifeView, ProgramView, WriteView
+from protocols.actions import Action, Event, MaintenanceDone
 from protocols.jobs import JobList
 from protocols.lifecycles import CommandState
 
@@ -40,6 +40,10 @@ class Control:
     machines: Machines = field(default_factory=NoMachines)
     on_change: Callable[[], None] = lambda: None
     vehicles: Collection[str] = ()
+    lives: Callable[[], Mapping[str, LifeView]] = dict
+    """What is known of the remaining life of machines."""
+    on_repaired: Callable[[str, int], None] = lambda _device, _since: None
+    """Told, once it is on disk, of each machine at which a maintenance is done, and since when (µs UTC)."""
     controls: Controls = field(default_factory=Controls, init=False)
 
     # --- as the stations use it -----------------------------------------------------------------------
@@ -57,7 +61,8 @@ class Control:
         after = self.controls
         for action in actions:
             after = apply(after, action)
-        return None if after is self.controls else self._to(after)
+        repaired = [(a.event.device, a.ts) for a in actions if isinstance(a.event, MaintenanceDone)]
+        return None if after is self.controls else self._to(after, repaired)
 
     def receive(self, jobs: JobList) -> Callable[[sqlite3.Connection], Adopt] | None:
         """Take the maintenance orders of a job list; None where they are the same as before."""
@@ -73,8 +78,9 @@ class Control:
 
     def view(self, station: str) -> tuple[ControlView, ...]:
         """The machines of a station."""
+        lives = self.lives()
         return tuple(
-            _view(facts, self.controls.lock(device), self.controls)
+            _view(facts, self.controls.lock(device), self.controls, lives.get(device))
             for device, facts in self._facts(station).items()
         )
 
@@ -98,13 +104,17 @@ class Control:
 
     # --- inside ---------------------------------------------------------------------------------------
 
-    def _to(self, after: Controls) -> Callable[[sqlite3.Connection], Adopt]:
+    def _to(
+        self, after: Controls, repaired: Sequence[tuple[str, int]] = ()
+    ) -> Callable[[sqlite3.Connection], Adopt]:
         before = self.controls
 
         def adopt() -> None:
             self.controls = after
             for device in {*before.locks, *after.locks, *before.firmware, *after.firmware}:
                 self.machines.refuse(device)
+            for device, since in repaired:
+                self.on_repaired(device, since)
             self.on_change()
 
         def work(db: sqlite3.Connection) -> Adopt:
@@ -122,7 +132,7 @@ class Control:
         return {device: facts for device, facts in found.items() if facts is not None}
 
 
-def _view(facts: Facts, lock: Lock, controls: Controls) -> ControlView:
+def _view(facts: Facts, lock: Lock, controls: Controls, life: LifeView | None) -> ControlView:
     own = [command for command in controls.commands.values() if command.device == facts.device]
     ended = [command for command in own if command.state not in OPEN]
     shown = [command for command in own if command.state in OPEN] + ended[-SHOWN_COMMANDS:]
@@ -142,6 +152,7 @@ def _view(facts: Facts, lock: Lock, controls: Controls) -> ControlView:
         ),
         programs=tuple(_programs(facts, own)),
         orders=controls.upkeep.of(facts.device),
+        life=life,
     )
 
 

@@ -130,6 +130,23 @@ class OrderView(msgspec.Struct, frozen=True):
     found: str = ""
 
 
+class LifeView(msgspec.Struct, frozen=True):
+    """What is known of a machine's life here. In ``unit``; ``upper`` is None beyond ``horizon``; ``life`` is
+    None before the first row. ``seen`` is false while the model does not know what the machine does: then the
+    numbers are older than the newest row. ``at`` is when the row stood that they belong to (µs UTC).
+    """
+
+    device: str
+    unit: str
+    horizon: float
+    age: int
+    life: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    at: int = 0
+    seen: bool = True
+
+
 class ControlView(msgspec.Struct, frozen=True):
     """A machine of the station as its people control it. ``firmware`` waits to be accepted."""
 
@@ -145,6 +162,7 @@ class ControlView(msgspec.Struct, frozen=True):
     commands: tuple[CommandView, ...] = ()
     programs: tuple[ProgramView, ...] = ()
     orders: tuple[OrderView, ...] = ()
+    life: LifeView | None = None
 
 
 class OperationView(msgspec.Struct, frozen=True):

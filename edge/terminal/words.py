@@ -211,6 +211,14 @@ WORDS: dict[str, Text] = {
     "top.locked": Text("⊘ locked", "⊘ 已锁定"),
     "top.released": Text("⊘ to accept", "⊘ 待接收"),
     "machine.free": Text("{machine}: no lock", "{machine}：未锁定"),
+    "machine.life": Text(
+        "{life} {unit} left by its model, {lower} to {upper}",
+        "模型预计剩余 {life} {unit}（{lower} 至 {upper}）",
+    ),
+    "machine.life-beyond": Text(
+        "more than {lower} {unit} left by its model", "模型预计剩余超过 {lower} {unit}"
+    ),
+    "machine.life-frozen": Text("frozen: regime unknown", "已冻结：工况未知"),
     "machine.away": Text("✕ {machine} does not answer", "✕ {machine} 无应答"),
     "machine.locked": Text(
         "⊘ {machine} locked by {owner} since {since}: {reason} (F10)",

@@ -18,7 +18,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from math import isfinite, nan
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -81,10 +81,26 @@ class Assembler(Protocol):
     def works(self, ts: int, *, executes: bool) -> None:
         """From ``ts`` on the machine executes, or does not."""
 
+    def renew(self, since: int) -> None:
+        """The machine is as new since a time: what it worked before belongs to no row any more."""
 
-def assembler(kind: RowKind, tags: Sequence[str], after: Row | None = None) -> Assembler:
-    """An assembler for a model that asks for ``tags``; it goes on after a row that was made before."""
-    return ByCounter(kind, tags, after) if kind.counter else ByWork(kind, tags, after)
+    def remembered(self) -> bytes:
+        """What it has of the row that is not closed yet, for a store."""
+
+    def remember(self, stored: bytes) -> None:
+        """Go on from what was stored; raises ValueError where that is not of this kind of row and tags."""
+
+
+def assembler(kind: RowKind, tags: Sequence[str], after: Row | None = None, since: int = 0) -> Assembler:
+    """An assembler for a model that asks for ``tags``; it goes on after a row that was made before, or
+    begins at ``since`` (µs UTC; 0: with the first sample). Rows that stand before it are not of that life.
+    """
+    if kind.counter:
+        return ByCounter(kind, tags, after)
+    made = ByWork(kind, tags, after)
+    if after is None and since:
+        made.renew(since)
+    return made
 
 
 def wanted(kind: RowKind, tags: Sequence[str]) -> tuple[str, ...]:
@@ -136,6 +152,15 @@ class ByCounter:
     def works(self, ts: int, *, executes: bool) -> None:
         """A counter tells by itself when there was work."""
 
+    def renew(self, since: int) -> None:
+        """A row is of one cycle alone: none of it was before."""
+
+    def remembered(self) -> bytes:
+        return _stored(self, _COUNTED)
+
+    def remember(self, stored: bytes) -> None:
+        _restore(self, _COUNTED, stored)
+
     def _begin(self, ts: int, count: float) -> None:
         leap = 0.0 if self._count is None else count - self._count
         self._missed = round(leap) - 1 if 1.0 < leap <= MAX_MISSED else 0
@@ -167,9 +192,10 @@ class ByWork:
         """Of the newest sample in a piece that is added up."""
         self._start = -1
         self._worked = int(after.count) if after is not None else 0
-        self._area = dict.fromkeys(self._tags, 0.0)
-        self._seen = dict.fromkeys(self._tags, 0)
+        self._reset()
         self._after = after.end if after is not None else -1
+        self._renewed = -1
+        """Where the first piece of a new life begins; -1: it has begun."""
 
     def take(self, name: str, ts: int, value: Value, quality: int = 0) -> Sequence[Row]:
         if ts <= self._times[name]:
@@ -191,9 +217,21 @@ class ByWork:
         self._states.insert(at, (ts, executes))
         del self._states[:-REMEMBERED]
 
+    def renew(self, since: int) -> None:
+        self._renewed = since + -since % self._step
+
+    def remembered(self) -> bytes:
+        return _stored(self, _WORKED)
+
+    def remember(self, stored: bytes) -> None:
+        _restore(self, _WORKED, stored)
+
     def _advance(self, ts: int) -> Sequence[Row]:
         rows = []
         while self._start + 2 * self._step <= ts:
+            if 0 <= self._renewed <= self._start:
+                self._worked, self._renewed = 0, -1
+                self._reset()
             if not any(self._waiting.values()) and self._start >= self._heard + SILENT:
                 self._start = max(self._start, ts - ts % self._step - self._step)  # nobody knows what it did
                 continue
@@ -240,6 +278,10 @@ class ByWork:
             if ts >= end:
                 return
 
+    def _reset(self) -> None:
+        self._area = dict.fromkeys(self._tags, 0.0)
+        self._seen = dict.fromkeys(self._tags, 0)
+
     def _row(self, end: int) -> Row:
         enough = COVERED * self._every
         means = tuple(
@@ -247,6 +289,25 @@ class ByWork:
             for tag in self._tags
         )
         self._worked -= self._every
-        self._area = dict.fromkeys(self._tags, 0.0)
-        self._seen = dict.fromkeys(self._tags, 0)
+        self._reset()
         return Row(end, means, 0, float(self._worked))
+
+
+_COUNTED = ("_values", "_times", "_count", "newest", "_cut", "_missed")
+_WORKED = (
+    *("_values", "_times", "_waiting", "_states", "newest", "_heard", "_start"),
+    *("_worked", "_area", "_seen", "_after", "_renewed"),
+)
+"""What an assembler remembers, by attribute; all of it is plain data."""
+
+
+def _stored(made: object, names: Sequence[str]) -> bytes:
+    return msgspec.msgpack.encode({name: getattr(made, name) for name in names})
+
+
+def _restore(made: object, names: Sequence[str], stored: bytes) -> None:
+    found = msgspec.msgpack.decode(stored, type=dict[str, Any])
+    if found.keys() != set(names) or found["_values"].keys() != getattr(made, "_values").keys():  # noqa: B009
+        raise ValueError("what was stored of a row is of another kind of row, or of other tags")
+    for name in names:
+        setattr(made, name, found[name])

@@ -80,7 +80,8 @@ class Follower:
     def fresh(self, line: Lifeline) -> Assembler:
         """An assembler that goes on after the last row of a lifeline."""
         last = line.last
-        return assembler(self.kind, asked(self.prognoser.model), last[0] if last is not None else None)
+        after = last[0] if last is not None else None
+        return assembler(self.kind, asked(self.prognoser.model), after, self.since)
 
     def score(self, row: Row, *, believed: bool) -> Score:
         """Score a row; ``believed`` is false while a sensor of it cannot be."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from protocols.prognostics.model_file import key_id
+from protocols.prognostics.public_keys import NoPublicKeyError, public_key
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -61,21 +62,14 @@ def load(path: Path) -> Ed25519PrivateKey:
 
 def trusted(paths: Iterable[Path]) -> dict[str, bytes]:
     """The public keys in files by id, as a model file is checked against; raises KeyRefusedError."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
     found = {}
     for path in paths:
         content = _content(path)
         try:
-            key = load_pem_public_key(content)
-        except (ValueError, UnsupportedAlgorithm):
-            key = None
-        if not isinstance(key, Ed25519PublicKey):
-            raise KeyRefusedError(f"{path}: not a public key of Ed25519 in PEM (the file ending in {PUBLIC})")
-        raw = key.public_bytes_raw()
-        found[key_id(raw)] = raw
+            name, raw = public_key(content, str(path))
+        except NoPublicKeyError as error:
+            raise KeyRefusedError(str(error)) from None
+        found[name] = raw
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.station import commands as asked
-from edge.station.station_view import CommandView, ControlView, ProgramView, WriteView
+from edge.station.station_view import CommandView, ControlView, LifeView, ProgramView, WriteView
 from edge.terminal.painting import Ink, Line, Span, wrap
 from edge.terminal.screens import maintenance
 from edge.terminal.screens.ask import AskPage
@@ -70,6 +70,9 @@ class MachinePage:
                 for text, ink in told(session, machine)
                 for line in wrap(text, width - 2, 2)
             ]
+            if machine.life is not None and (words := life_words(session, machine.life)):
+                ink = Ink.PLAIN if machine.life.seen else Ink.ABNORMAL
+                head.append([Span(f"   {words}"[:width], ink)])
             for command in machine.commands[-2:]:
                 ink = COMMAND_INKS.get(command.state, Ink.DIM)
                 head.append([Span(f"   {_command_words(session, command)}"[:width], ink)])
@@ -97,6 +100,18 @@ def told(session: Session, machine: ControlView) -> list[tuple[str, Ink]]:
         key = "machine.free" if machine.connected else "machine.away"
         found.append((session.say(key, machine=name), Ink.PLAIN if machine.connected else Ink.ABNORMAL))
     return found
+
+
+def life_words(session: Session, life: LifeView) -> str:
+    """What is left of a machine's life by the model at this edge; empty before the first row."""
+    if life.life is None or life.lower is None:
+        return ""
+    values = {"unit": life.unit, "life": f"{life.life:.0f}", "lower": f"{life.lower:.0f}"}
+    if life.upper is None:
+        words = session.say("machine.life-beyond", **values)
+    else:
+        words = session.say("machine.life", upper=f"{life.upper:.0f}", **values)
+    return words if life.seen else f"{words} · {session.say('machine.life-frozen')}"
 
 
 def abnormal(session: Session) -> list[str]:

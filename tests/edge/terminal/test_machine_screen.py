@@ -9,6 +9,7 @@ import pytest
 from drivers.driver import Driver
 from edge.control.controls import apply, sending
 from edge.control.machines import Facts
+from edge.station.station_view import LifeView
 from protocols import actions as did
 from protocols.lifecycles import CommandState, LockState
 from tests.edge.control.machines import PRESS
@@ -68,6 +69,35 @@ def test_a_lock_is_seen_on_every_screen(width: int, height: int) -> None:
     at.press(*"jam", "enter", "escape")
     assert "⊘ locked" in at.screen(width, height)[0]
     assert "K7" in at.text(width, height)
+
+
+@pytest.mark.parametrize(
+    ("language", "life", "words"),
+    [
+        (
+            "en",
+            LifeView("press-1", "cycles", 125, 80, 40.4, 31.0, 58.2),
+            "40 cycles left by its model, 31 to 58",
+        ),
+        ("en", LifeView("press-1", "cycles", 125, 80, 120.0, 95.0, None), "more than 95 cycles left"),
+        (
+            "en",
+            LifeView("press-1", "h", 125, 8, 40.0, 31.0, 58.0, seen=False),
+            "31 to 58 · frozen: regime unknown",
+        ),
+        ("zh", LifeView("press-1", "h", 125, 8, 40.0, 31.0, 58.0), "模型预计剩余 40 h（31 至 58）"),
+        ("en", LifeView("press-1", "h", 125, 0), ""),
+    ],
+)
+def test_what_is_left_of_a_life_is_told_on_the_screen_of_the_machine(
+    language: str, life: LifeView, words: str
+) -> None:
+    at = terminal(language)
+    at.control.lives = lambda: {"press-1": life}
+    at.look()
+    at.press("f10")
+    assert words in at.text()
+    assert ("model" in at.text() or "模型" in at.text()) == bool(words)
 
 
 def test_release_by_the_owner_and_acceptance_by_production() -> None:

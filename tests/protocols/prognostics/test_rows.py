@@ -167,6 +167,25 @@ def test_rows_by_work_go_on_after_a_stored_one() -> None:
     assert again == whole[7:]
 
 
+@pytest.mark.parametrize("kind", [CYCLE, RowKind(every=60.0)])
+def test_a_row_that_is_not_closed_is_gone_on_with_after_a_restart(kind: RowKind) -> None:
+    rng = random.Random(6)
+    told: list[Told] = []
+    for n in range(1, 300):
+        told += read(n // 3, START + n * 3 * S, 1000.0 + rng.random(), rng.random())
+    told = [one for one in told if kind.counter or one[0] != "cycle"]
+    whole = rows(told, kind)
+    for stop in (5, 200, 401, 517):
+        before = assembler(kind, TAGS)
+        before.works(START, executes=True)
+        first = [row for one in told[:stop] for row in before.take(*one)]
+        after = assembler(kind, TAGS)
+        after.remember(before.remembered())
+        assert first + [row for one in told[stop:] for row in after.take(*one)] == whole
+    with pytest.raises(ValueError, match="another kind of row"):
+        assembler(RowKind(counter="parts"), TAGS).remember(before.remembered())
+
+
 def test_what_is_late_or_told_twice_changes_nothing() -> None:
     told = [one for n in range(1, 6) for one in read(n, START + n * S, 1000.0, 0.1 * n)]
     doubled = [one for told_once in told for one in (told_once, told_once)]

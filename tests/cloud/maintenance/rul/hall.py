@@ -139,13 +139,13 @@ def executes(ts: int = START) -> StatesLedgered:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Hall]:
+async def running(folder: Path, now: int = START + 3600 * MICROSECONDS) -> AsyncIterator[Hall]:
     """A service in ``folder``, running; it stops and saves at the end of the block, as it would."""
     history = SqliteHistory(folder / "history")
     with Database(f"sqlite:///{folder}/cloud.db") as database:
         database.create_all()
         hub = Hub()
-        clock = Clock(wall_ns=lambda: (START + 3600 * MICROSECONDS) * 1000, elapsed_ns=time.monotonic_ns)
+        clock = Clock(wall_ns=lambda: now * 1000, elapsed_ns=time.monotonic_ns)
         faults: list[tuple[str, str]] = []
 
         async def tags() -> Sequence[Tag]:
