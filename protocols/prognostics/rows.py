@@ -137,7 +137,8 @@ class ByCounter:
     def take(self, name: str, ts: int, value: Value, quality: int = 0) -> Sequence[Row]:
         if ts <= self._times[name]:
             return ()
-        self.newest = max(self.newest, ts)
+        if ts > self.newest:
+            self.newest = ts
         closed: Sequence[Row] = ()
         if 0 <= self._cut < ts:
             closed = (self._close(),)
@@ -201,15 +202,22 @@ class ByWork:
         if ts <= self._times[name]:
             return ()
         self._times[name] = ts
+        if ts > self.newest:
+            self.newest = ts
         if self._start < 0:
             self._start = max(ts - ts % self._step, self._after)
         closed = self._advance(ts) if ts >= self._start + 2 * self._step else ()
+        # Most samples are good floats: the rest is for `number`.
+        taken = (
+            value
+            if quality == 0 and type(value) is float and value - value == 0.0
+            else number(value, quality)
+        )
         if ts < self._start:  # it stood before the row that is gone on from, or came too late
-            self._values[name] = number(value, quality)
+            self._values[name] = taken
             self._heard = max(self._heard, ts)
         else:
-            self._waiting[name].append((ts, number(value, quality)))
-        self.newest = max(self.newest, ts)
+            self._waiting[name].append((ts, taken))
         return closed
 
     def works(self, ts: int, *, executes: bool) -> None:
@@ -244,23 +252,34 @@ class ByWork:
 
     def _add(self, start: int, end: int) -> None:
         """Add up one piece of time."""
-        told = [one[0] for each in self._waiting.values() for one in each if one[0] < end]
-        known_until = max([self._heard, *told]) + SILENT
-        spans = [*self._spans(start, min(end, known_until))]
-        self._heard = max([self._heard, *told])
+        told = {tag: [one for one in each if one[0] < end] for tag, each in self._waiting.items()}
+        self._heard = max([self._heard, *(each[-1][0] for each in told.values() if each)])
+        spans = [*self._spans(start, min(end, self._heard + SILENT))]
         self._worked += sum(b - a for a, b in spans)
-        for tag, waiting in self._waiting.items():
-            at, value = start, self._values[tag]
-            here = [one for one in waiting if one[0] < end]
-            for then, after in [*here, (end, nan)]:
+        for tag, here in told.items():
+            last = here[-1][1] if here else self._values[tag]
+            for begin, ends in spans:
+                self._stood(tag, here, begin, ends)
+            self._values[tag] = last
+            del self._waiting[tag][: len(here)]
+
+    def _stood(self, tag: str, here: Sequence[tuple[int, float]], begin: int, end: int) -> None:
+        """Add up what a tag's values stood for while the machine executed."""
+        at, value, area, seen = begin, self._values[tag], 0.0, 0
+        for then, after in here:
+            if then > begin:
+                if then >= end:
+                    break
                 if value == value:
-                    stood = sum(max(0, min(b, then) - max(a, at)) for a, b in spans)
-                    self._area[tag] += value * stood
-                    self._seen[tag] += stood
-                if then < end:
-                    at, value = then, after
-            self._values[tag] = value
-            del waiting[: len(here)]
+                    area += value * (then - at)
+                    seen += then - at
+                at = then
+            value = after
+        if value == value:
+            area += value * (end - at)
+            seen += end - at
+        self._area[tag] += area
+        self._seen[tag] += seen
 
     def _spans(self, start: int, end: int) -> Iterable[tuple[int, int]]:
         """When the machine executed between two times."""

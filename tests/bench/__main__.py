@@ -74,6 +74,7 @@ BENCHES = (
     Bench("maintenance_models", "remaining life and wear on public data"),
     Bench("instances", "public planning instances"),
     Bench("health", "health of 1,000 assets, and its alarms on turbofans"),
+    Bench("lives", "remaining life of 1,000 assets by a model"),
     Bench("spindle", "a spindle wears: with maintenance and without"),
     Bench("peer_pyjobshop", "the same instances by PyJobShop", by_name=True),
 )

@@ -74,7 +74,7 @@ def test_every_command_and_option_of_the_documents_exists(page: str, line: str) 
         1
         if words[0] not in ("driver", "dispatch", "quality", "maintenance")
         else 3
-        if words[1] in GROUPS or words[:2] == ["maintenance", "bench"]
+        if words[1] in GROUPS or words[:2] in (["maintenance", "bench"], ["maintenance", "models"])
         else 2
     )
     names = words[:depth]

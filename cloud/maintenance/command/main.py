@@ -7,12 +7,14 @@ from collections.abc import Callable
 import typer
 
 from cloud.maintenance.command.benching import app as bench
+from cloud.maintenance.command.modelling import app as models
 from cloud.maintenance.command.scoring import explain_file, score_file
 from cloud.maintenance.command.training import make_key, train_file
 from cloud.maintenance.command.wearing import wear_file
 
 app = typer.Typer(
-    help="Train, score, explain and measure models of remaining life on files; no server is needed.",
+    help="Train, score, explain and measure models of remaining life on files, with no server; "
+    "`models` brings them into a running service.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -29,3 +31,4 @@ COMMANDS: dict[str, Callable[..., None]] = {
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(bench, name="bench")
+app.add_typer(models, name="models")

@@ -43,6 +43,8 @@ class Follower:
     tries: int = 0
     waiting: list[Told] = field(default_factory=list)
     changed: bool = True
+    untidy: bool = True
+    """What is stored of it may reach further than its lifeline, which was taken back."""
     missing: tuple[str, ...] = ()
     """Tags that the model asks for and the machine has not."""
     rows: Assembler = field(init=False)
@@ -73,7 +75,7 @@ class Follower:
 
     def go_on(self, line: Lifeline, rows: Assembler, *, believed: bool) -> None:
         """Score on from another lifeline; ``believed`` is false while a sensor cannot be."""
-        self.line, self.rows, self.changed = line, rows, True
+        self.line, self.rows, self.changed, self.untidy = line, rows, True, True
         if believed or self.judged is None:
             self.judged = newest_judged(line.stretch.rows, line.stretch.scores) or self.judged
 

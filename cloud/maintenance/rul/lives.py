@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from cloud.maintenance.rul.tables import LIFE_RENEWED, LIFE_STRETCH, REMAINING_LIFE
 from cloud.store.database import insert_into
@@ -80,8 +81,12 @@ class Kept(msgspec.Struct, frozen=True):
     version: str
     since: int
     stretch: Stretch
+    tidy: bool = True
+    """Whether what is stored of it may have to go."""
 
 
+Insert = sqlite.Insert | postgresql.Insert
+_encode = msgspec.msgpack.Encoder().encode
 _life = msgspec.msgpack.Decoder(RemainingLife).decode
 
 
@@ -95,17 +100,18 @@ def lives(tx: Connection, asset: str = "") -> dict[str, RemainingLife]:
 
 def show(tx: Connection, shown: Iterable[RemainingLife]) -> None:
     """Keep what is shown now."""
-    for life in shown:
-        values = {
+    rows = [
+        {
             "asset": life.asset,
             "device": life.device,
             "version": life.version,
             "updated": life.row_end,
-            "content": msgspec.msgpack.encode(life),
+            "content": _encode(life),
         }
-        changed = {name: value for name, value in values.items() if name != "asset"}
-        statement = insert_into(tx, REMAINING_LIFE).values(values)
-        tx.execute(statement.on_conflict_do_update(index_elements=["asset"], set_=changed))
+        for life in shown
+    ]
+    if rows:
+        tx.execute(_upsert(tx, REMAINING_LIFE, ("asset",)), rows)
 
 
 def hide_others(tx: Connection, assets: Sequence[str]) -> None:
@@ -117,27 +123,38 @@ def hide_others(tx: Connection, assets: Sequence[str]) -> None:
 
 
 def keep(tx: Connection, stretches: Iterable[Kept]) -> None:
-    """Keep stretches; those of the same life that begin later were taken back and go."""
+    """Keep stretches; of a life that was taken back those that begin later go, and those of long ago."""
     at = LIFE_STRETCH.c
+    rows = []
     for kept in stretches:
         stretch = kept.stretch
         ends = stretch.rows[-1].end if stretch.rows else 0
-        same = (at.asset == kept.asset) & (at.version == kept.version)
-        gone = (at.since == kept.since) & ((at.first > stretch.first) | (at.first < stretch.first - KEPT))
-        tx.execute(delete(LIFE_STRETCH).where(same & (gone | (at.ends < ends - LIVES_KEPT))))
-        values = {
-            "asset": kept.asset,
-            "version": kept.version,
-            "since": kept.since,
-            "first": stretch.first,
-            "begins": stretch.rows[0].end if stretch.rows else 0,
-            "ends": ends,
-            "content": lifeline.packed(stretch),
-        }
-        changed = {name: values[name] for name in ("begins", "ends", "content")}
-        statement = insert_into(tx, LIFE_STRETCH).values(values)
-        keys = ["asset", "version", "since", "first"]
-        tx.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
+        if kept.tidy:
+            same = (at.asset == kept.asset) & (at.version == kept.version)
+            gone = (at.since == kept.since) & ((at.first > stretch.first) | (at.first < stretch.first - KEPT))
+            tx.execute(delete(LIFE_STRETCH).where(same & (gone | (at.ends < ends - LIVES_KEPT))))
+        rows.append(
+            {
+                "asset": kept.asset,
+                "version": kept.version,
+                "since": kept.since,
+                "first": stretch.first,
+                "begins": stretch.rows[0].end if stretch.rows else 0,
+                "ends": ends,
+                "content": lifeline.packed(stretch),
+            }
+        )
+    if rows:
+        tx.execute(_upsert(tx, LIFE_STRETCH, ("asset", "version", "since", "first")), rows)
+
+
+def _upsert(tx: Connection, table: Table, keys: Sequence[str]) -> Insert:
+    """Insert rows, or change those that are there; one statement for all of them."""
+    statement = insert_into(tx, table)
+    names = [column.name for column in table.columns if column.name not in ("id", *keys)]
+    return statement.on_conflict_do_update(
+        index_elements=list(keys), set_={name: statement.excluded[name] for name in names}
+    )
 
 
 def newest(tx: Connection, asset: str, version: str, since: int, before: int | None = None) -> Stretch | None:

@@ -89,6 +89,8 @@ class LifeService:
     quiet: float = QUIET
     prognosers: dict[str, Prognoser] = field(default_factory=dict, init=False)
     """By version; whoever only asks may use them, too."""
+    rows: int = field(default=0, init=False)
+    """Rows scored as they came, since the start."""
     refused: dict[str, str] = field(default_factory=dict, init=False)
     """Why a version that should be in use is not, in words."""
     _history: History | None = field(default=None, init=False)
@@ -117,6 +119,16 @@ class LifeService:
                 tasks.create_task(self._save_regularly(), name="lives save")
         finally:
             await self.keep()
+
+    @property
+    def followed(self) -> int:
+        """Machines that are scored, counted once for each model."""
+        return len(self._followers)
+
+    @property
+    def behind(self) -> int:
+        """Machines whose samples from before are being worked through, or wait for that."""
+        return sum(follower.behind for follower in self._followers.values())
 
     async def _follow(self) -> None:
         kinds: set[type[Event]] = {
@@ -190,8 +202,8 @@ class LifeService:
             for follower, name in by_tag.get(tag, ()):
                 if follower.behind:
                     self._wait(follower, (name, ts, value, quality))
-                else:
-                    found += [(follower, row) for row in follower.rows.take(name, ts, value, quality)]
+                elif made_now := follower.rows.take(name, ts, value, quality):
+                    found += [(follower, row) for row in made_now]
         return found
 
     def _wait(self, follower: Follower, told: Told) -> None:
@@ -230,6 +242,7 @@ class LifeService:
     def _score_all(self, due: Sequence[tuple[Follower, Row]], believed: Mapping[str, bool]) -> None:
         for follower, row in due:
             score = follower.score(row, believed=believed[follower.asset])
+            self.rows += 1
             if not score.seen:
                 continue
             self._drifts.take(follower.version, follower.prognoser.model, follower.line.history)
@@ -408,7 +421,7 @@ class LifeService:
             ]
             shown = [life for life in every if self._shown.get(life.asset) != life]
             kept = [
-                Kept(each.asset, each.version, each.since, stretch)
+                Kept(each.asset, each.version, each.since, stretch, each.untidy or bool(each.line.done))
                 for each in changed
                 if not each.behind
                 for stretch in (*each.line.done, each.line.stretch)
@@ -448,6 +461,7 @@ class LifeService:
                     del each.distances[:compared]
                     if not behind:
                         del line.done[:stretches]
+                        each.untidy = each.line is not line
                 if saved:
                     self._shown, self._untidy = {life.asset: life for life in every}, False
                 else:

@@ -1,0 +1,157 @@
+"""``onelot maintenance models …``: the models of a running service, over its API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cloud.maintenance.command.asking import AsJson, ModelPath, columns, fail, print_json, read_bytes
+
+if TYPE_CHECKING:
+    import httpx
+
+app = typer.Typer(
+    help="Bring models of remaining life into a running service, try, use and go back from them.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+Server = Annotated[str, typer.Option(help="Where the service's page is.")]
+Login = Annotated[
+    Path, typer.Option(help="File with the lines `user: …` and `password: …`, as first-login.txt has them.")
+]
+Model = Annotated[str, typer.Argument(help="Id of a model, or the first of its characters.")]
+Reason = Annotated[str, typer.Option(help="Why; it is kept in the journal.")]
+SERVER = "http://127.0.0.1:8080"
+LOGIN = Path("first-login.txt")
+SHOWN_ID = 8
+"""Characters of an id that the list shows."""
+TIMEOUT = 60.0
+
+
+@app.command("list")
+def list_models(server: Server = SERVER, login: Login = LOGIN, as_json: AsJson = False) -> None:
+    """Show every model: what it is for, its state, its validation, and how it fares."""
+    with _service(server, login) as http:
+        found = _answer(http.get("/maintenance/models"))
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        typer.echo("no models: bring one in with `onelot maintenance models add`")
+        return
+    head = ("id", "model", "for", "state", "error", "says")
+    typer.echo(columns([head, *(_cells(sheet) for sheet in found)]))
+
+
+@app.command("add")
+def add_model(
+    model: ModelPath,
+    scope: Annotated[str, typer.Option("--for", help="A profile (all its machines), or one machine.")],
+    server: Server = SERVER,
+    login: Login = LOGIN,
+    as_json: AsJson = False,
+) -> None:
+    """Bring in a model file. It is a candidate then: nothing is scored with it yet."""
+    content = read_bytes(model)
+    with _service(server, login) as http:
+        head = {"Content-Type": "application/json"}
+        made = _answer(
+            http.post("/maintenance/models", params={"scope": scope}, content=content, headers=head)
+        )
+    _said(made, as_json)
+
+
+@app.command("shadow")
+def shadow_model(
+    model: Model, reason: Reason = "", server: Server = SERVER, login: Login = LOGIN, as_json: AsJson = False
+) -> None:
+    """Have a model score beside the one in use."""
+    _step(model, "shadow", reason, server, login, as_json)
+
+
+@app.command("activate")
+def activate_model(
+    model: Model, reason: Reason = "", server: Server = SERVER, login: Login = LOGIN, as_json: AsJson = False
+) -> None:
+    """Use a model. Before 100 scores in shadow a reason is needed."""
+    _step(model, "activate", reason, server, login, as_json)
+
+
+@app.command("retire")
+def retire_model(
+    model: Model, reason: Reason, server: Server = SERVER, login: Login = LOGIN, as_json: AsJson = False
+) -> None:
+    """Take a model out of use."""
+    _step(model, "retire", reason, server, login, as_json)
+
+
+@app.command("roll-back")
+def roll_back(
+    model: Model, reason: Reason, server: Server = SERVER, login: Login = LOGIN, as_json: AsJson = False
+) -> None:
+    """Go back from the model in use to the one that was in use before."""
+    _step(model, "roll-back", reason, server, login, as_json)
+
+
+def _step(model: str, act: str, reason: str, server: str, login: Path, as_json: bool) -> None:
+    with _service(server, login) as http:
+        found = [one["version"] for one in _answer(http.get("/maintenance/models"))]
+        named = [one for one in found if one["id"].startswith(model)]
+        if len(named) != 1:
+            known = ", ".join(one["id"][:SHOWN_ID] for one in found) or "none"
+            raise fail(f'"{model}" names {len(named) or "no"} models: there are {known}')
+        done = _answer(http.post(f"/maintenance/models/{named[0]['id']}/{act}", json={"reason": reason}))
+    _said(done, as_json)
+
+
+def _said(version: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(version)
+    else:
+        typer.echo(f"{version['id']} ({version['summary']['name']}) is {version['state']}")
+
+
+def _cells(sheet: Mapping[str, Any]) -> tuple[str, ...]:
+    version = sheet["version"]
+    told = version["summary"]
+    error = f"{told['validation']['rmse_capped']:.1f} {told['unit']}"
+    machines = ", ".join(sheet["machines"][:3]) + (" …" if len(sheet["machines"]) > 3 else "")
+    return version["id"][:SHOWN_ID], told["name"], machines, version["state"], error, sheet["says"]
+
+
+@contextmanager
+def _service(server: str, login: Path) -> Iterator[httpx.Client]:
+    """A client that is logged in; raises typer.Exit where nobody answers, or does not know us."""
+    import httpx
+
+    told = read_bytes(login).decode("utf-8", "replace").splitlines()
+    lines = dict(line.split(": ", 1) for line in told if ": " in line)
+    if not {"user", "password"} <= lines.keys():
+        raise fail(f"{login}: has no lines `user: …` and `password: …`")
+    try:
+        with httpx.Client(base_url=f"{server.rstrip('/')}/api/v1", timeout=TIMEOUT) as http:
+            known = {"user": lines["user"].strip(), "password": lines["password"].strip()}
+            token = _answer(http.post("/session", json=known))["token"]
+            http.headers["Authorization"] = f"Bearer {token}"
+            yield http
+    except httpx.InvalidURL as error:
+        raise fail(f"--server {server}: {error}") from None
+    except httpx.TransportError as error:
+        raise fail(f"{server}: {error or type(error).__name__}: is the service running there?") from None
+
+
+def _answer(answer: httpx.Response) -> Any:
+    """What the service answered; raises typer.Exit with its own words where it refused."""
+    if answer.is_success:
+        return answer.json()
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = f"the service answered {answer.status_code}: is this a OneLot service?"
+    raise fail(str(detail))
