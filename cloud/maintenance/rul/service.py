@@ -97,6 +97,8 @@ class LifeService:
     _followers: dict[Key, Follower] = field(default_factory=dict, init=False)
     _by_tag: dict[int, list[tuple[Follower, str]]] = field(default_factory=dict, init=False)
     _by_device: dict[str, list[Follower]] = field(default_factory=dict, init=False)
+    _actives: dict[str, Follower] = field(default_factory=dict, init=False)
+    """Asset → the follower with the model in use."""
     _ids: dict[str, dict[str, int]] = field(default_factory=dict, init=False)
     """Device → name of a tag → its id."""
     _drifts: Drifts = field(default_factory=Drifts, init=False)
@@ -235,31 +237,21 @@ class LifeService:
     async def _score(self, due: Sequence[tuple[Follower, Row]]) -> None:
         if not due:
             return
-        believed = {follower.asset: not self._unbelieved(follower) for follower, _ in due}
+        believed = {id(follower): not self._unbelieved(follower) for follower, _ in due}
         async with self._scoring:
             await asyncio.to_thread(self._score_all, due, believed)
 
-    def _score_all(self, due: Sequence[tuple[Follower, Row]], believed: Mapping[str, bool]) -> None:
+    def _score_all(self, due: Sequence[tuple[Follower, Row]], believed: Mapping[int, bool]) -> None:
         for follower, row in due:
-            score = follower.score(row, believed=believed[follower.asset])
+            score = follower.score(row, believed=believed[id(follower)])
             self.rows += 1
             if not score.seen:
                 continue
             self._drifts.take(follower.version, follower.prognoser.model, follower.line.history)
             if follower.state is ModelState.SHADOW:
-                active = self._active(follower.asset)
+                active = self._actives.get(follower.asset)
                 apart = abs(score.life - active.judged[1].life) if active and active.judged else 0.0
                 follower.distances.append(apart)
-
-    def _active(self, asset: str) -> Follower | None:
-        return next(
-            (
-                each
-                for (of, _), each in self._followers.items()
-                if of == asset and each.state is ModelState.ACTIVE
-            ),
-            None,
-        )
 
     def _unbelieved(self, follower: Follower) -> list[tuple[str, str]]:
         return believable(self.faults(follower.asset), follower.tags, CLOCK)
@@ -390,6 +382,7 @@ class LifeService:
                 before.missing = tuple(name for name in before.tags if known and name not in known)
                 followers[asset, version.id] = before
         self._followers, self._by_tag, self._by_device, self._untidy = followers, {}, {}, True
+        self._actives = {one.asset: one for one in followers.values() if one.state is ModelState.ACTIVE}
         for follower in followers.values():
             self._by_device.setdefault(follower.device.id, []).append(follower)
             known = self._ids.get(follower.device.id, {})
@@ -414,11 +407,7 @@ class LifeService:
         """Save what changed: what is shown, the stretches, the comparisons in shadow and the drift."""
         async with self._scoring:
             changed = [each for each in self._followers.values() if each.changed]
-            every = [
-                each.life(self._unbelieved(each))
-                for each in self._followers.values()
-                if each.state is ModelState.ACTIVE
-            ]
+            every = [each.life(self._unbelieved(each)) for each in self._actives.values()]
             shown = [life for life in every if self._shown.get(life.asset) != life]
             kept = [
                 Kept(each.asset, each.version, each.since, stretch, each.untidy or bool(each.line.done))
