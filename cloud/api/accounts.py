@@ -49,9 +49,11 @@ MAX_AT_ONCE = 4
 
 
 class Role(StrEnum):
-    """What an account may do: look, or also order, acknowledge and decide."""
+    """What an account may do: look, say when a machine is to be maintained, or order and decide as well."""
 
     VIEWER = "viewer"
+    OPERATOR = "operator"
+    """Whoever works at the machines: may keep, move, free or refuse a maintenance order, with a reason."""
     SUPERVISOR = "supervisor"
 
 

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Connection
 
 from cloud.api.answers import Reply, answers
-from cloud.api.security import In, Supervisor, Viewer
+from cloud.api.security import In, Operator, Supervisor, Viewer
 from cloud.context import Context
 from cloud.hub import CaseChanged
 from cloud.maintenance import cases, verdicts
@@ -57,8 +57,8 @@ class Noted(BaseModel):
     note: Words = ""
 
 
-class Refusal(BaseModel):
-    """Why no maintenance order is wanted."""
+class Reasoned(BaseModel):
+    """A step that is not taken without its reason."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -71,8 +71,8 @@ class Snooze(Noted):
     until: AwareDatetime
 
 
-class Move(Noted):
-    """When the maintenance is to begin. A reason is needed where it would end after its bound."""
+class Move(Reasoned):
+    """When the maintenance is to begin, and why then."""
 
     start: AwareDatetime
 
@@ -140,7 +140,7 @@ async def plan(context: In, session: Supervisor, case: Id, said: Noted) -> Reply
 
 
 @router.post("/cases/{case}/move", responses=answers(Case))
-async def move(context: In, session: Supervisor, case: Id, said: Move) -> Reply:
+async def move(context: In, session: Operator, case: Id, said: Move) -> Reply:
     """Have its order begin at a time, at which every plan keeps it."""
     desk, start = context.desk_of_cases, _utc(said.start)
     return await _step(context, lambda tx: desk.move(tx, case, session.user, start, said.note))
@@ -154,21 +154,21 @@ async def supply(context: In, session: Supervisor, case: Id, said: Supply) -> Re
 
 
 @router.post("/cases/{case}/keep", responses=answers(Case))
-async def keep(context: In, session: Supervisor, case: Id, said: Noted) -> Reply:
+async def keep(context: In, session: Operator, case: Id, said: Reasoned) -> Reply:
     """Keep its order where the plan in force has it."""
     desk = context.desk_of_cases
     return await _step(context, lambda tx: desk.keep(tx, case, session.user, said.note))
 
 
 @router.post("/cases/{case}/free", responses=answers(Case))
-async def free(context: In, session: Supervisor, case: Id, said: Noted) -> Reply:
+async def free(context: In, session: Operator, case: Id, said: Noted) -> Reply:
     """Let the planner place its order again."""
     desk = context.desk_of_cases
     return await _step(context, lambda tx: desk.free(tx, case, session.user, said.note))
 
 
 @router.post("/cases/{case}/refuse", responses=answers(Case))
-async def refuse(context: In, session: Supervisor, case: Id, said: Refusal) -> Reply:
+async def refuse(context: In, session: Operator, case: Id, said: Reasoned) -> Reply:
     """Want no maintenance order, with the reason; the suspicion stays."""
     desk = context.desk_of_cases
     return await _step(context, lambda tx: desk.refuse(tx, case, session.user, said.note))

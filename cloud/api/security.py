@@ -41,6 +41,13 @@ def viewer(
     return session
 
 
+def operator(session: Annotated[Session, Depends(viewer)]) -> Session:
+    """A session that may say when a machine is to be maintained; 403 otherwise."""
+    if session.role not in (Role.OPERATOR, Role.SUPERVISOR):
+        raise HTTPException(403, f"{session.user} may look but not change anything: ask an operator")
+    return session
+
+
 def supervisor(session: Annotated[Session, Depends(viewer)]) -> Session:
     """A session that may change things; 403 otherwise."""
     if session.role is not Role.SUPERVISOR:
@@ -49,4 +56,5 @@ def supervisor(session: Annotated[Session, Depends(viewer)]) -> Session:
 
 
 Viewer = Annotated[Session, Depends(viewer)]
+Operator = Annotated[Session, Depends(operator)]
 Supervisor = Annotated[Session, Depends(supervisor)]

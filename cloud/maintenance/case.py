@@ -35,6 +35,9 @@ ORDERING = frozenset(
 """Steps that say what the maintenance order is from then on."""
 
 
+WHY = "say why: whoever looks at the case next needs it"
+
+
 class Verdict(StrEnum):
     """What came of a suspicion. Only a true one counts as a failure of the machine."""
 
@@ -171,7 +174,7 @@ def _problems(case: Case, step: Step) -> Iterator[Objection]:
         case CaseEvent.SNOOZE if not step.ts < step.until <= step.ts + MAX_SNOOZE_DAYS * DAY:
             yield Objection("until", f"must be in the future, and no more than {MAX_SNOOZE_DAYS} days away")
         case CaseEvent.REFUSE | CaseEvent.BREAK_OFF if not step.note.strip():
-            yield Objection("note", "say why: whoever looks at the case next needs it")
+            yield Objection("note", WHY)
         case CaseEvent.FIND if not step.found.strip():
             yield Objection("found", "say what was found")
         case CaseEvent.MOVE:

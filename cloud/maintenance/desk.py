@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from cloud.ledger.tables import machine_lock
 from cloud.maintenance import cases
-from cloud.maintenance.case import Case, ImpossibleStep, Objection, Step, Verdict
+from cloud.maintenance.case import WHY, Case, ImpossibleStep, Objection, Step, Verdict
 from cloud.maintenance.foresight import Foresight
 from cloud.maintenance.prognosis import PlannedLoad, planned_load
 from cloud.maintenance.work_order import Foreseen, Life, WorkOrder, foresee_again, life, propose
@@ -83,8 +83,9 @@ class CaseDesk:
         order = replace(self.proposal(tx, found), revision=cases.steps(tx, case))
         return self._step(tx, case, CaseEvent.PLAN, actor, note, order)
 
-    def move(self, tx: Connection, case: str, actor: str, start: int, note: str = "") -> Case:
-        """Have the order begin at ``start`` (µs UTC), whatever the planner thinks of it."""
+    def move(self, tx: Connection, case: str, actor: str, start: int, note: str) -> Case:
+        """Have the order begin at ``start`` (µs UTC), whatever the planner thinks of it, and say why."""
+        _require_reason(note)
         order = self._order(tx, case, CaseEvent.MOVE)
         return self._step(tx, case, CaseEvent.MOVE, actor, note, order.kept_at(start))
 
@@ -93,8 +94,9 @@ class CaseDesk:
         order = self._order(tx, case, CaseEvent.SUPPLY)
         return self._step(tx, case, CaseEvent.SUPPLY, actor, note, order.supplied_at(parts_at))
 
-    def keep(self, tx: Connection, case: str, actor: str, note: str = "") -> Case:
-        """Keep the order where the plan in force has it."""
+    def keep(self, tx: Connection, case: str, actor: str, note: str) -> Case:
+        """Keep the order where the plan in force has it, and say why."""
+        _require_reason(note)
         order = self._order(tx, case, CaseEvent.KEEP)
         place = self.planned(tx, case)
         if place is None:
@@ -217,3 +219,9 @@ class CaseDesk:
         order: WorkOrder | None = None,
     ) -> Case:
         return cases.step(tx, case, Step(event, actor, self.clock.now(), note, order))
+
+
+def _require_reason(note: str) -> None:
+    """Steps of earlier versions had none, and can be worked out again: so the desk asks for it."""
+    if not note.strip():
+        raise ImpossibleStep([Objection("note", WHY)])

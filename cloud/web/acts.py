@@ -93,7 +93,6 @@ async def revoke(context: Context, decision: str, actor: str) -> str:
 ACTS: dict[str, Callable[[Context, str, str], Awaitable[str]]] = {
     "acknowledge": _case(CaseDesk.acknowledge, "acknowledged"),
     "plan": _case(CaseDesk.plan, "the next plan has a maintenance window for it"),
-    "keep": _case(CaseDesk.keep, "every plan keeps it at this time"),
     "free": _case(CaseDesk.free, "the planner places it again"),
     "finish": _case(CaseDesk.done, "finished"),
     "fetch": waveform_sheet.fetch,
@@ -104,6 +103,9 @@ ACTS: dict[str, Callable[[Context, str, str], Awaitable[str]]] = {
 }
 """By name: what is done to a thing by a person (the name of the account); each says what came of it."""
 
+
+OF_OPERATORS = frozenset({"keep", "move", "free", "refuse"})
+"""What whoever works at the machines may do, too."""
 
 LABELS = {
     "acknowledge": "acknowledge case",

@@ -354,7 +354,7 @@ class _Page:
                     ui.label(need.detail).classes("detail")
             if self._dialog is None:
                 return
-            if need.action and self.session.role is Role.SUPERVISOR:
+            if need.action and self._may(need.action):
                 ui.button(self.say(need.action), on_click=lambda: self._act(need.action, need.target)).props(
                     "flat dense no-caps"
                 )
@@ -398,9 +398,12 @@ class _Page:
 
     def _acts_of(self, possible: tuple[tuple[str, str], ...]) -> list[tuple[str, Callable[[], Any]]]:
         """Buttons of a sheet: none for who may only look."""
-        if self.session.role is not Role.SUPERVISOR:
-            return []
-        return [(act, partial(self._act, act, target)) for act, target in possible]
+        return [(act, partial(self._act, act, target)) for act, target in possible if self._may(act)]
+
+    def _may(self, act: str) -> bool:
+        if self.session.role is Role.OPERATOR:
+            return act in acts.OF_OPERATORS
+        return self.session.role is Role.SUPERVISOR
 
     async def _choose_tag(self, event: events.ValueChangeEventArguments[Any]) -> None:
         self._tag = event.value

@@ -44,6 +44,10 @@ def _move(values: Values, place: Any) -> CaseWork:
     return lambda desk, tx, case, actor: desk.move(tx, case, actor, start, values["note"] or "")
 
 
+def _keep(values: Values, _: Any) -> CaseWork:
+    return lambda desk, tx, case, actor: desk.keep(tx, case, actor, values["note"] or "")
+
+
 def _supply(values: Values, place: Any) -> CaseWork:
     parts_at = _time(values.get("parts_at"), place, "say when the parts are there")
     return lambda desk, tx, case, actor: desk.supply(tx, case, actor, parts_at, values["note"] or "")
@@ -71,6 +75,7 @@ def _time(text: str | None, place: Any, missing: str) -> int:
 
 FORMS: dict[str, Form] = {
     "snooze": Form("Remind me later", ("until", "note"), _snooze, "nobody is reminded until then"),
+    "keep": Form("Keep it at this time", ("note",), _keep, "every plan keeps it at this time"),
     "move": Form("Move the maintenance", ("start", "note"), _move, "every plan keeps it at this time"),
     "supply": Form("When the parts come", ("parts_at", "note"), _supply, "it is planned from then on"),
     "refuse": Form("Refuse the maintenance order", ("note",), _refuse, "refused: the suspicion stays"),

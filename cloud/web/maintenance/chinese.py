@@ -59,6 +59,7 @@ MAINTENANCE: dict[str, str] = {
     "the planner places it again": "计划将重新安排",
     "Remind me later": "稍后提醒我",
     "Move the maintenance": "移动维护",
+    "Keep it at this time": "固定在此时间",
     "Refuse the maintenance order": "拒绝维护单",
     "What came of it": "结论",
     "nobody is reminded until then": "在此之前不再提醒",

@@ -38,7 +38,7 @@ async def test_a_life_with_a_restart_after_every_step(tmp_path: Path) -> None:
         ("acknowledge", {"note": "heard it, too"}, "acknowledged"),
         ("snooze", {"until": "2099-01-01T00:00:00Z"}, "refused"),
         ("plan", {}, "planned"),
-        ("move", {"start": "2001-01-01T00:00:00Z"}, "refused"),
+        ("move", {"start": "2001-01-01T00:00:00Z", "note": "earlier"}, "refused"),
         ("refuse", {"note": "rush order first"}, "acknowledged"),
         ("plan", {"note": "after the rush order"}, "planned"),
         ("done", {}, "done"),
@@ -73,9 +73,9 @@ async def test_the_order_of_the_demo_is_planned_from_its_site_file(tmp_path: Pat
         before = (await office.get("/api/v1/maintenance/cases/c1")).json()
         order = (await step(office, "plan")).json()["order"]
         after = (await office.get("/api/v1/maintenance/cases/c1")).json()
-        kept = await step(office, "keep")
+        kept = await step(office, "keep", note="the fitter comes then")
         freed = await step(office, "free")
-        no_reason = await step(office, "move", start="2099-01-01T00:00:00Z")
+        no_reason = await step(office, "move", start=_in_six_hours(door))
         moved = await step(office, "move", start=_in_six_hours(door), note="night shift")
     assert (before["proposal"]["seconds"], after["proposal"]) == (1800, None)
     assert (order["workcell"], order["seconds"], order["bound_from"]) == ("laser-1", 1800, "span")
@@ -139,3 +139,31 @@ async def test_a_step_that_says_too_little_or_too_much_hears_where(
         answer = await step(office, name, **said)
     assert answer.status_code == 422
     assert [problem["path"] for problem in answer.json()["problems"]] == [path]
+
+
+async def test_operators_decide_when_it_is_done_and_nothing_else(tmp_path: Path) -> None:
+    """Keep, move, refuse, each with its reason; to plan, to snooze or to judge takes a supervisor."""
+    async with (
+        opened(tmp_path) as door,
+        door.client() as office,
+        door.client(Role.OPERATOR) as operator,
+        door.client(Role.VIEWER) as viewer,
+    ):
+        await suspect(door)
+        assert (await step(operator, "plan")).status_code == 403
+        assert (await step(operator, "snooze", until=_in_six_hours(door))).status_code == 403
+        await step(office, "plan")
+        moved = await step(operator, "move", start=_in_six_hours(door), note="we run the rush order first")
+        freed = await step(operator, "free")
+        no_reason = await step(operator, "refuse", note=" ")
+        looked = await step(viewer, "refuse", note="no")
+        refused = await step(operator, "refuse", note="no fitter this week")
+        judged = await step(operator, "verdict", verdict="true")
+        sheet = (await viewer.get("/api/v1/maintenance/cases/c1")).json()
+    assert moved.json()["order"]["fixed"] is not None
+    assert freed.json()["order"]["fixed"] is None
+    assert (no_reason.status_code, looked.status_code, judged.status_code) == (422, 403, 403)
+    assert refused.json()["state"] == "acknowledged"
+    said = [(entry["event"], entry["note"]) for entry in sheet["journal"]]
+    assert ("move", "we run the rush order first") in said
+    assert ("refuse", "no fitter this week") in said
