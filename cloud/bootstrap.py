@@ -64,6 +64,7 @@ from cloud.orders.create import OrderDesk
 from cloud.orders.effects import OrderEffects
 from cloud.publisher import Publisher
 from cloud.quality.effects import QualityEffects
+from cloud.quality.parts_service import PartsService
 from cloud.quality.service import QualityService
 from cloud.recall import Recall
 from cloud.sparkplug import SparkplugSource
@@ -142,6 +143,7 @@ class Service:
             self.database, self.site, self.desk, self.dispatching, self.clock, config.dispatch
         )
         self.quality = QualityService(self.database, self.hub, self.clock, self.site)
+        self.parts = PartsService(self.database, self.hub, self.site)
         self.maintenance = MaintenanceService(
             self.database,
             self.hub,
@@ -206,6 +208,7 @@ class Service:
                     "waveforms": self.waveforms.run(),
                     "bounds of maintenance": keep_bounds(self.database, self.hub, self.desk_of_cases),
                     "quality": self.quality.run(),
+                    "pieces": self.parts.run(),
                     "publisher": self.publisher.run(),
                     "dispatching": self.dispatching.run(),
                     "scenarios": self.scenarios.run(),

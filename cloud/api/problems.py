@@ -34,6 +34,7 @@ from cloud.quality.nonconformances import (
     UnknownNonconformance,
     UnknownOperation,
 )
+from cloud.quality.part_courses import UnknownEnvelope
 from protocols.lifecycle import IllegalTransitionError
 from protocols.prognostics.model_file import ModelRefusedError
 
@@ -209,6 +210,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(CannotFreeze, _with(409))
     app.add_exception_handler(DispositionMissing, _with(422))
     app.add_exception_handler(TooManyPieces, _with(422))
+    app.add_exception_handler(UnknownEnvelope, _none_of("envelope", "/quality/envelopes"))
     app.add_exception_handler(IllegalTransitionError, _with(409))
     app.add_exception_handler(LoginRefusedError, _with(401))
     app.add_exception_handler(TooManyTriesError, _too_many_tries)

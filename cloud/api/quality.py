@@ -15,10 +15,11 @@ from sqlalchemy import Connection
 from cloud.api.answers import Reply, answers
 from cloud.api.security import In, Supervisor, Viewer
 from cloud.hub import OrdersChanged, QualityChanged
-from cloud.quality import charts, nonconformances
+from cloud.quality import charts, nonconformances, part_courses
 from cloud.quality.capability import Capability, NoToleranceError, TooFewValuesError
 from cloud.quality.charts import Chart, FrozenLimits, PlottedPoint
 from cloud.quality.nonconformances import Decided, Nonconformance
+from cloud.quality.part_courses import Course, Deviation
 from cloud.quality.picture import capability_of, picture_of
 from protocols.inspection import Disposition
 from protocols.lifecycles import NONCONFORMANCE, NonconformanceEvent
@@ -203,4 +204,24 @@ async def decide(context: In, session: Supervisor, nonconformance: Id, body: Dec
     context.hub.publish(QualityChanged(made.chart or 0))
     if made.quantity:
         context.hub.publish(OrdersChanged())
+    return Reply(made)
+
+
+@router.get("/envelopes", responses=answers(list[Course]))
+async def all_envelopes(context: In, _: Viewer, limit: Limit = 200) -> Reply:
+    """Golden envelopes of the signals of pieces, those that pieces left first."""
+    return Reply(await context.database.query(lambda tx: part_courses.courses(tx, limit)))
+
+
+@router.get("/envelopes/{envelope}/deviations", responses=answers(list[Deviation]))
+async def deviations_of(context: In, _: Viewer, envelope: Id, limit: Limit = 50) -> Reply:
+    """Pieces that left an envelope, newest first, and where they did."""
+    return Reply(await context.database.query(lambda tx: part_courses.newest(tx, limit, envelope=envelope)))
+
+
+@router.post("/envelopes/{envelope}/learn", responses=answers(Course))
+async def learn_anew(context: In, _: Supervisor, envelope: Id) -> Reply:
+    """Have an envelope learned anew from the next pieces: after another tool or another material."""
+    made = await context.database.run(lambda tx: part_courses.learn_anew(tx, envelope))
+    context.hub.publish(QualityChanged(0))
     return Reply(made)

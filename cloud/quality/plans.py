@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Row, select
 
 from cloud.orders.tables import instruction, operation
-from cloud.quality import charts, nonconformances
+from cloud.quality import charts, nonconformances, part_courses
 from cloud.quality.nonconformances import Nonconformance
+from cloud.quality.part_courses import Deviation
 from cloud.quality.tables import chart as chart_table
 from cloud.quality.tables import sample as sample_table
 from protocols.inspection import Characteristic, Disposition, Held, Notice, chart_at
@@ -47,6 +48,9 @@ class HandedOut:
         self._limits = charts.frozen(tx) if self._plans else {}
         self._held = held(tx, {row.job_id for row in operations.values()})
         self._notices = _notices(tx, instructions) if self._plans else {}
+        for name, left in part_courses.of_operations(tx, [*instructions]).items():
+            told = [*self._notices.get(name, ()), *map(_course_notice, left[:NOTICES])]
+            self._notices[name] = sorted(told, key=lambda notice: -notice.ts)[:NOTICES]
 
     def inspection(self, name: str, workcell: str) -> tuple[Characteristic, ...]:
         """The plan of an operation with the limits in force at its workcell."""
@@ -97,6 +101,11 @@ def _followers(before: Mapping[str, Iterable[str]], name: str) -> set[str]:
         new = {other for other, names in before.items() if other not in found and not new.isdisjoint(names)}
         found |= new
     return found
+
+
+def _course_notice(told: tuple[str, Deviation]) -> Notice:
+    signal, left = told
+    return Notice(signal, left.end, f"{signal}: {left.text}", f"{signal}：偏离标准曲线（{left.text}）")
 
 
 def _notices(tx: Connection, names: Collection[str]) -> dict[str, list[Notice]]:

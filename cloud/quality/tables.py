@@ -5,7 +5,18 @@ Times are µs UTC. A sample is only appended; one that was undone is ``void`` an
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from cloud.store.metadata import METADATA, Quantity, RowId, Time
 
@@ -103,3 +114,36 @@ nonconformance_event = Table(
     sqlite_autoincrement=True,
 )
 """Who decided what about a nonconformance, and why; only appended."""
+
+envelope = Table(
+    "quality_envelope",
+    METADATA,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("device", ID, nullable=False),
+    Column("program", String(200), nullable=False),
+    Column("signal", String(200), nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("learned", Integer, nullable=False),
+    Column("parts", Integer, nullable=False),
+    Column("outside", Integer, nullable=False),
+    Column("updated", Time, nullable=False),
+    UniqueConstraint("device", "program", "signal", name="uq_quality_envelope_device_program_signal"),
+    sqlite_autoincrement=True,
+)
+"""Golden envelopes: ``state`` is msgpack of cloud.quality.part_courses.Learned, ``version`` 0 while it is
+learned, ``learned`` how often it was learned anew; ``parts`` were judged, ``outside`` of them left it."""
+
+deviation = Table(
+    "quality_deviation",
+    METADATA,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("envelope_id", RowId, ForeignKey("quality_envelope.id"), nullable=False, index=True),
+    Column("start", Time, nullable=False),
+    Column("end", Time, nullable=False),
+    Column("operation_id", ID, nullable=False, index=True),
+    Column("outside", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Pieces that left their envelope; ``outside`` is by how many thousandths."""

@@ -97,4 +97,13 @@ QUALITY: dict[str, str] = {
     "{count} pieces count as {what}": "{count} 件计为{what}",
     "of rework or scrap; empty: all that are booked as good": "返工或报废的件数；留空：全部已报合格件",
     "released at a station": "已在工位放行",
+    "Signals of pieces": "工件信号",
+    "Program": "程序",
+    "Signal": "信号",
+    "Envelope": "标准曲线",
+    "Pieces judged": "已判定件数",
+    "Left it": "偏离",
+    "learning: {count} of {wanted} pieces": "学习中：{count}/{wanted} 件",
+    "no machine told a signal of a whole piece yet": "尚无完整工件的信号",
+    "Pieces outside their envelope, newest first": "偏离标准曲线的工件，最新在前",
 }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloud.quality import charts, nonconformances
+from cloud.quality import charts, nonconformances, part_courses
 from cloud.quality.capability import Capability, Index
 from cloud.quality.charts import Chart, UnknownChart
 from cloud.quality.nonconformances import Nonconformance, UnknownNonconformance
+from cloud.quality.part_courses import LEARNED_FROM, Course, Deviation
 from cloud.quality.picture import capability_of, picture_of
 from cloud.web.sheet import Reader, Row, Sheet, Table
 from protocols.lifecycles import NONCONFORMANCE, NonconformanceEvent
@@ -42,8 +43,53 @@ def overview(r: Reader, _: str) -> Sheet:
         tables=(
             Table("Nonconformances, newest first", HEADS, [_row(r, each) for each in found], "none"),
             of_charts(r, charts.charts(r.tx)),
+            of_courses(r, part_courses.courses(r.tx)),
+            of_deviations(r, part_courses.newest(r.tx)),
         ),
     )
+
+
+def of_courses(r: Reader, found: list[Course]) -> Table:
+    """Signals of pieces with their golden envelopes."""
+    heads = ("Machine", "Program", "Signal", "Envelope", "Pieces judged", "Left it", "When")
+    rows = [
+        Row(
+            (
+                each.device,
+                each.program or "–",
+                each.signal,
+                r.say("learning: {count} of {wanted} pieces", count=each.learned_from, wanted=LEARNED_FROM)
+                if each.learning
+                else r.say("version {version}", version=each.version),
+                str(each.parts),
+                f"▲ {each.outside}" if each.outside else "✓",
+                r.time(each.updated),
+            ),
+            late=bool(each.outside),
+        )
+        for each in found
+    ]
+    return Table("Signals of pieces", heads, rows, "no machine told a signal of a whole piece yet")
+
+
+def of_deviations(r: Reader, found: list[Deviation]) -> Table:
+    """Pieces that left their envelope."""
+    signals = {each.id: each for each in part_courses.courses(r.tx)}
+    rows = [
+        Row(
+            (
+                r.time(left.end),
+                signals[left.envelope].device if left.envelope in signals else "–",
+                signals[left.envelope].signal if left.envelope in signals else "–",
+                left.operation or "–",
+                left.text,
+            ),
+            f"operation:{left.operation}" if left.operation else "",
+        )
+        for left in found
+    ]
+    heads = ("When", "Machine", "Signal", "Operation", "What it says")
+    return Table("Pieces outside their envelope, newest first", heads, rows, "none")
 
 
 def of_charts(r: Reader, found: list[Chart]) -> Table:
