@@ -114,12 +114,11 @@ class PartsService:
             for device, recorder in self._of_device.items():
                 if self._edges.get(device) == event.edge:
                     recorder.lost()
+        columns = zip(event.tags, event.times, event.values, event.qualities, strict=True)
         rows = [
-            (ts, recorder.count_tag == tag, tag, value, quality)
-            for tag, ts, value, quality in zip(
-                event.tags, event.times, event.values, event.qualities, strict=True
-            )
-            if (recorder := self._of_tag.get(tag)) is not None
+            (ts, self._of_tag[tag].count_tag == tag, tag, value, quality)
+            for tag, ts, value, quality in columns
+            if tag in self._of_tag
         ]
         rows.sort(key=lambda row: row[:2])
         found = []

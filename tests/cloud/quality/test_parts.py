@@ -182,7 +182,10 @@ async def test_what_was_not_heard_whole_is_not_judged(floor: QualityFloor) -> No
     first = brake.work(LEARNED_FROM + 1)
     await heard(floor, first)
     learned = courses(floor)[0].parts
-    stopped = [state(brake.now, ItemState.NOT_EXECUTING), brake.work(1)]
+    stopped: list[SamplesLedgered | StatesLedgered] = [
+        state(brake.now, ItemState.NOT_EXECUTING),
+        brake.work(1),
+    ]
     gap = brake.work(1)
     missing = SamplesLedgered(gap.edge, gap.tags, gap.times, gap.values, gap.qualities, follows=False)
     late = brake.work(1)
