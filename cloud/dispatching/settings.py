@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cloud.dispatching.shop.problem import Weights
+
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
@@ -25,7 +27,7 @@ class DispatchSettings(BaseModel):
     )
     scenario_workers: Annotated[int, Field(ge=1, le=64)] = 4
     stability: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        1,
+        Weights().deviation,
         description="what each second costs by which work leaves the published plan (tardiness costs 1000)",
     )
     debounce_seconds: Seconds = Field(1.0, description="how long causes are gathered before planning anew")

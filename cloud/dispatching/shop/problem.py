@@ -274,10 +274,10 @@ class Weights(Struct, frozen=True, kw_only=True):
 
     tardiness: int = 1000
     changeover: int = 100
-    deviation: int = 1
+    deviation: int = 40
     makespan: int = 1
     other_machine: int = 1800
-    leased: int = 10
+    leased: int = 2
     pinned: int = 100
 
 

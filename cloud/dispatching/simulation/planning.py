@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
@@ -18,14 +17,12 @@ from cloud.dispatching.shop.problem import (
     Weights,
     Window,
 )
-from cloud.dispatching.shop.schedule import Schedule, Status
-from cloud.dispatching.shop.validation import check
+from cloud.dispatching.shop.schedule import Schedule
 from cloud.dispatching.simulation.board import Board
 from cloud.dispatching.simulation.world import Order
-from cloud.dispatching.solving.compilation import compile_shop
 from cloud.dispatching.solving.construct import construct
-from cloud.dispatching.solving.dispatch_rules import rules
-from cloud.dispatching.solving.dispatcher import Dispatcher
+from cloud.dispatching.solving.improve import improve
+from cloud.dispatching.solving.limits import Limits
 from cloud.dispatching.solving.search.cache import available
 
 Planner = Callable[[Problem], Schedule]
@@ -47,30 +44,26 @@ class Aims:
 
     margin: int = 7200
     """Working seconds before its due date that an order shall be finished."""
-    weights: Weights = field(default_factory=lambda: Weights(deviation=40))
+    weights: Weights = field(default_factory=Weights)
 
 
-RULES = 8
-"""Dispatch rules that are tried: all there are. Restarts cost more than they bring here."""
+TRIES = 4
+"""Dispatch rules that are tried, beside the published plan moved only where it must."""
 
-MOVES = 6000
-"""Of the search, for one plan …"""
-
-MEMORY = 200
-"""… and how many of them it looks back."""
+WORK = 0.1
+"""Of the search, for one plan, as :class:`~cloud.dispatching.solving.limits.Limits` counts it."""
 
 
 def plan(problem: Problem) -> Schedule:
-    """The dispatcher's own planner, within limits that do not depend on the clock."""
-    if not available():
-        return construct(problem)
-    from cloud.dispatching.simulation.sequencing import sequence  # compiles
+    """What the service's engine plans, within limits that do not depend on the clock.
 
-    check(problem)
-    shop = compile_shop(problem)
-    drafts = [Dispatcher(shop, rule).run() for rule in rules(shop, RULES, random.Random(0))]
-    starts = [shop.schedule(spots, services, Status.CONSTRUCTED) for spots, services in drafts]
-    return sequence(shop, min(starts, key=lambda start: start.objective.total), MOVES, MEMORY)
+    The search over lists has all of the work: an exact model of a part takes longer than there is time for a
+    plan here.
+    """
+    start = construct(problem, tries=TRIES)
+    if not available():
+        return start
+    return improve(problem, start, Limits(seconds=WORK, workers=0, deterministic=True))
 
 
 def make_problem(

@@ -2,8 +2,8 @@
 
 - FIFO: what has waited longest at the machine;
 - EDD: the order that is due first;
-- ATC with setups (ATCS), the apparent tardiness cost of Vepsalainen & Morton (1987) for job shops, with the
-  changeover term of Lee, Bhaskaran & Pinedo (1997).
+- ATC, the apparent tardiness cost of Vepsalainen & Morton (1987) for job shops;
+- ATC with setups (ATCS), the same with the changeover term of Lee, Bhaskaran & Pinedo (1997).
 """
 
 from __future__ import annotations
@@ -73,18 +73,18 @@ class Scales:
     lead: float = 1.0
 
 
-class Atcs(Fifo):
-    """Apparent tardiness cost with setups."""
+class Atc(Fifo):
+    """Apparent tardiness cost: set-ups are not looked at."""
+
+    usual = Scales()
 
     def __init__(self, scales: Scales | None = None) -> None:
-        self.scales = scales or Scales()
+        self.scales = scales or self.usual
 
     def pick(
         self, candidates: list[Operation], machine: str, setup: Mapping[str, str], now: int
     ) -> Operation:
         board, scales = self.board, self.scales
-        rules = board.machines[machine].changeovers
-        usual = sum(rule.seconds for rule in rules)
         seconds = {o.id: _seconds(o, machine) for o in candidates}
         mean = sum(seconds.values()) / len(seconds)
         worked = board.shifts.worked(now)
@@ -94,11 +94,13 @@ class Atcs(Fifo):
             due = board.shifts.worked(operation.due or 0)
             slack = due - worked - takes - scales.lead * self._later(operation)
             log = math.log(operation.weight / takes) - max(0.0, slack) / (scales.look_ahead * mean)
-            if usual:
-                log -= board.changeover(machine, setup, operation) / (scales.changeover * usual)
-            return log
+            return log - self._unlike(operation, machine, setup)
 
         return max(candidates, key=index)
+
+    def _unlike(self, operation: Operation, machine: str, setup: Mapping[str, str]) -> float:
+        """By how much a changeover makes the operation less urgent, as a logarithm."""
+        return 0.0
 
     def _later(self, operation: Operation) -> int:
         """Nominal seconds of the order's operations that are still to come after this one."""
@@ -108,6 +110,16 @@ class Atcs(Fifo):
             for o in order.operations
             if o.id in self.board.open and o.id != operation.id
         )
+
+
+class Atcs(Atc):
+    """Apparent tardiness cost with setups."""
+
+    def _unlike(self, operation: Operation, machine: str, setup: Mapping[str, str]) -> float:
+        usual = sum(rule.seconds for rule in self.board.machines[machine].changeovers)
+        if not usual:
+            return 0.0
+        return self.board.changeover(machine, setup, operation) / (self.scales.changeover * usual)
 
 
 def _seconds(operation: Operation, machine: str) -> int:

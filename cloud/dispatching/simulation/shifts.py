@@ -69,4 +69,5 @@ class Shifts:
                 if closes >= end:
                     return
             time = self.opening(closes)
-            yield closes, time
+            if closes < time:  # else one shift follows the other at midnight
+                yield closes, time

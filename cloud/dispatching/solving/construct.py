@@ -39,13 +39,15 @@ SEARCHED = 10_000
 """Activities × lists in a hundredth of the search for a plan that keeps all longest lags."""
 
 
-def construct(problem: Problem, seed: int = 0) -> Schedule:
+def construct(problem: Problem, seed: int = 0, tries: int | None = None) -> Schedule:
     """A feasible plan by dispatch rules, in well under a second for 6,000 operations.
+
+    ``tries`` is how many rules are tried at most, if not as many as are worth their time.
 
     Raises :class:`~cloud.dispatching.shop.validation.ImpossibleProblem` when the problem makes no sense.
     """
     check(problem)
-    return construct_shop(compile_shop(problem), seed)
+    return construct_shop(compile_shop(problem), seed, tries)
 
 
 def repair(problem: Problem) -> Schedule:
@@ -60,12 +62,12 @@ def repair(problem: Problem) -> Schedule:
     return shop.schedule(*_repaired(shop), Status.CONSTRUCTED)
 
 
-def construct_shop(shop: Shop, seed: int = 0) -> Schedule:
+def construct_shop(shop: Shop, seed: int = 0, most: int | None = None) -> Schedule:
     """As :func:`construct`, for a compiled problem."""
     rng = random.Random(seed)
     # Whatever is decided already costs time as well: every plan is valued as a whole.
     size = max(1, len(shop.activities), len(shop.problem.operations) // 3)
-    tries = max(1, min(40, EFFORT // size))
+    tries = max(1, min(most or 40, EFFORT // size))
     near_published = 2 * sum(bool(activity.wishes) for activity in shop.activities) >= len(shop.activities)
     if not shop.is_plain:
         simple = _simplified(shop)

@@ -76,6 +76,8 @@ def improve(
     fits = shop.is_plain or (count <= MEDIUM and represented(shop, shop.spots(start)))
     if not limits.deterministic:
         limits = replace(limits, seconds=max(0.0, until - clock()))
+    if not limits.workers:
+        return lists.improve(shop, start, limits, None, on_solution, stop, clock)
     if count <= SMALL and fits:
         return improve_shop(shop, start, limits, on_solution, stop)
     if available() and not represents(shop):

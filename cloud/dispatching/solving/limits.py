@@ -18,6 +18,7 @@ class Limits:
 
     seconds: float
     workers: int = 8
+    """Of the solver; with 0 there is none, and the search over lists has all of the time."""
     deterministic: bool = False
     seed: int = 0
     gap: float = 0.0

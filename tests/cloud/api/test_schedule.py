@@ -124,7 +124,7 @@ async def test_a_rush_order_is_asked_for_hurts_somebody_and_comes_true(tmp_path:
         better = await eventually(
             office,
             f"/schedule/scenarios/{first['id']}",
-            lambda found: found["state"] == "searching" and found,
+            lambda found: found["comparison"]["hurt"] and found,
         )
         accepted = [await office.post(f"{path}/{first['id']}/accept") for _ in range(2)]
         made = accepted[0].json()["orders"]
@@ -144,12 +144,12 @@ async def test_a_rush_order_is_asked_for_hurts_somebody_and_comes_true(tmp_path:
 
     assert asked.status_code == 201
     assert first["comparison"]["before"]["orders"] == len(before) == len(unchanged) == 6
-    hurt = set(first["comparison"]["hurt"])
-    assert hurt
+    # The first answer may leave all others where they are; one that serves the rush order first costs less.
+    hurt = set(better["comparison"]["hurt"])
     assert hurt <= {order["id"] for order in before}
     assert all(
         order["late_after"] > order["late_before"]
-        for order in first["comparison"]["orders"]
+        for order in better["comparison"]["orders"]
         if order["order"] in hurt
     )
     new = next(order for order in first["comparison"]["orders"] if order["order"] == first["orders"][0])

@@ -46,6 +46,8 @@ def improve(
 
     In deterministic mode ``share`` of the work is the search's, the rest the ``solver``'s, if there is one.
     """
+    if not shop.activities and not shop.tasks:
+        return start  # compiled code would look for something to move all the same
     until = clock() + limits.seconds
     most = limits.seconds * share * PLACED / max(1, len(shop.activities))
     board = Board(start, on_solution, start.bound or 0.0, 1)

@@ -21,7 +21,7 @@ from cloud.dispatching.simulation.figures import figures
 from cloud.dispatching.simulation.history import Done, History, impossible
 from cloud.dispatching.simulation.planning import plan
 from cloud.dispatching.simulation.rolling import PlanOnce, Rolling
-from cloud.dispatching.simulation.rules import Edd, Fifo
+from cloud.dispatching.simulation.rules import Atc, Atcs, Edd, Fifo
 from cloud.dispatching.simulation.world import Chance, World, make_world, stream
 
 CALM = Chance(spread=0.0, missing=0.0, breakdowns=False)
@@ -255,3 +255,10 @@ def test_figures_are_those_of_the_history() -> None:
     assert found.on_time_share == sum(not seconds for seconds in late) / 2
     assert found.changeover_hours * 3600 == pytest.approx(sum(d.start - d.taken for d in history.done))
     assert found.moved_share is None
+
+
+def test_of_rules_only_that_with_setups_looks_at_them() -> None:
+    """All lots are there from the beginning: what is painted next is where the two differ."""
+    drawn = at_once(world(2, CALM))
+    hours = {rule: sum(d.start - d.taken for d in run(drawn, rule()).done) for rule in (Atc, Atcs)}
+    assert hours[Atcs] < hours[Atc]

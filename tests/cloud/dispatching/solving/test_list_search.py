@@ -6,6 +6,7 @@ import random
 import threading
 import time
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -80,6 +81,19 @@ def test_the_same_seed_finds_the_same_plan() -> None:
     assert searched(problem, start, 3)[1] == searched(problem, start, 3)[1]
     limits = Limits(seconds=0.05, workers=1, deterministic=True, seed=5)
     assert improve(problem, start, limits) == improve(problem, start, limits)
+
+
+@pytest.mark.parametrize("count", [0, SMALL // 2, 40])
+def test_without_a_solver_the_lists_have_all_of_the_work(count: int) -> None:
+    """As the simulation plans: in this process, whatever the size, the same plan each time."""
+    problem = shop_of(6, count) if count else msgspec.structs.replace(shop_of(6), operations=(), runs=())
+    start = construct(problem, tries=2)
+    limits = Limits(seconds=0.2, workers=0, deterministic=True)
+    found = improve(problem, start, limits)
+    assert violations(problem, found) == []
+    assert found.objective.total <= start.objective.total
+    assert count < SMALL or found.objective.total < start.objective.total
+    assert improve(problem, start, limits) == found
 
 
 @settings(max_examples=5, deadline=None)
