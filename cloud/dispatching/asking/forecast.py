@@ -14,10 +14,12 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from cloud.dispatching.asking.changes import Doors, ImpossibleChanges, microseconds
 from cloud.dispatching.asking.changes import NewOrder as OrderIn
+from cloud.dispatching.asking.experience import Experience, experience
 from cloud.dispatching.asking.told import Compared, told
 from cloud.dispatching.asking.trial import Imagined, imagine
 from cloud.dispatching.asking.turns import Turns
@@ -76,7 +78,8 @@ class OutlookAnswer(msgspec.Struct, frozen=True):
     """The open orders, the least certain to be on time first, as of ``at`` (µs UTC), under plan ``version``.
 
     Durations scatter by ``spread`` (standard deviation as a share) in ``samples`` samples; ``on_time`` is the
-    expected share of orders that keep their due date.
+    expected share of orders that keep their due date. ``runs`` are the finished ones that were looked at for
+    the spread, ``failing`` the workcells that are expected to fail as they did lately.
     """
 
     version: int
@@ -85,6 +88,8 @@ class OutlookAnswer(msgspec.Struct, frozen=True):
     samples: int
     on_time: float | None
     orders: list[OrderForecast]
+    runs: int = 0
+    failing: list[str] = []
 
 
 class PromiseRequest(BaseModel):
@@ -160,14 +165,16 @@ class Forecasts:
                 if fresh and known.version == await self._database.query(current_version):
                     return known
             now = self._clock.now()
-            situation = await self._database.query(lambda tx: self._dispatching.situation(tx, now))
-            found = await asyncio.to_thread(self._foresee, situation)
+            situation, known_so_far = await self._database.query(
+                lambda tx: (self._dispatching.situation(tx, now), experience(tx, now))
+            )
+            found = await asyncio.to_thread(self._foresee, situation, known_so_far)
             self._outlook = self._clock.monotonic(), found
             return found
 
-    def _foresee(self, situation: Situation) -> OutlookAnswer:
+    def _foresee(self, situation: Situation, known: Experience) -> OutlookAnswer:
         problem, kept = carried_on(self._dispatching.problem(situation))
-        found = risk(problem, kept, Assumptions(samples=SAMPLES))
+        found = risk(problem, kept, _here(known, problem))
         on_time = found.on_time
         return OutlookAnswer(
             version=situation.floor.version,
@@ -179,6 +186,8 @@ class Forecasts:
                 _forecast(problem, order, kept if place < CHAINS else None)
                 for place, order in enumerate(found.orders)
             ],
+            runs=known.runs,
+            failing=sorted(found.assumptions.breakdowns),
         )
 
     async def promise(self, request: PromiseRequest, actor: str) -> PromiseAnswer:
@@ -199,16 +208,17 @@ class Forecasts:
                 imagined = await imagine(self._database, self._dispatching, (change,), doors)
             except ImpossibleChanges as error:
                 raise ImpossibleChanges([*map(_as_asked, error.problems)]) from error
+            known = await self._database.query(lambda tx: experience(tx, doors.now))
             cancel = threading.Event()
             try:
-                work = partial(self._promised, imagined, request, cancel)
+                work = partial(self._promised, imagined, request, known, cancel)
                 found = await asyncio.to_thread(work)
             finally:
                 cancel.set()  # who asked is gone: the search ends soon
             return msgspec.structs.replace(found, seconds=round(self._clock.monotonic() - began, 3))
 
     def _promised(
-        self, imagined: Imagined, request: PromiseRequest, cancel: threading.Event
+        self, imagined: Imagined, request: PromiseRequest, known: Experience, cancel: threading.Event
     ) -> PromiseAnswer:
         base, kept = carried_on(self._dispatching.problem(imagined.before))
         after = self._dispatching.problem(imagined.after, base.origin)
@@ -221,7 +231,7 @@ class Forecasts:
             work,
             weight=request.priority,
             seconds=seconds,
-            assumptions=Assumptions(samples=SAMPLES),
+            assumptions=_here(known, base),
             workers=workers,
             cancel=cancel,
         )
@@ -244,6 +254,13 @@ class Forecasts:
 
     def _end(self, plan: Plan) -> PromisedEnd:
         return _promised_end(plan, self._zone)
+
+
+def _here(known: Experience, problem: Problem) -> Assumptions:
+    """What is known, as far as it concerns the machines of ``problem``."""
+    machines = {machine.id for machine in problem.machines}
+    breakdowns = {name: each for name, each in known.breakdowns.items() if name in machines}
+    return replace(known, breakdowns=breakdowns).assumptions(SAMPLES)
 
 
 def _as_asked(problem: OrderProblem) -> OrderProblem:
