@@ -48,7 +48,7 @@ from cloud.live import LiveValues
 from cloud.maintenance.bounds import keep_bounds
 from cloud.maintenance.desk import CaseDesk
 from cloud.maintenance.effects import CaseEffects
-from cloud.maintenance.foresight import by_trend
+from cloud.maintenance.foresight import by_limit, by_trend
 from cloud.maintenance.rul import keys
 from cloud.maintenance.rul.desk import ModelDesk
 from cloud.maintenance.rul.foresight import by_model
@@ -182,7 +182,7 @@ class Service:
             load.busy,
             load.service,
             usual,
-            (by_model(), by_trend(self.maintenance.settings.limits)),
+            (by_model(), by_limit(self.site), by_trend(self.maintenance.settings.limits)),
             self.lives,
         )
 

@@ -1,8 +1,12 @@
-"""Where a prognosis for a case comes from while no model of remaining life holds: how its health fell."""
+"""Where a prognosis for a case comes from while no model of remaining life holds: how a sign of wear grows
+towards its limit, else how the health fell.
+"""
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, select
@@ -11,10 +15,13 @@ from cloud.ledger.tables import machine_state
 from cloud.maintenance import assets
 from cloud.maintenance.case import Case
 from cloud.maintenance.cases import SENSOR
+from cloud.maintenance.crossing import Seen, reached
+from cloud.maintenance.health.asset import AssetHealth
 from cloud.maintenance.health.limits import Limits
 from cloud.maintenance.health.trend import Point
-from cloud.maintenance.prognosis import FEW_POINTS, HOUR, trend
+from cloud.maintenance.prognosis import FEW_POINTS, HOUR, Prognosis, trend
 from cloud.maintenance.work_order import BoundFrom, Foreseen
+from protocols.site import Site
 from protocols.states import ItemState
 
 Foresight = Callable[[Connection, Case, int], Foreseen | None]
@@ -22,6 +29,68 @@ Foresight = Callable[[Connection, Case, int], Foreseen | None]
 
 LEAST_FALL = 5.0
 """Points of health by which it must have fallen before its course says anything."""
+SELDOM = 0.05
+"""Part of the judged windows below which a regime does not count: the machine hardly works in it."""
+NONE = Prognosis()
+
+
+def by_limit(site: Site) -> Foresight:
+    """From how signs of wear grow towards the limits that the site file gives for them.
+
+    Of several limits the one that is reached first counts. Nothing is foreseen where there is no limit for
+    what wears, from a few windows, or of a sensor that cannot be believed.
+    """
+
+    def foresee(tx: Connection, case: Case, now: int) -> Foreseen | None:
+        limits = site.upkeep(case.device, case.mode).limits
+        if case.mode == SENSOR or not limits:
+            return None
+        known = assets.load(tx, case.asset).get(case.asset)
+        if known is None or not known.trend.points:
+            return None
+        begin = known.trend.points[0].end
+        worked = operating_hours(tx, case.device, begin, now)
+        ends = [
+            end
+            for tag, value in limits.items()
+            if (found := growth(known, tag, value, worked)) is not None
+            and (end := reached(*found, worked(now))) is not None
+        ]
+        if not ends:
+            return None
+        first = min(ends, key=lambda end: float("inf") if end.median is None else end.median)
+        return Foreseen(first, BoundFrom.LIMIT) if first != NONE else None
+
+    return foresee
+
+
+def growth(
+    known: AssetHealth, tag: str, limit: float, worked: Callable[[int], float]
+) -> tuple[list[Seen], float] | None:
+    """How a tag grew since it was learned, in parts of what is normal in each regime, and the limit likewise:
+    that of the regime in which it is reached first. None where it is not known what is normal.
+
+    Windows that depend on each other say less: their spread is widened as that of a mean of dependent values
+    (n' = n(1-φ)/(1+φ)).
+    """
+    normal = {name: tags[tag] for name, tags in known.normals.items() if tag in tags and tags[tag].centre > 0}
+    points = [p for p in known.trend.points if p.regime in normal and tag in p.means]
+    counts = Counter(point.regime for point in points)
+    usual = [name for name, count in counts.items() if count >= SELDOM * len(points)]
+    if not usual:
+        return None
+    dependence = known.thresholds.dependence if known.thresholds is not None else 0.0
+    apart = dependence**known.trend.stride
+    wider = math.sqrt((1 + apart) / (1 - apart))
+    seen = [
+        Seen(
+            worked(point.end),
+            point.means[tag] / normal[point.regime].centre - 1,
+            wider * normal[point.regime].spread / normal[point.regime].centre,
+        )
+        for point in points
+    ]
+    return seen, min(limit / normal[name].centre - 1 for name in usual)
 
 
 def by_trend(limits: Limits) -> Foresight:

@@ -1,8 +1,8 @@
 """The maintenance order that a case proposes: what it takes, and the window in which it should be done. Pure.
 
 The window begins when the parts are there and ends at the bound: where the lower bound of the remaining life
-is on the calendar less a margin, else where the trend of the health leads, else after the span that the site
-file gives for this failure.
+is on the calendar less a margin, else where a growing sign or the trend of the health leads, else after the
+span that the site file gives for this failure.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ class BoundFrom(StrEnum):
 
     RUL = "rul"
     """The lower bound of the remaining useful life."""
+    LIMIT = "limit"
+    """How a sign of wear grows towards the limit that the site file gives for it."""
     TREND = "trend"
     """The trend of the health."""
     SPAN = "span"

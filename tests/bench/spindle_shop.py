@@ -34,7 +34,7 @@ from cloud.maintenance import cases
 from cloud.maintenance.case import Case, Verdict
 from cloud.maintenance.desk import CaseDesk
 from cloud.maintenance.effects import CaseEffects
-from cloud.maintenance.foresight import by_trend
+from cloud.maintenance.foresight import by_limit, by_trend
 from cloud.maintenance.service import WATCHED_ROLES, MaintenanceService, Settings, WatchedTag
 from cloud.orders.articles import import_products, load_products
 from cloud.orders.controls import ControlEffects
@@ -146,7 +146,7 @@ class Shop:
             self.clock,
             load.busy,
             load.service,
-            foresights=(by_trend(self.health.settings.limits),),
+            foresights=(by_limit(self.site), by_trend(self.health.settings.limits)),
         )
         self._orders = OrderDesk(self.site, self.clock, new_id=lambda: f"office-{next(self._numbers)}")
         device = self.site.devices()[MILL]

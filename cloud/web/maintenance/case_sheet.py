@@ -42,6 +42,7 @@ ACTS_OF: dict[CaseEvent, tuple[str, ...]] = {
 
 BOUNDS = {
     BoundFrom.RUL: "bound: lower end of the remaining life, less a margin",
+    BoundFrom.LIMIT: "bound: from how it grows towards its limit, less a margin",
     BoundFrom.TREND: "bound: from the trend of its health, less a margin",
     BoundFrom.SPAN: "bound: the span of the site file, as nothing foretells it better",
 }

@@ -94,6 +94,7 @@ MAINTENANCE: dict[str, str] = {
         "建议维护单：{span}，{earliest} 起，须在 {bound} 前完成"
     ),
     "bound: lower end of the remaining life, less a margin": "期限：剩余寿命下限减去余量",
+    "bound: from how it grows towards its limit, less a margin": "期限：由其向限值的增长减去余量",
     "bound: from the trend of its health, less a margin": "期限：由健康趋势减去余量",
     "bound: the span of the site file, as nothing foretells it better": "期限：现场文件的时限（暂无预测）",
     "▲ the parts come too late for the bound: get them sooner, or watch the machine": (
