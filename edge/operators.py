@@ -17,6 +17,7 @@ import typer
 from edge.client import EdgeClient, EdgeRefusedError, EdgeUnreachableError, checked
 from edge.station.refusals import Refusal
 from edge.station.station_view import StationView
+from edge.virtual_fitter import VirtualFitter
 from edge.virtual_operator import Carry, Do, Push, VirtualOperator, Wait
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ MAX_PAUSE = 1.0
 
 @dataclass(slots=True)
 class Presence:
-    """One virtual operator at one station: sees its snapshots, does its deeds."""
+    """One virtual operator or fitter at one station: sees its snapshots, does its deeds."""
 
-    operator: VirtualOperator
+    operator: VirtualOperator | VirtualFitter
     client: EdgeClient
     panel: Panel | None
     _view: StationView | None = field(default=None, init=False)
@@ -108,6 +109,8 @@ class Presence:
             case Carry():
                 press = Press(pick=deed.pick, drop=deed.drop)
         answer = await panel.press(press)
+        if isinstance(deed, Push) and isinstance(self.operator, VirtualFitter) and answer.done:
+            self.operator.saw(deed.device, answer.wear)
         if not answer.done:
             log.debug("operator.panel", station=self.operator.station, why=answer.why)
 
@@ -127,7 +130,7 @@ async def work(edges: dict[str, Path], seed: int, panel: tuple[str, int] | None)
 
 
 async def _serve_edge(url: str, token_file: Path, seed: int, session: str, panel: Panel | None) -> None:
-    """Wait for the edge, then one operator a station."""
+    """Wait for the edge, then one operator a station, and whoever mends its machines."""
     token = await _token(token_file)
     async with EdgeClient(url, token) as client:
         while True:
@@ -141,6 +144,8 @@ async def _serve_edge(url: str, token_file: Path, seed: int, session: str, panel
             for summary in stations:
                 operator = VirtualOperator(summary.station, seed, session, hands=panel is not None)
                 tasks.create_task(Presence(operator, client, panel).run(), name=summary.station)
+                fitter = VirtualFitter(summary.station, seed, session, hands=panel is not None)
+                tasks.create_task(Presence(fitter, client, panel).run(), name=f"{summary.station} fitter")
 
 
 async def _token(path: Path) -> str:

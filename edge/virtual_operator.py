@@ -19,7 +19,7 @@ from edge.station.instructions import CHECKED
 from edge.station.refusals import Refusal
 from edge.station.station_view import PartView, RunView, Shape, StationView
 from protocols.jobs import JobOperation, Step, StepKind
-from protocols.lifecycles import RunState
+from protocols.lifecycles import LockState, RunState
 
 GROUP_PATIENCE = 0.75
 """Share of a run's time that the ready part of a group waits for the rest."""
@@ -43,6 +43,8 @@ class Button(StrEnum):
     SETUP = "setup"
     START = "start"
     STOP = "stop"
+    LOOK = "look"
+    REPAIR = "repair"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ class VirtualOperator:
         yield from self._clear_calls(view, now)
         if now < self._rest_until:
             return
+        yield from self._accept(view)
         run = view.runs[0] if view.runs else None
         if run is None:
             yield from self._take_next(view, now)
@@ -157,6 +160,12 @@ class VirtualOperator:
             return
         yield Push(device, wanted, run.parts[0].view.operation.program[:40], _seconds_per_piece(view, run))
 
+    def _accept(self, view: StationView) -> Iterator[Deed]:
+        """Production takes a machine over that whoever mended it has released."""
+        for machine in view.machines:
+            if machine.lock is LockState.RELEASED:
+                yield self._do(asked.AcceptMachine, device=machine.device)
+
     # --- stops and calls ------------------------------------------------------------------------------
 
     def _answer_stops(self, view: StationView, now: float) -> Iterator[Deed]:
@@ -187,6 +196,8 @@ class VirtualOperator:
         """The first operation that is ready, with its group; its pieces are fetched first."""
         if self.hands and view.machine.device and view.shape in (Shape.FAULT, Shape.NO_DATA):
             return
+        if any(0 < order.order.start <= view.now for machine in view.machines for order in machine.orders):
+            return  # the machine is wanted for its maintenance
         ready = [entry for entry in view.queue if entry.ready]
         if not ready:
             return

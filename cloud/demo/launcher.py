@@ -22,6 +22,7 @@ from cloud.demo import report
 from cloud.demo.account import doubles
 from cloud.demo.demand import orders
 from cloud.demo.layout import Layout, lay_out
+from cloud.demo.office import Office
 from cloud.demo.parts import parts
 from cloud.demo.probe import Moment, Probe
 from cloud.demo.status import terminal_command, view
@@ -46,7 +47,7 @@ LEARNED_SECONDS = 18
 SPINDLE = "mill-1"
 SPINDLE_HOURS = 5.0
 """Hours of work that its bearing lasts as a rule …"""
-SPINDLE_SECONDS = 75
+SPINDLE_SECONDS = 90
 """… and seconds by our clock at least: its decline is to be seen, planned for and mended before its end."""
 
 
@@ -63,6 +64,10 @@ class Demo:
     _orders: Iterator[dict[str, Any]] | None = field(default=None, init=False)
     _asked: float = field(default=0.0, init=False)
     _summary: dict[str, Any] | None = field(default=None, init=False)
+    _office: Office = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._office = Office(self.probe)
 
     @property
     def broker(self) -> Part:
@@ -97,13 +102,15 @@ class Demo:
             part.check()
 
     def summary(self) -> dict[str, Any] | None:
-        """Orders, operations, replans, cases: asked for at most once a second; customers order meanwhile."""
+        """Orders, operations, replans, cases: asked for at most once a second; customers order meanwhile,
+        and the office looks at the cases."""
         now = time.monotonic()
         if now - self._asked >= 1.0:
             self._asked = now
             with contextlib.suppress(httpx.HTTPError):
                 self._summary = self.probe.api("GET", "/summary")
                 self._order_more(self._summary)
+                self._office.look(now)
         return self._summary
 
     def _order_more(self, summary: dict[str, Any]) -> None:

@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 TAIL = 0.05
 """Probability beyond each end of the interval."""
-BENDS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
+BENDS = (0.0, 1.5, 3.0, 4.5)
 """Exponents over the whole growth; 0 is a straight line."""
-BEGINNINGS = 24
-ENDS = 48
+BEGINNINGS = 20
+ENDS = 40
 NEAREST, FARTHEST = 0.003, 30.0
 """Ends that are looked at, in times of what was seen."""
-UNEVEN = (0.002, 0.008, 0.03)
+UNEVEN = (0.004, 0.02)
 """Variances of the growth that the course does not explain, as a part of the square of the limit."""
 DOUBT = 0.3
 """Spread of what is normal itself, in spreads of one observation about it."""
 TOLERANCE = 0.05
-"""Spread of the value at which it really ends, as a part of the limit."""
-STEPS = 160
+"""Spread of the value at which it really ends, as a part of the limit, where nothing more is known of it."""
+STEPS = 120
 """Places at which the distribution of the end is reckoned."""
 NEGLIGIBLE = 1e-5
 """Weight, as a part of the largest, below which a point of the grid is left out."""
@@ -59,8 +59,9 @@ class Seen:
     spread: float
 
 
-def reached(seen: Sequence[Seen], limit: float, now: float) -> Prognosis | None:
-    """How many hours after ``now`` the growth reaches ``limit`` (as a part of what is normal).
+def reached(seen: Sequence[Seen], limit: float, now: float, tolerance: float = TOLERANCE) -> Prognosis | None:
+    """How many hours after ``now`` the growth reaches ``limit`` (as a part of what is normal), which is
+    uncertain by ``tolerance`` (a standard deviation, as a part of it).
 
     ``seen`` is in the order of its hours, from when all was well. Beyond the lower and the upper end of the
     prognosis there are 5 % each; what is farther than can be foreseen is None. None for few observations.
@@ -93,7 +94,7 @@ def reached(seen: Sequence[Seen], limit: float, now: float) -> Prognosis | None:
     slope = (limit * _slope(bend) / lasts)[kept]
     middle = (ends - now)[kept] - away[kept] / slope
     left = np.clip(1 - before / limit, 0.0, 1.0)
-    spread = np.sqrt((doubt + walk * left)[kept] + (TOLERANCE * limit) ** 2) / slope
+    spread = np.sqrt((doubt + walk * left)[kept] + (tolerance * limit) ** 2) / slope
     return _prognosis(middle, spread, weight[kept], span)
 
 

@@ -9,13 +9,14 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from cloud.ledger.tables import machine_state
 from cloud.maintenance import assets
 from cloud.maintenance.case import Case
 from cloud.maintenance.cases import SENSOR
-from cloud.maintenance.crossing import Seen, reached
+from cloud.maintenance.crossing import TOLERANCE, Seen, reached
 from cloud.maintenance.health.asset import AssetHealth
 from cloud.maintenance.health.limits import Limits
 from cloud.maintenance.health.trend import Point
@@ -54,7 +55,7 @@ def by_limit(site: Site) -> Foresight:
             end
             for tag, value in limits.items()
             if (found := growth(known, tag, value, worked)) is not None
-            and (end := reached(*found, worked(now))) is not None
+            and (end := reached(found.seen, found.limit, worked(now), found.tolerance)) is not None
         ]
         if not ends:
             return None
@@ -64,19 +65,26 @@ def by_limit(site: Site) -> Foresight:
     return foresee
 
 
-def growth(
-    known: AssetHealth, tag: str, limit: float, worked: Callable[[int], float]
-) -> tuple[list[Seen], float] | None:
-    """How a tag grew since it was learned, in parts of what is normal in each regime, and the limit likewise:
-    that of the regime in which it is reached first. None where it is not known what is normal.
+class Growth(msgspec.Struct, frozen=True):
+    """How a tag grew since it was learned, as a part of what is normal in each regime; the limit likewise."""
 
+    seen: list[Seen]
+    limit: float
+    tolerance: float
+
+
+def growth(known: AssetHealth, tag: str, value: float, worked: Callable[[int], float]) -> Growth | None:
+    """The growth of a tag that ends at ``value``; None where it is not known what is normal.
+
+    A limit is reached in the regime with the largest normal value first, but only if the machine works in it
+    then: it lies between that and what a third of the work reaches no later than.
     Windows that depend on each other say less: their spread is widened as that of a mean of dependent values
     (n' = n(1-φ)/(1+φ)).
     """
     normal = {name: tags[tag] for name, tags in known.normals.items() if tag in tags and tags[tag].centre > 0}
     points = [p for p in known.trend.points if p.regime in normal and tag in p.means]
     counts = Counter(point.regime for point in points)
-    usual = [name for name, count in counts.items() if count >= SELDOM * len(points)]
+    usual = {name for name, count in counts.items() if count >= SELDOM * len(points)}
     if not usual:
         return None
     dependence = known.thresholds.dependence if known.thresholds is not None else 0.0
@@ -90,7 +98,12 @@ def growth(
         )
         for point in points
     ]
-    return seen, min(limit / normal[name].centre - 1 for name in usual)
+    ends = sorted(value / normal[p.regime].centre - 1 for p in points if p.regime in usual)
+    first, soon = ends[0], ends[len(ends) // 3]
+    limit = (first + soon) / 2
+    if limit <= 0:
+        return None
+    return Growth(seen, limit, math.hypot(TOLERANCE, (soon - first) / 2 / limit))
 
 
 def by_trend(limits: Limits) -> Foresight:

@@ -35,10 +35,12 @@ TICK = 10
 """Minutes between two looks of the office."""
 NIGHT = 30
 """The same while nobody is there."""
-BOUND_EVERY = HOUR
-LIFE = 150.0
+BOUND_EVERY = 4 * HOUR
+SHOWN_EVERY = 2
+"""Minutes between two values of the machine's tags: what a deadband leaves of them."""
+LIFE = 100.0
 """Median hours of work of a bearing: a few weeks of this shop, so that a run sees an end or two."""
-ORDERS_A_SHIFT = 4.2
+ORDERS_A_DAY = 8.4
 MATERIALS = {"ST": 5, "AL": 3, "SS": 2}
 FOLDER = Path("/dev/shm")
 """Where the databases of the runs are, if there is such a place: nothing in them is worth a disk."""
@@ -194,8 +196,8 @@ class Run:
             minutes = TICK
             for minute in range(TICK):
                 self._minute(now + minute * MINUTE, opened)
-                rows.append((now + (minute + 1) * MINUTE, self._shown()))
-        shop.tell()
+                if (minute + 1) % SHOWN_EVERY == 0 and self.maintained:
+                    rows.append((now + (minute + 1) * MINUTE, self._shown()))
         shop.now = now + minutes * MINUTE
         if self.maintained:
             await shop.samples(rows)
@@ -284,12 +286,11 @@ class Run:
         seconds = float(operation.setup_seconds) + self.shop.plan[name].changeover_seconds
         run = f"run-{name}"
         part = did.RunPart(name, operation.quantity)
-        self.shop.acts(cell, "K7", did.RunOpened(run, (part,), setup=True))
+        self.shop.acts(cell, "K7", did.RunOpened(run, (part,)))
         self._work[cell] = Work(operation, run, now + round(seconds * MICROSECONDS))
 
     def _start(self, cell: str, work: Work, now: int) -> None:
         operation = work.operation
-        self.shop.acts(cell, "K7", did.FirstPieceReleased(work.run), did.RunStarted(work.run))
         real = random.Random(f"{self.seed}:{operation.id}").uniform(0.85, 1.2)
         work.begun, work.parts = True, self.machine.parts
         if cell == MILL:
@@ -399,14 +400,16 @@ class Ordered(msgspec.Struct, frozen=True):
 
 
 def orders(seed: int, shifts: list[tuple[int, int]]) -> dict[int, list[Ordered]]:
-    """Orders by the begin of the shift in which they come in; the same for every run of a seed."""
+    """Orders by the morning on which they are there; the same for every run of a seed. They are due at the
+    end of a shift one and a half to four days later.
+    """
     dice = random.Random(f"{seed}:orders")
     found: dict[int, list[Ordered]] = {}
-    spans = [*_halves(shifts)]
-    for number, (start, _) in enumerate(spans[:-1]):
-        for _ in range(_poisson(dice, ORDERS_A_SHIFT)):
+    halves = [*_halves(shifts)]
+    for number, (start, _) in enumerate(shifts[:-1]):
+        for _ in range(_poisson(dice, ORDERS_A_DAY)):
             (material,) = dice.choices([*MATERIALS], [*MATERIALS.values()])
-            due = spans[min(len(spans) - 1, number + dice.randint(3, 9))][1]
+            due = halves[min(len(halves) - 1, 2 * number + dice.randint(3, 8))][1]
             wanted = Ordered(dice.randint(2, 8), material, dice.randint(1, 6), due)
             found.setdefault(start, []).append(wanted)
     return found

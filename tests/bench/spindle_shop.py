@@ -135,7 +135,7 @@ class Shop:
         # One clock, its elapsed time standing still: `now` alone moves it, and only forwards.
         self.clock = Clock(wall_ns=lambda: self.now * 1000, elapsed_ns=lambda: 0)
         settings = DispatchSettings(
-            solve_seconds=0, repair_seconds=int(UNPLANNED_HOURS * 3600), calendar_days=60, keep_plans=2
+            solve_seconds=0, repair_seconds=int(UNPLANNED_HOURS * 3600), calendar_days=21, keep_plans=2
         )
         self.planner = DispatchService(self.database, self.hub, _Nobody(), self.site, self.clock, settings)
         self.health = MaintenanceService(
@@ -188,11 +188,13 @@ class Shop:
             self._actions.append(action)
 
     def is_in(self, ts: int, state: ItemState, detail: str) -> None:
-        """The machine is in another state from ``ts`` (µs UTC) on; told likewise."""
-        self._states.append(MachineStateChanged(ts, MILL, state, OperationMode.PROCESSING, detail))
+        """The machine is in another state from ``ts`` (µs UTC) on; health hears of it at once."""
+        change = MachineStateChanged(ts, MILL, state, OperationMode.PROCESSING, detail)
+        self._states.append(change)
+        self.hub.publish(StatesLedgered(EDGE, [change]))
 
     def tell(self) -> None:
-        """What was done and reported goes to the effects of the ledger, in one transaction."""
+        """What was done and reported since goes to the effects of the ledger, in one transaction."""
         actions, self._actions = self._actions, []
         states, self._states = self._states, []
         if not actions and not states:
@@ -204,8 +206,6 @@ class Shop:
                 effects.actions(tx, EDGE, actions, self.now)
 
         self.database.write(work).result()
-        if states:
-            self.hub.publish(StatesLedgered(EDGE, states))
 
     def decides(self, actor: str, kind: type[Any], **said: Any) -> None:
         """A person at the machine's station gives a command; the edge's own rules make it events."""
@@ -247,6 +247,7 @@ class Shop:
         """The open case of the machine, once the service has written it; None where nothing is suspected."""
         if not self.health.assets[self.asset].alarmed and self.in_hand() is None:
             return None
+        self.tell()
         await self.health.keep()
         return self.in_hand()
 
@@ -267,6 +268,7 @@ class Shop:
 
     async def foresee_again(self) -> bool:
         """Whether the bound of a planned order moved with what is known by now."""
+        self.tell()
         await self.health.keep()
         return bool(self.database.write(self.cases.foresee_again).result())
 
