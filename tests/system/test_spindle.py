@@ -1,0 +1,119 @@
+"""The demo's spindle wears on its real protocol: suspected, planned in time, mended, judged, learned anew.
+
+Everything runs as ``onelot demo`` starts it: OPC UA, MQTT, three edges, the service, and people who work by
+themselves. What is asked is asked of the API, as the page would.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cloud.demo.launcher import SPINDLE
+from tests.system.processes import quiet_port
+from tests.system.test_demo import demo
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+
+PATIENCE_S = 700.0
+"""A bearing lasts about four minutes of the demo's shop; a machine that is busy otherwise is slower."""
+
+
+@dataclass(slots=True)
+class Page:
+    """The service's API, as the supervisor of the first start."""
+
+    http: httpx.Client
+    deadline: float
+
+    def get(self, path: str) -> Any:
+        answer = self.http.get(path)
+        answer.raise_for_status()
+        return answer.json()
+
+    def spindle_cases(self) -> list[dict[str, Any]]:
+        """Cases of the spindle's wear, the first one first."""
+        found = [c for c in self.get("/maintenance/cases") if c["device"] == SPINDLE and c["mode"] == "wear"]
+        return sorted(found, key=lambda case: case["opened"])
+
+
+def signed_in(data: Path, port: int, deadline: float) -> Page:
+    """Once the service has made its first user and answers."""
+    while time.monotonic() < deadline:
+        for file in data.glob("*/cloud/first-login.txt"):
+            words = dict(line.split(": ", 1) for line in file.read_text("utf-8").splitlines() if ": " in line)
+            http = httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=30)
+            try:
+                login = {"user": words["user"], "password": words["password"]}
+                answer = http.post("/session", json=login)
+                answer.raise_for_status()
+            except (httpx.TransportError, KeyError):
+                http.close()
+                continue
+            http.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+            return Page(http, deadline)
+        time.sleep(0.5)
+    raise AssertionError(f"the service did not answer on port {port}")
+
+
+def test_the_spindle_of_the_demo_is_mended_before_it_fails(tmp_path: Path) -> None:
+    port = quiet_port()
+    began = time.monotonic()
+    with demo(tmp_path, "--port", str(port)) as (process, output):
+        page = signed_in(tmp_path / "data", port, began + 120)
+        windows: list[dict[str, Any]] = []
+        bounds: list[int] = []
+        case: dict[str, Any] = {}
+        told: dict[str, Any] | None = None
+        while case.get("state") != "closed":
+            said = output.read_text("utf-8", errors="replace")[-2000:]
+            assert process.poll() is None, said
+            assert time.monotonic() < began + PATIENCE_S, f"no spindle was mended in time: {case}"
+            for case in page.spindle_cases()[:1]:
+                sheet = page.get(f"/maintenance/cases/{case['id']}")
+                told = told or sheet["life"]
+                if case["state"] == "planned":
+                    services = page.get("/schedule")["services"]
+                    windows += [each for each in services if each["case"] == case["id"]]
+                    bounds.append(case["order"]["bound"])
+            time.sleep(0.5)
+
+        assert case["evidence"][0]["tag"] == f"{SPINDLE}/vibration"
+        assert told is not None and told["source"] == "limit", (
+            "its growth was foretold to the limit of the site"
+        )
+        assert told["prognosis"]["lower"] is not None
+        assert windows, "the plan showed its window"
+        assert windows[-1]["workcell"] == SPINDLE
+        assert windows[-1]["end"] <= max(bounds)
+        assert case["began"] is not None and case["ended"] > case["began"]
+        assert case["began"] <= max(bounds)
+        assert (case["verdict"], case["found"]) == ("true", "worn, exchanged")
+        events = [step["event"] for step in page.get(f"/maintenance/cases/{case['id']}")["journal"]]
+        assert [each for each in events if each != "foresee"] == [
+            *("open", "acknowledge", "plan", "start", "find", "finish", "close")
+        ]
+        states = page.get(f"/machines/{SPINDLE}/states")
+        failed = [s for s in states if s["item_state"] == "out_of_service" and s["ts"] < case["ended"]]
+        assert failed == [], "it was mended before it failed"
+        _is_learned_anew(page, case, began)
+
+
+def _is_learned_anew(page: Page, case: dict[str, Any], began: float) -> None:
+    """What was normal is forgotten; the machine with its new bearing becomes normal, and no alarm stands."""
+    while True:
+        sheet = page.get(f"/maintenance/assets/{case['asset']}")
+        brief = sheet["brief"]
+        if brief["state"] == "watching" and brief["updated"] > case["ended"] and sheet["evidence"]:
+            break
+        assert time.monotonic() < began + PATIENCE_S, f"it is not learned anew: {brief}"
+        time.sleep(0.5)
+    assert not brief["alarmed"]
+    normal = {each["evidence"]["tag"]: each["evidence"]["normal"] for each in sheet["evidence"]}
+    if "vibration" in normal:
+        assert normal["vibration"] < case["evidence"][0]["current"]
