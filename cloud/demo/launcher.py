@@ -47,7 +47,7 @@ LEARNED_SECONDS = 18
 SPINDLE = "mill-1"
 SPINDLE_HOURS = 5.0
 """Hours of work that its bearing lasts as a rule …"""
-SPINDLE_SECONDS = 90
+SPINDLE_SECONDS = 130
 """… and seconds by our clock at least: its decline is to be seen, planned for and mended before its end."""
 
 

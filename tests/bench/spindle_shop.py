@@ -64,10 +64,12 @@ HOUR = 3600 * MICROSECONDS
 MONDAY = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp()) * MICROSECONDS
 WINDOW = 600.0
 """Seconds of a window of health."""
+PLANNED_SECONDS = 4 * 3600
+"""A planned exchange of the bearings, in a shop that has no second spindle."""
 UNPLANNED_HOURS = 32.0
 """An unplanned stop: the bearings come the next day, and a spindle that was run to its end takes a shift."""
 LEAD_HOURS = 24.0
-"""The bearings come as fast to a planned exchange: it cannot begin before."""
+"""The bearings come as fast for a planned exchange: it cannot begin before."""
 PATIENCE_S = 120.0
 SEARCH = SearchLimits(seconds=0.02, workers=1, deterministic=True, seed=1)
 """Of a plan, in the solver's own deterministic time."""
@@ -83,9 +85,9 @@ def two_shifts() -> Calendar:
 def shop_site() -> Site:
     """The demo's site in two shifts, with bearings that come the next day."""
     site = load_document(SITE_FILE, Site)
+    here = {"seconds": PLANNED_SECONDS, "lead_hours": LEAD_HOURS}
     rules = tuple(
-        rule.model_copy(update={"lead_hours": LEAD_HOURS}) if rule.kind == "mill" else rule
-        for rule in site.maintenance.rules
+        rule.model_copy(update=here) if rule.kind == "mill" else rule for rule in site.maintenance.rules
     )
     upkeep = site.maintenance.model_copy(update={"rules": rules})
     return site.model_copy(update={"calendar": two_shifts(), "maintenance": upkeep})

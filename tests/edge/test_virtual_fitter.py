@@ -72,7 +72,14 @@ class Station:
                 change = {"lock": LockState.RELEASED}
         self.machine = msgspec.structs.replace(self.machine, **change)
         if not isinstance(deed, Wait):
-            self.did.append(f"{self.seconds:.0f} {deed.command.do if isinstance(deed, Do) else deed.button}")
+            what = (
+                deed.command.do
+                if isinstance(deed, Do)
+                else deed.button
+                if isinstance(deed, Push)
+                else "carry"
+            )
+            self.did.append(f"{self.seconds:.0f} {what}")
 
 
 def lived(station: Station, until: float = 120) -> list[str]:
