@@ -72,6 +72,7 @@ BENCHES = (
     Bench("questions", "what people ask of a plan of 2,000 operations"),
     Bench("whatif", "what if, asked of the service"),
     Bench("maintenance_models", "remaining life and wear on public data"),
+    Bench("maintenance_chain", "turbofans through the whole chain, against their file"),
     Bench("instances", "public planning instances"),
     Bench("health", "health of 1,000 assets, and its alarms on turbofans"),
     Bench("lives", "remaining life of 1,000 assets by a model"),

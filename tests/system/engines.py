@@ -66,14 +66,17 @@ def maintenance(*arguments: str | Path) -> str:
     return answer.stdout
 
 
-def trained(folder: Path, engines: Path, trees: int) -> Path:
-    """A model that was trained on engines that failed, signed with ``signing.pem``, for rows by ``cycle``."""
+def trained(folder: Path, engines: Path, *more: str) -> Path:
+    """A model that was trained on engines that failed, signed with ``signing.pem``, for rows by ``cycle``.
+
+    ``more`` are further options of ``onelot maintenance train``.
+    """
     conditions: list[str | Path] = [word for name in CONDITIONS for word in ("--condition", name)]
     signing, model = folder / "signing.pem", folder / "model.json"
     maintenance("key", signing)
     maintenance(
         *("train", engines, "--time", "cycle", "--unit", "cycles", "--counter", "cycle"),
-        *(*conditions, "--trees", str(trees), "--key", signing, "--out", model),
+        *(*conditions, *more, "--key", signing, "--out", model),
     )
     return model
 
@@ -123,6 +126,15 @@ class Hangar:
             return True
 
         await until(are_stored, f"{rows} rows of every engine are stored", seconds, 0.5)
+
+    async def cut_off(self, seconds: float) -> None:
+        """The broker is away for so long, and the service is killed and started again meanwhile."""
+        await asyncio.to_thread(self.plant.broker.stop)
+        await self.plant.cloud.kill()
+        await asyncio.sleep(seconds)
+        self.plant.cloud.start()
+        await asyncio.to_thread(self.plant.broker.start)
+        await self.plant.ready()
 
     async def landed(self, seconds: float) -> None:
         """Wait until all that was flown is stored."""

@@ -22,18 +22,16 @@ PACE_S, OUTAGE_S = 0.3, 6.0
 
 async def test_engines_score_as_their_file_does_over_an_outage(tmp_path: Path) -> None:
     failed = {f"engine-{n}": flights(n, 45 + 5 * n) for n in range(12)}
-    model = await asyncio.to_thread(trained, tmp_path, write(tmp_path / "failed.csv", failed), 12)
+    model = await asyncio.to_thread(
+        trained, tmp_path, write(tmp_path / "failed.csv", failed), "--trees", "12"
+    )
     trusted = tmp_path / "signing.pem.pub"
     flown = {f"engine-{n}": flights(100 + n, 200, flown=165 + 9 * n) for n in range(3)}
     async with hangar(tmp_path, flown, trusted, PACE_S) as made:
         await made.use(model)
         await made.scored(5, 60)
-        await asyncio.to_thread(made.plant.broker.stop)
         before = {engine: len(await made.rows(engine)) for engine in flown}
-        await made.plant.cloud.kill()
-        await asyncio.sleep(OUTAGE_S)
-        made.plant.cloud.start()
-        await asyncio.to_thread(made.plant.broker.start)
+        await made.cut_off(OUTAGE_S)
         await made.landed(240)
 
         found = await compared(made, model, trusted)

@@ -66,12 +66,17 @@ def read_fleet(folder: Path, name: str) -> Fleet:
     return Fleet(name, "cycles", CONDITIONS, SIGNALS, _runs(rows, failed=True))
 
 
+def read_test_engines(folder: Path, name: str) -> tuple[Run, ...]:
+    """The engines of the test file, each up to some flight before its failure."""
+    return _runs(_table(folder, f"test_{name}", COLUMNS), failed=False)
+
+
 def on_test(folder: Path, name: str, model: Model) -> OnTest | None:
     """Errors at the last sample of every test engine; None where the two test files are not there."""
     names = (f"test_{name}", f"RUL_{name}")
     if any(_file(folder, one) is None for one in names):
         return None
-    engines = _runs(_table(folder, names[0], COLUMNS), failed=False)
+    engines = read_test_engines(folder, name)
     truth = _table(folder, names[1], 1)[:, 0]
     if len(truth) != len(engines):
         raise BenchDataError(

@@ -1,0 +1,89 @@
+"""C-MAPSS through the whole chain: virtual machines, edge, broker, service; every score against the file's.
+
+A model is trained on the engines of FD001 that failed. Those of its test file are replayed over Modbus, one
+machine an engine; in the middle the broker is away and the service is killed. Their true lives are not read.
+Wants the data on this machine: ``ONELOT_SHARED`` names the folder above ``data/pdm``. ``quick`` replays the
+three shortest flights with a few trees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cloud.maintenance.benches import cmapss
+from cloud.maintenance.rul.runs import Run
+from tests.bench.figures import Figure, Size, missing, progress
+from tests.bench.maintenance_models import FOLDER
+from tests.bench.site import lacking
+from tests.system import engines
+from tests.system.engines import Flight
+
+SET = "FD001"
+PACE_S = 0.4
+OUTAGE_S = 10.0
+PATIENCE_S = 1800.0
+NOTE = f"no data on this machine: obtain {cmapss.SOURCE}; ONELOT_SHARED names the folder above data/pdm"
+
+
+async def run(size: Size) -> list[Figure]:
+    """See the module."""
+    if lack := lacking("mosquitto"):
+        return [missing("scores that differ", "", lack, 0.0)]
+    if not (FOLDER / "cmapss").is_dir():
+        return [missing("scores that differ", "", NOTE, 0.0)]
+    with tempfile.TemporaryDirectory() as folder:
+        return await _through(Path(folder), size)
+
+
+async def _through(folder: Path, size: Size) -> list[Figure]:
+    fleet = cmapss.read_fleet(FOLDER / "cmapss", SET)
+    shortest_first = sorted(cmapss.read_test_engines(FOLDER / "cmapss", SET), key=len)
+    flown = {_name(one): _flights(one) for one in shortest_first[: size.of(3, 100)]}
+    failed = engines.write(folder / "failed.csv", {_name(one): _flights(one) for one in fleet.runs})
+    progress(f"trains on {SET}")
+    few = ("--trees", "10") if size is Size.QUICK else ()
+    model = await asyncio.to_thread(engines.trained, folder, failed, "--horizon", "125", *few)
+    trusted = folder / "signing.pem.pub"
+    async with engines.hangar(folder, flown, trusted, PACE_S) as made:
+        began = time.monotonic()
+        await made.use(model)
+        progress(f"{len(flown)} engines fly")
+        await made.scored(1, 120)
+        progress("the broker is away, the service is killed")
+        await made.cut_off(OUTAGE_S)
+        progress("flies on")
+        await made.landed(PATIENCE_S)
+        seconds = time.monotonic() - began
+        progress("compares")
+        found = await engines.compared(made, model, trusted)
+    if found.differences:
+        progress("; ".join(found.differences[:5]))
+    away = f"{len(flown)} engines, {OUTAGE_S:g} s without a broker, service killed once"
+    return [
+        Figure(
+            "rows from machine to stored score",
+            found.rows,
+            "rows",
+            sum(map(len, flown.values())),
+            "more",
+            away,
+        ),
+        Figure("rows and scores that differ from the file's", len(found.differences), "", 0.0),
+        Figure("numbers compared to the last bit", found.numbers, ""),
+        Figure("from the first flight to the last score", seconds, "s", note=f"a flight each {PACE_S:g} s"),
+    ]
+
+
+def _name(one: Run) -> str:
+    return one.asset.replace(" ", "-")
+
+
+def _flights(one: Run) -> Sequence[Flight]:
+    found: list[Flight] = np.column_stack([one.conditions, one.values]).tolist()
+    return found
