@@ -24,6 +24,8 @@ from tests.system.plant import Machine, Plant, plant
 from tests.system.processes import ROOT, Process, onelot, quiet_port, until
 
 EDGE, PROFILE = "hangar", "virtual/turbofan"
+PATIENCE_S = 60.0
+"""Of a request: the models are large, and a busy machine reads them slowly."""
 HEADINGS = ("asset", "cycle", *CONDITIONS, *SIGNALS)
 
 Flight = Sequence[float]
@@ -94,22 +96,23 @@ class Hangar:
         """Bring a model in and make it the one that counts."""
         content = await asyncio.to_thread(model.read_bytes)
         answer = await self.plant.api(
-            "POST", "/maintenance/models", params={"scope": PROFILE}, content=content
+            "POST", "/maintenance/models", params={"scope": PROFILE}, content=content, timeout=PATIENCE_S
         )
         assert answer.status_code == 200, answer.text
         version = answer.json()["id"]
         for step in ("shadow", "activate"):
-            answer = await self.plant.api(
-                "POST", f"/maintenance/models/{version}/{step}", json={"reason": "trained on such engines"}
-            )
+            path, why = f"/maintenance/models/{version}/{step}", {"reason": "trained on such engines"}
+            answer = await self.plant.api("POST", path, json=why, timeout=PATIENCE_S)
             assert answer.status_code == 200, answer.text
 
     async def rows(self, engine: str) -> list[dict[str, Any]]:
         """The rows of an engine as the service stored them, with their scores, oldest first."""
         site = json.loads((self.plant.folder / "site/site.yaml").read_text("utf-8"))
         asset = next(one["asset"] for one in site["edges"][0]["devices"] if one["id"] == engine)
-        sheet = await self.plant.get(f"/maintenance/assets/{asset}/life", rows=10_000)
-        found: list[dict[str, Any]] = sheet["rows"]
+        path = f"/maintenance/assets/{asset}/life"
+        answer = await self.plant.api("GET", path, params={"rows": 10_000}, timeout=PATIENCE_S)
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["rows"]
         return found
 
     async def scored(self, rows: int, seconds: float) -> None:
@@ -197,7 +200,8 @@ async def compared(made: Hangar, model: Path, trusted: Path) -> Compared:
             pairs = [*zip(row["values"], cells, strict=True), (row["missed"], 0), (unseen, score["unseen"])]
             pairs += [(row[name], score[name]) for name in ("life", "lower", "upper")]
             rows, numbers = rows + 1, numbers + len(pairs)
-            # Both are numbers of JSON, each the shortest text of its double: equal is equal to the last bit.
+            # Both are numbers of JSON, each the shortest text of its double: equal is equal to the last bit,
+            # but for the sign of a zero.
             differences += [
                 f"{engine}, cycle {score['age']}: {found!r} is stored, the file says {due!r}"
                 for found, due in pairs
