@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,11 +15,13 @@ from cloud.quality.tables import limits as limits_table
 from cloud.quality.tables import sample as sample_table
 from protocols.inspection import Characteristic, Verdict, chart_at
 from protocols.spc.chart import State, advance, begun_anew, estimate, trial_limits
-from protocols.spc.charts import WITHOUT_LIMITS, Point, Sample, Spec
+from protocols.spc.charts import GROUPED, WITHOUT_LIMITS, Point, Sample, Spec
 from protocols.spc.limits import PROVISIONAL_BELOW, TRIAL_FROM, Limits, given
 
 REPLAYED = 20_000
 """The newest samples that a chart is worked out anew from when one of them was undone."""
+BACKLOG = "backlog"
+"""Actor of a value that came late: stations are not told what it says."""
 SHOWN = 500
 """Points that a chart is shown with."""
 
@@ -111,6 +113,74 @@ def take(tx: Connection, measured: Measured) -> tuple[int, Point | None]:
     sample = planned.sample(measured.value)
     limits = in_force(tx, row)
     state, point = advance(planned.spec, limits, _state.decode(row.state), sample)
+    _keep(tx, row, measured, sample, point)
+    changed = {"state": msgspec.msgpack.encode(state), "points": state.points, "updated": measured.ts}
+    tx.execute(update(table).where(table.c.id == row.id).values(changed))
+    return row.id, point
+
+
+def take_late(tx: Connection, measured: Sequence[Measured]) -> tuple[int, list[tuple[Measured, Point]]]:
+    """Put measurements of one chart that come after newer ones at their place in time.
+
+    Returns its id and their points. Those behind them move on by a number, and keep what they said when they
+    were made. A chart of subgroups takes them as it takes any others: behind what it has.
+
+    Raises:
+        SampleError: a value has no place on a chart of this kind.
+    """
+    first = measured[0]
+    row = _opened(tx, first.characteristic, first.workcell, max(each.ts for each in measured))
+    spec, limits = first.characteristic.spec, in_force(tx, row)
+    sources = [each.source for each in measured]
+    query = select(sample_table.c.source).where(sample_table.c.source.in_(sources))
+    known = {*tx.execute(query).scalars()}
+    late = sorted((each for each in measured if each.source not in known), key=lambda each: each.ts)
+    if spec.kind in GROUPED and spec.size > 1:
+        return row.id, [(each, point) for each in late if (point := take(tx, each)[1]) is not None]
+    kept = (sample_table.c.chart_id == row.id) & sample_table.c.void.is_(False)
+    before = tx.execute(select(sample_table).where(kept).order_by(*_ORDER)).all()
+    frozen, last_of_phase = _last_of_phase(tx, row), 0
+    state, anew, made = State(), not frozen, []
+    for old, new in _merged(before, late):
+        if old is not None and not anew and old.number > frozen:
+            state, anew = begun_anew(state) if state.weighed and limits is not None else state, True
+        sample = _sample.decode(old.sample) if new is None else new.characteristic.sample(new.value)
+        state, point = advance(spec, limits, state, sample)
+        if point is None:
+            continue
+        if new is not None:
+            _keep(tx, row, new, sample, point)
+            made.append((new, point))
+            continue
+        last_of_phase = point.number if old.number <= frozen else last_of_phase
+        if old.number != point.number:
+            text = msgspec.json.encode(replace(_point.decode(old.point), number=point.number)).decode()
+            moved = {"number": point.number, "point": text}
+            tx.execute(update(sample_table).where(sample_table.c.id == old.id).values(moved))
+    if frozen and last_of_phase != frozen:
+        this = (limits_table.c.chart_id == row.id) & (limits_table.c.version == row.version)
+        tx.execute(update(limits_table).where(this).values(last_point=last_of_phase))
+    changed = {"state": msgspec.msgpack.encode(state), "points": state.points}
+    tx.execute(update(table).where(table.c.id == row.id).values(changed))
+    return row.id, made
+
+
+def _merged(before: Sequence[Row[Any]], late: Sequence[Measured]) -> Iterator[tuple[Any, Measured | None]]:
+    """What is charted and what came late, by time: each as (row, None) or (None, measurement)."""
+    left = list(late)
+    for old in before:
+        while left and left[0].ts < old.ts:
+            yield None, left.pop(0)
+        yield old, None
+    yield from ((None, new) for new in left)
+
+
+_ORDER = (sample_table.c.number, sample_table.c.id)
+_NEWEST = (sample_table.c.number.desc(), sample_table.c.id.desc())
+"""The order of a chart's points: that of their making, but for those that came late."""
+
+
+def _keep(tx: Connection, row: Row[Any], measured: Measured, sample: Sample, point: Point | None) -> None:
     tx.execute(
         insert(sample_table).values(
             chart_id=row.id,
@@ -127,9 +197,6 @@ def take(tx: Connection, measured: Measured) -> tuple[int, Point | None]:
             void=False,
         )
     )
-    changed = {"state": msgspec.msgpack.encode(state), "points": state.points, "updated": measured.ts}
-    tx.execute(update(table).where(table.c.id == row.id).values(changed))
-    return row.id, point
 
 
 def _finite(point: Point) -> Point:
@@ -348,7 +415,7 @@ def _newest_signals(tx: Connection, ids: Sequence[int]) -> dict[int, tuple[str, 
     for chart_id in ids:
         of_chart = (sample_table.c.chart_id == chart_id) & sample_table.c.void.is_(False)
         newest = select(sample_table.c.signals).where(of_chart, sample_table.c.number > 0)
-        text = tx.execute(newest.order_by(sample_table.c.id.desc()).limit(1)).scalar_one_or_none()
+        text = tx.execute(newest.order_by(*_NEWEST).limit(1)).scalar_one_or_none()
         found[chart_id] = tuple((text or "").split())
     return found
 
@@ -379,7 +446,7 @@ def points(tx: Connection, chart_id: int, limit: int = SHOWN) -> list[PlottedPoi
     _row(tx, chart_id)
     kept = (sample_table.c.chart_id == chart_id) & sample_table.c.void.is_(False)
     newest = select(sample_table).where(kept, sample_table.c.number > 0)
-    rows = tx.execute(newest.order_by(sample_table.c.id.desc()).limit(limit)).all()
+    rows = tx.execute(newest.order_by(*_NEWEST).limit(limit)).all()
     return [
         PlottedPoint(
             row.ts,

@@ -6,7 +6,7 @@ charted goes to the exceptions inbox and blocks nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,8 +25,11 @@ from protocols import actions as act
 from protocols.actions import Action
 from protocols.inspection import Disposition, Verdict, said
 from protocols.spc.chart import acts
+from protocols.spc.charts import Point
 from protocols.states import Event
 
+MACHINE, BACKLOG = "machine", charts.BACKLOG
+"""Actors of what nobody entered: a tag, and a tag's value that an outage had kept back."""
 NO_CHART = 0
 """Instead of a chart's id: what changed belongs to none."""
 
@@ -90,18 +93,31 @@ def _measured(tx: Connection, action: Action, event: act.StepDone) -> set[int]:
 def chart(tx: Connection, measured: Measured) -> int:
     """Chart a measurement and open a nonconformance where its plan holds; the id of the chart."""
     chart_id, point = charts.take(tx, measured)
-    if point is not None and measured.characteristic.on_violation is Verdict.HOLD and acts(point):
+    if point is not None:
+        _acted(tx, chart_id, measured, point)
+    return chart_id
+
+
+def chart_late(tx: Connection, measured: Sequence[Measured]) -> int:
+    """The same for measurements of one chart that come after newer ones."""
+    chart_id, made = charts.take_late(tx, measured)
+    for each, point in made:
+        _acted(tx, chart_id, each, point)
+    return chart_id
+
+
+def _acted(tx: Connection, chart_id: int, measured: Measured, point: Point) -> None:
+    if measured.characteristic.on_violation is Verdict.HOLD and acts(point):
         nonconformances.open_one(
             tx,
             source=measured.source,
             operation_id=measured.operation,
             workcell=measured.workcell,
             text=said(measured.characteristic, point.signals, measured.value),
-            actor=measured.actor,
+            actor=MACHINE if measured.actor == BACKLOG else measured.actor,
             now=measured.ts,
             chart=chart_id,
         )
-    return chart_id
 
 
 def _held(tx: Connection, action: Action, event: act.LotHeld) -> set[int]:

@@ -123,6 +123,7 @@ def _notices(tx: Connection, names: Collection[str]) -> dict[str, list[Notice]]:
         .where(
             sample_table.c.operation_id.in_(sorted(names)),
             sample_table.c.signals != "",
+            sample_table.c.actor != charts.BACKLOG,
             sample_table.c.void.is_(False),
         )
         .order_by(sample_table.c.id.desc())

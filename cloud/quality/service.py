@@ -1,8 +1,8 @@
 """Charts what machines measure: values of tags that an inspection plan names, while a run of it is active.
 
 A thin shell: it follows the samples, asks which runs are active, and charts through the same function as the
-ledger does for what people measure. Only live values count: what an edge buffered during an outage belongs to
-the history, and its run may be over by the time it comes.
+ledger does for what people measure. What an edge buffered during an outage is charted at its place in time,
+for the run that was active then: it may open a nonconformance, but no station is told what an old value says.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
-from sqlalchemy import Connection, select
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.hub import (
@@ -30,12 +31,13 @@ from cloud.hub import (
 from cloud.ledger import reading
 from cloud.orders import exceptions
 from cloud.orders.tables import instruction, operation, run, run_part
+from cloud.quality import charts
 from cloud.quality.charts import Measured
-from cloud.quality.effects import chart
+from cloud.quality.effects import chart, chart_late
 from cloud.quality.plans import decode
 from cloud.store.database import Database, DatabaseClosedError, savepoint
 from protocols.clock import Clock
-from protocols.inspection import Characteristic
+from protocols.inspection import Characteristic, chart_at
 from protocols.lifecycles import RunState
 from protocols.site import Site
 from protocols.spc.charts import SampleError
@@ -47,6 +49,8 @@ ACTIVE = (RunState.FIRST_PIECE, RunState.RUNNING)
 """States of a run in which its pieces are made."""
 SHORTEST = MICROSECONDS // 10
 """µs between two charted values of one tag: what comes faster is left to the history."""
+MOST_LATE = 10_000
+"""Runs and charts whose late values are counted; more than that are forgotten."""
 TRY_AGAIN = 5.0
 """Seconds until the active runs are asked for again after the database was away."""
 
@@ -60,6 +64,9 @@ class Watched:
     operation: str
     job: str
     run: str
+    since: int = 0
+    until: int = 2**62
+    """When the run's pieces were made, µs UTC."""
 
 
 @dataclass(slots=True)
@@ -70,19 +77,30 @@ class _Count:
     last: int = 0
 
 
-def watched(tx: Connection, site: Site) -> dict[int, list[Watched]]:
-    """What active runs chart, by cloud tag id."""
+def watched(tx: Connection, site: Site, between: tuple[int, int] | None = None) -> dict[int, list[Watched]]:
+    """What active runs chart, by cloud tag id; or those that were active at some time ``between``, µs UTC."""
+    active: ColumnElement[bool] = run.c.state.in_(ACTIVE)
+    if between is not None:
+        active = (run.c.opened <= between[1]) & or_(run.c.ended.is_(None), run.c.ended >= between[0])
     query = (
-        select(run.c.id, run.c.workcell, operation.c.id, operation.c.job_id, instruction.c.inspection)
+        select(
+            run.c.id,
+            run.c.workcell,
+            operation.c.id,
+            operation.c.job_id,
+            instruction.c.inspection,
+            func.coalesce(run.c.started, run.c.opened),
+            func.coalesce(run.c.ended, 2**62),
+        )
         .join(run_part, run_part.c.run_id == run.c.id)
         .join(operation, operation.c.id == run_part.c.operation_id)
         .join(instruction, instruction.c.operation_id == operation.c.id)
-        .where(run.c.state.in_(ACTIVE), instruction.c.inspection != "[]")
+        .where(active, instruction.c.inspection != "[]")
         .order_by(run.c.opened, operation.c.id)
     )
     found: dict[int, list[Watched]] = defaultdict(list)
     tags: Sequence[reading.Tag] | None = None
-    for run_id, workcell, operation_id, job, text in tx.execute(query):
+    for run_id, workcell, operation_id, job, text, since, until in tx.execute(query):
         for planned in decode(text):
             if not planned.tag:
                 continue
@@ -94,7 +112,7 @@ def watched(tx: Connection, site: Site) -> dict[int, list[Watched]]:
                 if not any(
                     each.run == run_id and each.characteristic.chart == planned.chart for each in here
                 ):
-                    here.append(Watched(planned, workcell, operation_id, job, run_id))
+                    here.append(Watched(planned, workcell, operation_id, job, run_id, since, until))
     return dict(found)
 
 
@@ -116,6 +134,7 @@ class QualityService:
     site: Site
     _watched: Mapping[int, Sequence[Watched]] = field(default_factory=dict, init=False)
     _counts: dict[tuple[str, str], _Count] = field(default_factory=dict, init=False)
+    _late_counts: dict[tuple[str, str], _Count] = field(default_factory=dict, init=False)
     _stale: bool = field(default=True, init=False)
 
     async def run(self) -> None:
@@ -143,20 +162,55 @@ class QualityService:
 
     async def _take(self, event: Event) -> None:
         if isinstance(event, SamplesLedgered):
-            measured = [] if event.historical else list(self.measured(event))
-            if measured:
+            if event.historical:
+                await self._late(event)
+            elif measured := list(self.measured(event, self._watched, self._counts)):
                 await self._chart(measured)
         elif isinstance(event, ActionsLedgered | OrdersChanged | EdgeChanged | Lagged):
             self._stale = not await self._look()
 
-    def measured(self, event: SamplesLedgered) -> Iterator[Measured]:
+    async def _late(self, event: SamplesLedgered) -> None:
+        """Chart what an outage had kept back, for the runs that were active then."""
+        if not event.times:
+            return
+        between = min(event.times), max(event.times)
+
+        def write(tx: Connection) -> list[int]:
+            found = watched(tx, self.site, between)
+            of_chart: dict[str, list[Measured]] = defaultdict(list)
+            for each in self.measured(event, found, self._late_counts):
+                key = chart_at(each.characteristic.chart, each.workcell)
+                of_chart[key].append(replace(each, actor=charts.BACKLOG))
+            return [chart_late(tx, late) for late in of_chart.values()]
+
+        try:
+            changed = await self.database.run(write)
+        except SampleError as error:
+            log.warning("quality.late_not_charted", error=str(error))
+            return
+        except (SQLAlchemyError, DatabaseClosedError) as error:
+            log.warning("quality.late_not_charted", error=str(error).splitlines()[0])
+            return
+        if len(self._late_counts) > MOST_LATE:
+            self._late_counts.clear()
+        for chart_id in changed:
+            self.hub.publish(QualityChanged(chart_id))
+
+    def measured(
+        self,
+        event: SamplesLedgered,
+        watched: Mapping[int, Sequence[Watched]],
+        counts: dict[tuple[str, str], _Count],
+    ) -> Iterator[Measured]:
         """The measurements in a batch of samples: good numbers of watched tags, as often as planned."""
         columns = zip(event.tags, event.times, event.values, event.qualities, strict=True)
         for tag, ts, value, quality in columns:
-            for each in self._watched.get(tag, ()):
+            for each in watched.get(tag, ()):
+                if not each.since <= ts <= each.until:
+                    continue
                 if quality or isinstance(value, bool) or not isinstance(value, int | float):
                     continue
-                count = self._counts.setdefault((each.run, each.characteristic.chart), _Count())
+                count = counts.setdefault((each.run, each.characteristic.chart), _Count())
                 if ts - count.last < SHORTEST:
                     continue
                 source = _source(each, tag, ts, count.seen)
@@ -175,11 +229,11 @@ class QualityService:
 
     async def _chart(self, measured: Sequence[Measured]) -> None:
         try:
-            charts = await self.database.run(partial(_write, measured))
+            changed = await self.database.run(partial(_write, measured))
         except (SQLAlchemyError, DatabaseClosedError) as error:
             log.warning("quality.not_charted", count=len(measured), error=str(error).splitlines()[0])
             return
-        for chart_id in charts:
+        for chart_id in changed:
             self.hub.publish(QualityChanged(chart_id))
 
 

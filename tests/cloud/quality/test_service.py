@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from cloud.config import CloudConfig, load_site
 from cloud.hub import ActionsLedgered, Hub, OrdersChanged, QualityChanged, SamplesLedgered
 from cloud.ledger.tables import tag as tag_table
+from cloud.orders.tables import run as run_table
 from cloud.quality import charts, nonconformances
 from cloud.quality.service import QualityService, watched
 from protocols import actions as act
@@ -20,6 +21,7 @@ from protocols.values import MICROSECONDS, Value
 from tests.cloud.api.service import SITE as SITE_FILE
 from tests.cloud.orders.shop import NOW_US, open_database
 from tests.cloud.quality.shop import BRACKET, QualityFloor, quality_floor
+from tests.cloud.quality.test_effects import WELD, told
 
 BEND = "q-1-1-20"
 LOAD, OTHER, RULER = 7, 8, 9
@@ -130,7 +132,6 @@ async def test_only_good_live_numbers_are_charted(floor: QualityFloor) -> None:
         samples(True),
         samples("stopped"),
         samples(700.0, quality=2),
-        samples(900.0, historical=True),
         samples(801.0),
     )
     assert points(floor) == [("force", 801.0)]
@@ -149,6 +150,52 @@ async def test_a_value_out_of_tolerance_holds_where_the_plan_says_so(tmp_path: P
         database.close()
     assert [(each.operation, each.opened_by) for each in found] == [(BEND, "machine")]
     assert found[0].text.startswith("Bending force 960: above the tolerance")
+
+
+async def test_what_an_outage_kept_back_is_charted_at_its_place_in_time(tmp_path: Path) -> None:
+    """With the nonconformance that it opens, and without a word to the station."""
+    database = open_database(f"sqlite:///{tmp_path / 'late.db'}")
+    text = BRACKET.replace("tag: load", "tag: load\n        frequency: every 1\n        on_violation: hold")
+    try:
+        floor = with_tags(quality_floor(database, 400, text=text))
+        floor.opens(BEND)
+        before, kept_back = samples(801.0, 802.0), samples(803.0, 950.0, 804.0)
+        samples.start += 10 * MICROSECONDS  # type: ignore[attr-defined]
+        after = samples(805.0)
+        late = SamplesLedgered(
+            *("machining", kept_back.tags, kept_back.times, kept_back.values, kept_back.qualities),
+            historical=True,
+        )
+        await charted(floor, before, after, late, late)
+        assert [value for _, value in points(floor)] == [801.0, 802.0, 803.0, 950.0, 804.0, 805.0]
+        (chart,) = database.write(charts.charts).result()
+        told_numbers = [
+            each.point.number for each in database.write(lambda tx: charts.points(tx, chart.id)).result()
+        ]
+        assert told_numbers == [1, 2, 3, 4, 5, 6]
+        assert chart.points == 6
+        (found,) = database.write(nonconformances.nonconformances).result()
+        assert (found.opened_by, found.opened) == ("machine", kept_back.times[1])
+        assert found.text.startswith("Bending force 950: above the tolerance")
+        assert told(floor, BEND).notices(BEND) == ()
+        assert [each.nonconformance for each in told(floor, WELD).held(WELD)] == ["1"]
+        # What comes next goes on from the newest point, not from the late one.
+        await charted(floor, samples(806.0))
+        assert [value for _, value in points(floor)][-1] == 806.0
+    finally:
+        database.close()
+
+
+async def test_late_values_belong_to_the_run_that_was_active_then(floor: QualityFloor) -> None:
+    """And nobody's where none was: the shop's clock says when runs were open."""
+    run = floor.opens(BEND)
+    floor.says("brake-1", act.RunCompleted(run, (BEND,)))
+    query = select(run_table.c.opened, run_table.c.ended)
+    opened, ended = floor.database.write(lambda tx: tx.execute(query).one()).result()
+    for moment, value in ((opened - 1, 799.0), (ended, 800.0), (ended + 1, 801.0)):
+        kept = SamplesLedgered("machining", [LOAD], [moment], [value], [0], historical=True)
+        await charted(floor, kept)
+    assert points(floor) == [("force", 800.0)]
 
 
 async def test_a_run_that_begins_is_heard_of(floor: QualityFloor) -> None:
