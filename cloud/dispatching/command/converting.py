@@ -31,13 +31,22 @@ def convert(
     _give(text, out)
 
 
+PRODUCT = "product"
+"""The files of what can be ordered: YAML beside the site file."""
+
+
 def write_schema(
-    kind: Annotated[str, typer.Argument(help="problem, plan, order or scenario")] = "problem",
+    kind: Annotated[str, typer.Argument(help="problem, plan, order, scenario or product")] = "problem",
     out: Out = None,
 ) -> None:
     """Write the JSON Schema of a kind of file, by which an editor completes and checks them."""
+    if kind == PRODUCT:
+        from cloud.orders.product_schema import product_schema_text
+
+        _give(product_schema_text(), out)
+        return
     if kind not in KINDS:
-        raise fail(not_one_of(kind, KINDS))
+        raise fail(not_one_of(kind, (*KINDS, PRODUCT)))
     _give(schema_text(kind), out)
 
 

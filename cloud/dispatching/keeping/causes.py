@@ -21,9 +21,9 @@ from protocols.values import MICROSECONDS
 
 DECIDED = frozenset({"overtime", "closed", "absent", "extra", "pin"})
 """Causes that are decisions of people, or their being taken back."""
-URGENT = DECIDED | {"order", "promise", "remake", "down", "released", "scenario", "hold", "freed"}
+URGENT = DECIDED | {"order", "promise", "remake", "down", "released", "scenario", "hold", "disposed"}
 """Causes for which a search under way is ended early with its best plan so far."""
-TOLD_FIRST = frozenset({"hold", "freed"})
+TOLD_FIRST = frozenset({"hold", "disposed"})
 """Causes that stations hear of before there is another plan: work may or may not begin by them."""
 LATENESS = frozenset({"late", "early", "waits"})
 """Causes that alone do not make more than a plan every ``late_seconds``."""
@@ -96,7 +96,7 @@ def _work(floor: Floor, site: Site) -> Iterator[Cause]:
 def _hold(operation: OpenOperation) -> Cause:
     """One for all that a nonconformance holds, or a decision frees, of a job."""
     if operation.held is None:
-        return Cause("freed", operation.job, f"job {operation.job} is on hold no more")
+        return Cause("disposed", operation.job, f"job {operation.job} is on hold no more")
     number = operation.held.nonconformance
     return Cause("hold", operation.job, f"job {operation.job} is on hold, nonconformance {number}")
 

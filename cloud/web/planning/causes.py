@@ -28,6 +28,8 @@ WORDS: Mapping[str, str] = {
     "up": "{about} is back",
     "stuck": "{about} is stuck",
     "freed": "{about} drives again",
+    "hold": "job {about} is on hold",
+    "disposed": "job {about} is on hold no more",
     "overtime": "overtime {about}",
     "closed": "planned stop {about}",
     "absent": "fewer heads for {about}",

@@ -16,6 +16,8 @@ _CAUSES = {
     "{about} is down": "{about} 停机",
     "{about} is back": "{about} 恢复",
     "{about} is stuck": "{about} 受困",
+    "job {about} is on hold": "作业 {about} 已扣留",
+    "job {about} is on hold no more": "作业 {about} 已解除扣留",
     "{about} drives again": "{about} 恢复行驶",
     "overtime {about}": "加班 {about}",
     "planned stop {about}": "计划停机 {about}",

@@ -157,7 +157,7 @@ def test_a_lot_on_hold_is_planned_late_and_goes_out_nowhere(database: Database) 
     _use_as_is(database)
     floor = floor_of(database)
     told = causes(floor, SITE, SETTINGS, planned_down=(), wishes=(), planned_wishes=())
-    assert {(cause.kind, cause.about) for cause in told} == {("freed", "a-1-1")}
+    assert {(cause.kind, cause.about) for cause in told} == {("disposed", "a-1-1")}
     problem = put_in_force(database, floor)
     assert mine in _near(floor_of(database))
 
