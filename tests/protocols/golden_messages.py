@@ -86,6 +86,13 @@ MAINTENANCE: list[actions.Event] = [
     actions.MaintenanceKept("case-1", "laser-1", TS + 60_000_000),
 ]
 
+HOLDS: list[actions.Event] = [
+    actions.LotHeld(
+        "op-1", "flange", "action-7", "Flange 25.42 mm: above the tolerance", "折边 25.42 mm：超差"
+    ),
+    actions.LotReleased("op-2", "action-7", "use as is", "measured again: 25.1"),
+]
+
 STATES: list[states.Event] = [
     states.MachineStateChanged(
         TS, "laser-1", states.ItemState.EXECUTING, states.OperationMode.PROCESSING, "AUTO"
@@ -192,6 +199,18 @@ GOLDEN: dict[str, Golden] = {
         [_action(number, event) for number, event in enumerate(MAINTENANCE, 1)],
         actions.encode,
         actions.decode,
+        packed=True,
+    ),
+    "holds": Golden(
+        [_action(number, event) for number, event in enumerate(HOLDS, 1)],
+        actions.encode,
+        actions.decode,
+        packed=True,
+    ),
+    "jobs_holds": Golden(
+        jobs.JobList("machining", 14, TS, (), holds=("action-7", "report-1"), releases=("action-7",)),
+        jobs.encode,
+        jobs.decode_jobs,
         packed=True,
     ),
     "states": Golden(STATES, states.encode, states.decode, packed=True),

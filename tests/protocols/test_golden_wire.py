@@ -13,6 +13,7 @@ from tests.protocols.golden_messages import (
     EVENTS,
     FOLDER,
     GOLDEN,
+    HOLDS,
     MAINTENANCE,
     SAMPLES,
     STATES,
@@ -45,7 +46,7 @@ def test_every_kind_of_event_and_message_has_its_golden_bytes() -> None:
     def members(union: object) -> set[type]:
         return {kind.cls for kind in msgspec.inspect.type_info(union).types}  # type: ignore[attr-defined]
 
-    assert {type(event) for event in (*EVENTS, *CONTROL, *MAINTENANCE)} == members(actions.Event)
+    assert {type(event) for event in (*EVENTS, *CONTROL, *MAINTENANCE, *HOLDS)} == members(actions.Event)
     assert {type(event) for event in STATES} == members(states.Event)
     messages = members(session.UpMessage) | members(session.DownMessage)
     assert messages <= {type(golden.message) for golden in GOLDEN.values()}
