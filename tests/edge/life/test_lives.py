@@ -27,6 +27,7 @@ from tests.edge.test_bootstrap import living, until
 from tests.edge.test_config import SITE, write
 from tests.servers import free_port
 
+CYCLES = 40
 Told = tuple[str, int, Value, int]
 """Tag, time, value, quality."""
 PROFILE = """\
@@ -46,8 +47,8 @@ states:
 """
 
 
-def configured(folder: Path, device: str, model: bytes | None = None, extra: str = "") -> Path:
-    """An edge with a model, whose broker does not answer."""
+def configured(folder: Path, device: str, model: bytes | None = None, broker: int = 0) -> Path:
+    """An edge with a model; without the port of a broker, one whose broker does not answer."""
     folder.mkdir(exist_ok=True)
     signed.public_key(folder)
     (folder / "press.json").write_bytes(signed.data() if model is None else model)
@@ -56,21 +57,27 @@ edge: machining
 site: site.yaml
 profiles: profiles
 data: data
-broker: {{host: 127.0.0.1, port: {free_port()}}}
+broker: {{host: 127.0.0.1, port: {broker or free_port()}}}
 api: {{port: {free_port()}}}
 life:
   trusted_keys: [signing.pem.pub]
   models:
     - {{device: press-1, file: press.json}}
-{extra}"""
+"""
     return write(folder, edge, SITE.replace("modbus://127.0.0.1:1502", device), PROFILE)
+
+
+def show(server: ModbusServer, values: hall.Cycle, cycle: int) -> None:
+    """Let the machine show what it measured in a cycle, the counter last."""
+    server.set("state", 3)
+    for name, value in zip(hall.NAMES, (*values, cycle), strict=True):
+        server.set(name, value)
 
 
 async def work(agent: Agent, server: ModbusServer, measured: list[hall.Cycle], first: int) -> None:
     """Let the machine work, a cycle after the other, each when the edge has seen the one before."""
     for cycle, values in enumerate(measured, first):
-        for name, value in zip(hall.NAMES, (*values, cycle), strict=True):  # the counter last
-            server.set(name, value)
+        show(server, values, cycle)
         await until(lambda now=cycle: _counter(agent) == now)  # type: ignore[misc]
 
 
@@ -122,11 +129,11 @@ async def in_the_service(folder: Path, samples: list[Told], count: int) -> list[
 
 
 async def test_edge_and_service_say_the_same_and_a_cut_link_stops_nothing(tmp_path: Path) -> None:
-    measured = hall.cycles(40)
+    measured = hall.cycles(CYCLES)
     server = ModbusServer(
         load_setup(configured(tmp_path / "files", "modbus://127.0.0.1:1")).machines[0].profile
     )
-    server.update({"state": 3})
+    show(server, hall.cycles(CYCLES)[0], 1)  # before it is read: a machine that shows nothing has a row, too
     await server.start()
     try:
         setup = load_setup(configured(tmp_path / "edge", server.url))
@@ -172,12 +179,12 @@ async def test_a_maintenance_that_is_done_lets_the_life_begin_anew(tmp_path: Pat
     server = ModbusServer(
         load_setup(configured(tmp_path / "files", "modbus://127.0.0.1:1")).machines[0].profile
     )
-    server.update({"state": 3})
+    show(server, hall.cycles(CYCLES)[0], 1)  # before it is read: a machine that shows nothing has a row, too
     await server.start()
     try:
         setup = load_setup(configured(tmp_path / "edge", server.url))
         async with living(setup) as (agent, _):
-            await work(agent, server, hall.cycles(10), 1)
+            await work(agent, server, hall.cycles(CYCLES)[:10], 1)
             await until(lambda: _age(agent) == 9)
             assert agent.lives is not None
             collector = agent.devices.get("press-1")
