@@ -20,6 +20,7 @@ import numpy as np
 
 from cloud.maintenance.benches.cmapss import CONDITIONS, SIGNALS
 from drivers.profile.files import LIBRARY
+from edge.life.tags import NAMES
 from tests.system.plant import Machine, Plant, plant
 from tests.system.processes import ROOT, Process, onelot, quiet_port, until
 
@@ -91,6 +92,8 @@ class Hangar:
     engines: Process
     file: Path
     flown: Mapping[str, Sequence[Flight]]
+    at_edge: Sequence[str]
+    """Engines that the edge scores, too."""
 
     async def use(self, model: Path) -> None:
         """Bring a model in and make it the one that counts."""
@@ -114,6 +117,18 @@ class Hangar:
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.json()["rows"]
         return found
+
+    async def told(self, engine: str) -> list[tuple[float | None, ...]]:
+        """What the edge told of an engine after each row: life, lower and upper bound (None: the horizon)."""
+        tags = {tag["path"]: tag["id"] for tag in await self.plant.get("/tags", device=engine)}
+        columns = []
+        for name in NAMES:
+            path = f"/history/{tags[f'{engine}/{name}']}"
+            history = await self.plant.get(path, start=0, end=2**62, points=100_000)
+            doubtful = {row for row, _ in history["qualities"]}
+            values = [None if at in doubtful else value for at, value in enumerate(history["values"])]
+            columns.append(values)
+        return list(zip(*columns, strict=True))
 
     async def scored(self, rows: int, seconds: float) -> None:
         """Wait until so many rows of every engine are stored, or all that it flew."""
@@ -147,9 +162,12 @@ class Hangar:
 
 @contextlib.asynccontextmanager
 async def hangar(
-    folder: Path, flown: Mapping[str, Sequence[Flight]], trusted: Path, interval: float
+    folder: Path, flown: Mapping[str, Sequence[Flight]], model: Path, interval: float, at_edge: int = 0
 ) -> AsyncIterator[Hangar]:
-    """Engines that fly a row every ``interval`` seconds, and a plant that reads them; both run."""
+    """Engines that fly a row every ``interval`` seconds, and a plant that reads them; both run.
+
+    The edge scores the first ``at_edge`` of them by itself.
+    """
     port, file = quiet_port(), write(folder / "engines.csv", flown)
     command = onelot(
         *("driver", "simulate", PROFILE, "--replay", file, "--each", "asset", "--every-row", "--once"),
@@ -159,12 +177,20 @@ async def hangar(
     url = f"modbus://127.0.0.1:{port}?unit="
     patient = {"timeout": 20.0}  # an answer that comes too late would be a row that nobody has
     machines = [Machine(name, PROFILE, f"{url}{unit}", patient) for unit, name in enumerate(flown, 1)]
-    keys = {"maintenance": {"trusted_keys": [str(trusted)]}}
-    async with plant(folder, {EDGE: machines}, profiles=LIBRARY, more_cloud=keys) as made:
+    keys = {"trusted_keys": [str(trusted(model))]}
+    scored = list(flown)[:at_edge]
+    models = [{"device": name, "file": str(model)} for name in scored]
+    async with plant(
+        folder,
+        {EDGE: machines},
+        profiles=LIBRARY,
+        more_cloud={"maintenance": keys},
+        more_edge={"life": {**keys, "models": models}} if models else None,
+    ) as made:
         engines.start()
         try:
             await made.start()
-            yield Hangar(made, engines, file, flown)
+            yield Hangar(made, engines, file, flown, scored)
         finally:
             await engines.stop()
 
@@ -178,9 +204,14 @@ class Compared:
     differences: Sequence[str]
 
 
-async def compared(made: Hangar, model: Path, trusted: Path) -> Compared:
+def trusted(model: Path) -> Path:
+    """The public key of a model that :func:`trained` made."""
+    return model.with_name("signing.pem.pub")
+
+
+async def compared(made: Hangar, model: Path) -> Compared:
     """Every stored row with the file's, and its score with what ``onelot maintenance score`` says."""
-    words = ("score", model, made.file, "--time", "cycle", "--every", "--trust", trusted, "--json")
+    words = ("score", model, made.file, "--time", "cycle", "--every", "--trust", trusted(model), "--json")
     told = json.loads(await asyncio.to_thread(maintenance, *words))
     content = json.loads(await asyncio.to_thread(model.read_bytes))["model"]
     places = [HEADINGS[2:].index(name) for name in (*content["conditions"], *content["signals"])]
@@ -207,4 +238,9 @@ async def compared(made: Hangar, model: Path, trusted: Path) -> Compared:
                 for found, due in pairs
                 if found != due
             ]
+        if engine in made.at_edge:
+            due = [(score["life"], score["lower"], score["upper"]) for score in wanted]
+            numbers += 3 * len(due)
+            if await made.told(engine) != due:
+                differences.append(f"{engine}: the edge tells something else")
     return Compared(rows, numbers, differences)

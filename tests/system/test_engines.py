@@ -1,4 +1,4 @@
-"""Engines replayed by virtual machines over edge, broker and service score as their file does.
+"""Engines replayed by virtual machines score as their file does, at the edge and in the service.
 
 In the middle of the flights the broker is away and the service is killed: what was flown meanwhile comes as
 backlog.
@@ -25,16 +25,15 @@ async def test_engines_score_as_their_file_does_over_an_outage(tmp_path: Path) -
     model = await asyncio.to_thread(
         trained, tmp_path, write(tmp_path / "failed.csv", failed), "--trees", "12"
     )
-    trusted = tmp_path / "signing.pem.pub"
     flown = {f"engine-{n}": flights(100 + n, 200, flown=165 + 9 * n) for n in range(3)}
-    async with hangar(tmp_path, flown, trusted, PACE_S) as made:
+    async with hangar(tmp_path, flown, model, PACE_S, at_edge=len(flown)) as made:
         await made.use(model)
         await made.scored(5, 60)
         before = {engine: len(await made.rows(engine)) for engine in flown}
         await made.cut_off(OUTAGE_S)
         await made.landed(240)
 
-        found = await compared(made, model, trusted)
+        found = await compared(made, model)
         assert found.differences == []
         assert found.rows == sum(map(len, flown.values()))
         for engine, count in before.items():
