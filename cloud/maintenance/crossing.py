@@ -71,7 +71,7 @@ def reached(seen: Sequence[Seen], limit: float, now: float, tolerance: float = T
     began_at = seen[0].hours if seen else now
     if len(seen) < FEW_POINTS or limit <= 0 or now <= began_at:
         return None
-    if seen[-1].growth >= limit:
+    if seen[-1].growth >= limit * (1 + tolerance):
         return Prognosis(0.0, 0.0, 0.0)
     span = now - began_at
     parts = _grid()

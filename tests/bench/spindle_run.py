@@ -33,14 +33,14 @@ from tests.bench.spindle_shop import HOUR, MILL, MONDAY, UNPLANNED_HOURS, Shop
 MINUTE = 60 * MICROSECONDS
 TICK = 10
 """Minutes between two looks of the office."""
-NIGHT = 30
+NIGHT = 15
 """The same while nobody is there."""
 BOUND_EVERY = 4 * HOUR
 SHOWN_EVERY = 2
 """Minutes between two values of the machine's tags: what a deadband leaves of them."""
-LIFE = 100.0
-"""Median hours of work of a bearing: a few weeks of this shop, so that a run sees an end or two."""
-ORDERS_A_DAY = 8.4
+LIFE = 60.0
+"""Median hours of work of a bearing: about a week of this shop, so that every run sees its end."""
+ORDERS_A_DAY = 10.0
 MATERIALS = {"ST": 5, "AL": 3, "SS": 2}
 FOLDER = Path("/dev/shm")
 """Where the databases of the runs are, if there is such a place: nothing in them is worth a disk."""
@@ -401,7 +401,7 @@ class Ordered(msgspec.Struct, frozen=True):
 
 def orders(seed: int, shifts: list[tuple[int, int]]) -> dict[int, list[Ordered]]:
     """Orders by the morning on which they are there; the same for every run of a seed. They are due at the
-    end of a shift one and a half to four days later.
+    end of the third to the seventh shift.
     """
     dice = random.Random(f"{seed}:orders")
     found: dict[int, list[Ordered]] = {}
@@ -409,7 +409,7 @@ def orders(seed: int, shifts: list[tuple[int, int]]) -> dict[int, list[Ordered]]
     for number, (start, _) in enumerate(shifts[:-1]):
         for _ in range(_poisson(dice, ORDERS_A_DAY)):
             (material,) = dice.choices([*MATERIALS], [*MATERIALS.values()])
-            due = halves[min(len(halves) - 1, 2 * number + dice.randint(3, 8))][1]
+            due = halves[min(len(halves) - 1, 2 * number + dice.randint(2, 6))][1]
             wanted = Ordered(dice.randint(2, 8), material, dice.randint(1, 6), due)
             found.setdefault(start, []).append(wanted)
     return found

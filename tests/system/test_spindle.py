@@ -7,6 +7,8 @@ themselves. What is asked is asked of the API, as the page would.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,6 @@ class Page:
     """The service's API, as the supervisor of the first start."""
 
     http: httpx.Client
-    deadline: float
 
     def get(self, path: str) -> Any:
         answer = self.http.get(path)
@@ -42,30 +43,34 @@ class Page:
         return sorted(found, key=lambda case: case["opened"])
 
 
-def signed_in(data: Path, port: int, deadline: float) -> Page:
+@contextmanager
+def signed_in(data: Path, port: int, deadline: float) -> Iterator[Page]:
     """Once the service has made its first user and answers."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=30) as http:
+        http.headers["Authorization"] = f"Bearer {_token(http, data, deadline)}"
+        yield Page(http)
+
+
+def _token(http: httpx.Client, data: Path, deadline: float) -> str:
     while time.monotonic() < deadline:
         for file in data.glob("*/cloud/first-login.txt"):
             words = dict(line.split(": ", 1) for line in file.read_text("utf-8").splitlines() if ": " in line)
-            http = httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=30)
-            try:
+            with suppress(httpx.TransportError, KeyError):
                 login = {"user": words["user"], "password": words["password"]}
                 answer = http.post("/session", json=login)
                 answer.raise_for_status()
-            except (httpx.TransportError, KeyError):
-                http.close()
-                continue
-            http.headers["Authorization"] = f"Bearer {answer.json()['token']}"
-            return Page(http, deadline)
+                return str(answer.json()["token"])
         time.sleep(0.5)
-    raise AssertionError(f"the service did not answer on port {port}")
+    raise AssertionError(f"the service did not answer at {http.base_url}")
 
 
 def test_the_spindle_of_the_demo_is_mended_before_it_fails(tmp_path: Path) -> None:
     port = quiet_port()
     began = time.monotonic()
-    with demo(tmp_path, "--port", str(port)) as (process, output):
-        page = signed_in(tmp_path / "data", port, began + 120)
+    with (
+        demo(tmp_path, "--port", str(port)) as (process, output),
+        signed_in(tmp_path / "data", port, began + 120) as page,
+    ):
         windows: list[dict[str, Any]] = []
         bounds: list[int] = []
         case: dict[str, Any] = {}
