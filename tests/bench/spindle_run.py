@@ -179,7 +179,8 @@ class Run:
         """A few minutes of the shop, then a look of the office; when the next tick begins."""
         shop, opened = self.shop, self._open(now)
         shop.now = now
-        for wanted in arrivals.pop(now, ()):
+        # A tick of the night may begin before a shift and end in it.
+        for wanted in [each for start in sorted(arrivals) if start <= now for each in arrivals.pop(start)]:
             order = shop.order(wanted.quantity, wanted.material, wanted.pockets, wanted.due)
             self._due[order] = wanted.due
             self.outcome.orders += 1

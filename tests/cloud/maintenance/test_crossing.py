@@ -90,9 +90,9 @@ def test_hours_without_a_look_count_as_hours_of_life() -> None:
     assert (later.median or 0.0) == pytest.approx((now.median or 0.0) - 10, abs=5)
 
 
-def test_at_the_limit_there_is_nothing_left_and_of_little_nothing_is_said() -> None:
+def test_beyond_the_limit_there_is_nothing_left_and_of_little_nothing_is_said() -> None:
     seen = observed(line, 100.0, 0.01, 1)
-    assert reached([*seen, Seen(101.0, LIMIT, 0.01)], LIMIT, 101.0) == Prognosis(0.0, 0.0, 0.0)
+    assert reached([*seen, Seen(101.0, 1.1 * LIMIT, 0.01)], LIMIT, 101.0) == Prognosis(0.0, 0.0, 0.0)
     assert reached(seen[:4], LIMIT, 100.0) is None
     assert reached([], LIMIT, 100.0) is None
     assert reached(seen, 0.0, 100.0) is None
