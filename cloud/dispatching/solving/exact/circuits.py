@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloud.dispatching.solving.activities import Block, Station
-
-if TYPE_CHECKING:
-    from cloud.dispatching.solving.exact.cp_model import ShopModel
-
-Node = tuple[int, int] | Block
-"""(activity, option) or frozen work."""
+from cloud.dispatching.solving.exact.variables import Node, Variables
 
 
-def add_changeovers(m: ShopModel) -> None:
+def add_changeovers(m: Variables) -> None:
     """A circuit through the work of each machine that changes over."""
     for station in m.shop.stations:
         if not station.has_changeovers:
@@ -30,7 +25,7 @@ def add_changeovers(m: ShopModel) -> None:
             _circuit(m, station, nodes)
 
 
-def _circuit(m: ShopModel, station: Station, nodes: list[Node]) -> None:
+def _circuit(m: Variables, station: Station, nodes: list[Node]) -> None:
     model = m.model
     tuples: list[tuple[int, int, Any]] = []
     paid: list[list[Any]] = [[] for _ in nodes]
@@ -68,11 +63,11 @@ def _circuit(m: ShopModel, station: Station, nodes: list[Node]) -> None:
             m.changeovers.append(choice.changeover)
 
 
-def _present(m: ShopModel, node: tuple[int, int]) -> Any:
+def _present(m: Variables, node: tuple[int, int]) -> Any:
     return m.choices[node[0]][node[1]].present
 
 
-def _may_follow(m: ShopModel, before: Node | None, node: Node) -> bool:
+def _may_follow(m: Variables, before: Node | None, node: Node) -> bool:
     """Whether ``node`` can come directly after ``before`` (``None``: the machine's present set-up)."""
     if isinstance(before, Block) and isinstance(node, Block):
         return before.end <= node.start
@@ -87,7 +82,7 @@ def _may_follow(m: ShopModel, before: Node | None, node: Node) -> bool:
     return before is not None or rank <= 0
 
 
-def _follow(m: ShopModel, station: Station, before: Node | None, node: Node, arc: Any) -> int:
+def _follow(m: Variables, station: Station, before: Node | None, node: Node, arc: Any) -> int:
     """Time the order ``before``, ``node`` that the literal ``arc`` stands for; returns the changeover."""
     now = m.shop.problem.now
     free: Any  # a constant, or an expression of the model

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from cloud.dispatching.solving.exact.cp_model import ShopModel
+from cloud.dispatching.solving.exact.variables import Variables
 
 
-def add_tardiness(m: ShopModel) -> None:
+def add_tardiness(m: Variables) -> None:
     """Each job's lateness after its due date."""
     for number, job in enumerate(m.shop.jobs):
         cost = m.shop.problem.weights.tardiness * job.weight
@@ -29,13 +26,13 @@ def add_tardiness(m: ShopModel) -> None:
         m.terms.append(cost * late)
 
 
-def add_changeover_costs(m: ShopModel) -> None:
+def add_changeover_costs(m: Variables) -> None:
     """Each second of changing over."""
     if m.shop.problem.weights.changeover:
         m.terms += [m.shop.problem.weights.changeover * c for c in m.changeovers]
 
 
-def add_deviation(m: ShopModel) -> None:
+def add_deviation(m: Variables) -> None:
     """Each second away from the published plan, and each other machine; each second after a pinned start."""
     weights = m.shop.problem.weights
     if not weights.deviation:
@@ -59,7 +56,7 @@ def add_deviation(m: ShopModel) -> None:
             m.terms.append(cost * after)
 
 
-def add_makespan(m: ShopModel) -> None:
+def add_makespan(m: Variables) -> None:
     """When all of it has ended."""
     weights, now = m.shop.problem.weights, m.shop.problem.now
     if not weights.makespan:

@@ -10,12 +10,12 @@ is re-checked by the validator before it counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from cloud.dispatching.shop.schedule import Service, Trip
 from cloud.dispatching.solving.activities import Block, Option, Shop, Spot
-from cloud.dispatching.solving.exact.circuits import Node, add_changeovers
+from cloud.dispatching.solving.exact.circuits import add_changeovers
 from cloud.dispatching.solving.exact.costs import (
     add_changeover_costs,
     add_deviation,
@@ -23,14 +23,12 @@ from cloud.dispatching.solving.exact.costs import (
     add_tardiness,
 )
 from cloud.dispatching.solving.exact.pools import add_pools
-from cloud.dispatching.solving.exact.rests import Rest, add_rests, literals, pauses
+from cloud.dispatching.solving.exact.rests import add_rests, literals, pauses
 from cloud.dispatching.solving.exact.symmetry import add_symmetry
-from cloud.dispatching.solving.exact.trips import Carried, add_trips
+from cloud.dispatching.solving.exact.trips import add_trips
+from cloud.dispatching.solving.exact.variables import Choice, Variables
 from cloud.dispatching.solving.exact.waits import add_waits
 from cloud.dispatching.solving.limits import Limits, Stop
-
-if TYPE_CHECKING:
-    from ortools.sat.python import cp_model as cp
 
 MAX_ARCS = 250_000
 """Circuit arcs beyond which a model is too large to build at once (about 1 GB and 20 s)."""
@@ -95,51 +93,11 @@ class Result:
     work: float
 
 
-@dataclass(slots=True)
-class Choice:
-    """An option in the model; the ``stay`` begins with the changeover, at ``begin``."""
-
-    present: Any
-    begin: Any
-    changeover: Any
-    stay: Any = None
-    size: Any = None
-    """How long it stays, where that follows neither from the option nor from the changeover."""
-    rests: list[Rest] = field(default_factory=list)
-
-
-class ShopModel:
-    """Variables, then the rules one function each, then the objective."""
+class ShopModel(Variables):
+    """Its variables, then the rules one function each, then the objective."""
 
     def __init__(self, shop: Shop, horizon: int) -> None:
-        from ortools.sat.python import cp_model
-
-        self.cp = cp_model
-        self.shop = shop
-        self.horizon = horizon
-        self.model: cp.CpModel = cp_model.CpModel()
-        self.start: list[Any] = []
-        self.end: list[Any] = []
-        self.choices: list[list[Choice]] = []
-        self.stays: list[list[Any]] = [[] for _ in shop.stations]
-        self.rigid: list[list[Any]] = [[] for _ in shop.stations]
-        """Of the stays, those that rest over no pause."""
-        self.arcs: list[tuple[int, int, int, Any]] = []
-        """(station, node before, node after, literal)."""
-        self.nodes: list[list[Node]] = [[] for _ in shop.stations]
-        """By station, what node 1, 2, … of its circuit is; 0: the start."""
-        self.trips: list[Carried] = []
-        self.service: list[tuple[Any, Any]] = []
-        self.service_stays: list[Any] = []
-        self.source: list[Any] = []
-        self.station_source: dict[int, int] = {}
-        self.terms: list[Any] = []
-        self.job_late: list[tuple[int, Any]] = []
-        self.wish_off: list[tuple[int, int, Any]] = []
-        self.pinned_late: list[tuple[int, int, Any]] = []
-        """(activity, pinned start, seconds after it)."""
-        self.changeovers: list[Any] = []
-        self.latest: Any = None
+        super().__init__(shop, horizon)
         self._activities()
         self._services()
         add_waits(self)
@@ -210,12 +168,6 @@ class ShopModel:
         if station.has_changeovers and present is not True:
             model.add(choice.changeover == 0).only_enforce_if(~present)
         return choice
-
-    def only_if(self, constraint: Any, *literals: Any) -> None:
-        """Enforce ``constraint`` only where all ``literals`` hold; ``True`` is left out."""
-        real = [literal for literal in literals if literal is not True]
-        if real:
-            constraint.only_enforce_if(*real)
 
     def _services(self) -> None:
         """Maintenance is done in time or left out; what is done late costs by the second."""

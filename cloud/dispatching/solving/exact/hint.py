@@ -8,8 +8,8 @@ from itertools import pairwise
 from cloud.dispatching.shop.schedule import Service, Trip
 from cloud.dispatching.solving.activities import Block, Spot
 from cloud.dispatching.solving.exact.cp_model import ShopModel
-from cloud.dispatching.solving.exact.rests import Rest
 from cloud.dispatching.solving.exact.symmetry import arranged
+from cloud.dispatching.solving.exact.variables import Rest
 
 
 class Hint:

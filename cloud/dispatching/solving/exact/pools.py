@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloud.dispatching.shop.problem import Kind
 from cloud.dispatching.solving.activities import Pool
 from cloud.dispatching.solving.exact.profiles import profile
-
-if TYPE_CHECKING:
-    from cloud.dispatching.solving.exact.cp_model import ShopModel
+from cloud.dispatching.solving.exact.variables import Variables
 
 
-def add_pools(m: ShopModel) -> None:
+def add_pools(m: Variables) -> None:
     """One cumulative constraint for each shared resource that work to be planned needs."""
     for pool in m.shop.pools:
         _pool(m, pool)
 
 
-def _pool(m: ShopModel, pool: Pool) -> None:
+def _pool(m: Variables, pool: Pool) -> None:
     """A crew is free over a pause: there is more of it then, and work that does not rest takes that again."""
     intervals: list[Any] = []
     demands: list[int] = []

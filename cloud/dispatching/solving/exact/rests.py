@@ -7,24 +7,11 @@ the pause, it rests over it, or it lies before it. All of its time follows from 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloud.dispatching.solving.activities import Activity, Block, Option, Shop
-
-if TYPE_CHECKING:
-    from cloud.dispatching.solving.exact.cp_model import Choice, ShopModel
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """How an option's work may lie to one pause; absent work does not rest."""
-
-    pause: Block
-    after: Any
-    over: Any
-    before: Any
+from cloud.dispatching.solving.exact.variables import Choice, Rest, Variables
 
 
 def pauses(shop: Shop, activity: Activity, option: Option, horizon: int) -> list[Block]:
@@ -48,7 +35,7 @@ def literals(shop: Shop, horizon: int) -> int:
 
 
 def add_rests(
-    m: ShopModel, option: Option, choice: Choice, start: Any, end: Any, over: Sequence[Block]
+    m: Variables, option: Option, choice: Choice, start: Any, end: Any, over: Sequence[Block]
 ) -> None:
     """The end of interruptible work on ``option``, with the pauses that it rests ``over``."""
     model = m.model

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import structs
 
 from cloud.dispatching.shop.schedule import Trip
 from cloud.dispatching.solving.activities import Activity, Job, Shop, Spot
-
-if TYPE_CHECKING:
-    from cloud.dispatching.solving.exact.cp_model import ShopModel
+from cloud.dispatching.solving.exact.variables import Variables
 
 
-def add_symmetry(m: ShopModel) -> None:
+def add_symmetry(m: Variables) -> None:
     """Keep one of the plans that are the same but for names."""
     for jobs in twins(m.shop):
         firsts = [m.start[job.activities[0]] for job in jobs]

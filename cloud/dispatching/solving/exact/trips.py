@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloud.dispatching.solving.activities import Activity, Haul
 from cloud.dispatching.solving.exact.profiles import profile
-
-if TYPE_CHECKING:
-    from cloud.dispatching.solving.exact.cp_model import ShopModel
+from cloud.dispatching.solving.exact.variables import Carried, Variables
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """A haul of ``activity`` in the model: a trip may set out at ``start``; for each duration of the way
-    that the machines leave possible, the literal that it is this one (0: no trip).
-    """
-
-    activity: int
-    haul: Haul
-    start: Any
-    ways: dict[int, Any]
-
-
-def add_trips(m: ShopModel) -> None:
+def add_trips(m: Variables) -> None:
     """Trips between the end before, lag included, and the start after; and the vehicles for them."""
     vehicles = m.shop.problem.vehicles
     if vehicles is None:
@@ -45,7 +30,7 @@ def add_trips(m: ShopModel) -> None:
     )
 
 
-def _carry(m: ShopModel, empty: int, activity: Activity, haul: Haul) -> Iterator[Any]:
+def _carry(m: Variables, empty: int, activity: Activity, haul: Haul) -> Iterator[Any]:
     """The intervals in which a vehicle may be taken for ``haul``, way there included."""
     model, shop = m.model, m.shop
     pairs = list(_pairs(m, activity, haul))
@@ -73,7 +58,7 @@ def _carry(m: ShopModel, empty: int, activity: Activity, haul: Haul) -> Iterator
             yield model.new_optional_fixed_size_interval_var(begin, size, literal, "")
 
 
-def _pairs(m: ShopModel, activity: Activity, haul: Haul) -> Iterator[tuple[Any, Any, int]]:
+def _pairs(m: Variables, activity: Activity, haul: Haul) -> Iterator[tuple[Any, Any, int]]:
     """(literal, literal, seconds of the way) for each pair of machines the material may go between."""
     travel = m.shop.travel
     for option, choice in zip(activity.options, m.choices[activity.index], strict=True):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloud.dispatching.solving.activities import Activity, Overlap
-
-if TYPE_CHECKING:
-    from cloud.dispatching.solving.exact.cp_model import ShopModel
+from cloud.dispatching.solving.exact.variables import Variables
 
 
-def add_waits(m: ShopModel) -> None:
+def add_waits(m: Variables) -> None:
     """For each arc of the routing: no start too early, and none too late."""
     for activity in m.shop.activities:
         for before, lag in activity.before:
@@ -28,12 +26,12 @@ def add_waits(m: ShopModel) -> None:
                 m.model.add(m.start[activity.index] <= m.end[before] + most)
 
 
-def _waits(m: ShopModel, one: Activity, other: Activity, lag: int) -> list[list[int]]:
+def _waits(m: Variables, one: Activity, other: Activity, lag: int) -> list[list[int]]:
     """Lag and way by option of ``other``, then of ``one``."""
     return [[m.shop.wait(lag, a.station, b.station) for a in one.options] for b in other.options]
 
 
-def _overlapping(m: ShopModel, one: Activity, other: Activity, lag: int, overlap: Overlap) -> None:
+def _overlapping(m: Variables, one: Activity, other: Activity, lag: int, overlap: Overlap) -> None:
     """The first pieces are there at the start, and there is time for the last ones before the end."""
     waits = _waits(m, one, other, lag)
     first = [[wait + done for wait, done in zip(row, overlap.first, strict=True)] for row in waits]
@@ -43,7 +41,7 @@ def _overlapping(m: ShopModel, one: Activity, other: Activity, lag: int, overlap
 
 
 def _apart(
-    m: ShopModel, one: Activity, other: Activity, late: Any, early: Any, waits: Sequence[Sequence[int]]
+    m: Variables, one: Activity, other: Activity, late: Any, early: Any, waits: Sequence[Sequence[int]]
 ) -> None:
     """``late`` lies at least ``waits[option of other][option of one]`` after ``early``."""
     least = min(min(row) for row in waits)
