@@ -274,7 +274,7 @@ class Weights(Struct, frozen=True, kw_only=True):
 
     tardiness: int = 1000
     changeover: int = 100
-    deviation: int = 40
+    deviation: int = 8
     makespan: int = 1
     other_machine: int = 1800
     leased: int = 2
