@@ -17,6 +17,7 @@ from cloud.dispatching.shop.problem import (
     Run,
     State,
     Transport,
+    Weights,
     lease_order,
 )
 from cloud.dispatching.shop.schedule import (
@@ -131,6 +132,7 @@ def test_deviation_counts_machine_and_lease() -> None:
         machines=(Machine(id="M"), Machine(id="N")),
         operations=(step("a"), step("b", state=State.LEASED, machine="M")),
         published={"a": Placement(machine="N", start=10), "b": Placement(machine="M", start=100)},
+        weights=Weights(other_machine=1800, leased=10),
     )
     assignments = {
         "a": Assignment(machine="M", start=0, end=90),
