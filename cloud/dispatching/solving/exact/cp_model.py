@@ -97,7 +97,9 @@ class ShopModel(Variables):
     """Its variables, then the rules one function each, then the objective."""
 
     def __init__(self, shop: Shop, horizon: int) -> None:
-        super().__init__(shop, horizon)
+        from ortools.sat.python import cp_model
+
+        super().__init__(shop, horizon, cp_model)
         self._activities()
         self._services()
         add_waits(self)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloud.dispatching.solving.activities import Block, Haul, Shop
-
-if TYPE_CHECKING:
-    from ortools.sat.python import cp_model as cp
 
 Node = tuple[int, int] | Block
 """(activity, option) or frozen work."""
@@ -50,15 +47,13 @@ class Carried:
 
 
 class Variables:
-    """What a model is made of; filled by the rules, in the order that :class:`ShopModel` calls them."""
+    """What a model is made of; filled by the rules. ``cp`` is the solver's own module."""
 
-    def __init__(self, shop: Shop, horizon: int) -> None:
-        from ortools.sat.python import cp_model
-
-        self.cp = cp_model
+    def __init__(self, shop: Shop, horizon: int, cp: Any) -> None:
+        self.cp = cp
         self.shop = shop
         self.horizon = horizon
-        self.model: cp.CpModel = cp_model.CpModel()
+        self.model: Any = cp.CpModel()
         self.start: list[Any] = []
         self.end: list[Any] = []
         self.choices: list[list[Choice]] = []
