@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SIDES = {"edge": ("protocols", "drivers", "edge"), "cloud": ("protocols", "cloud")}
 # Shipped for the tests of a driver's author, who has pytest; the product never imports it.
-FOR_TESTS_ONLY = {"drivers.contract"}
+FOR_TESTS_ONLY = {"drivers.contract", "drivers.waveform_contract"}
 
 IMPORT_ALL = """
 import importlib, sys

@@ -125,7 +125,8 @@ def explain(problem: Problem, schedule: Schedule, operation: str) -> Explanation
         members = [operations[name] for name in covered.get(current, (current,))]
         link = _binding(problem, schedule, operations[current], members)
         links.append(link)
-        current = link.other if link.cause in _GOES_ON and link.other else None
+        # A maintenance holds people and tools, too: the chain ends there.
+        current = link.other if link.cause in _GOES_ON and link.other in operations else None
     return Explanation(operation=operation, assignment=schedule.assignments[operation], links=tuple(links))
 
 

@@ -78,7 +78,7 @@ def test_the_way_leads_from_the_line_and_from_the_order(floor: QualityFloor) -> 
     order = sheet(floor, "order:q-1")
     assert [t.rows[0].opens for t in order.tables if t.heading.startswith("Nonconf")] == ["nonconformance:1"]
     overview = sheet(floor, "quality")
-    assert [len(table.rows) for table in overview.tables] == [1, 1]
+    assert [len(table.rows) for table in overview.tables] == [1, 1, 0, 0]
 
 
 def test_what_is_not_there(floor: QualityFloor) -> None:

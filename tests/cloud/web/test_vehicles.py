@@ -56,7 +56,7 @@ def test_state_battery_mission_and_place_are_shown() -> None:
         ("home:ab12cd34", "park-1", ("to its parking place", "park-1 (parked)")),
         ("op<saw-9:ab12cd34", "b3", ("op&lt;saw-9:ab12cd34", "b3")),
         (17, 4, ("17", "Welding 1")),
-        (17.0, 9.0, ("17", "9")),
+        (17.0, 99.0, ("17", "99")),
         ("M<1>", "<b>", ("M&lt;1&gt;", "&lt;b&gt;")),
     ],
 )

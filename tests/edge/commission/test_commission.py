@@ -113,7 +113,7 @@ def test_a_simulated_profile_is_read_by_the_same_profile(profile: str, options: 
         result = run("read", address, "--profile", profile, *options)
         assert result.exit_code == 0, result.output
         rows = {line.split()[0]: line for line in result.output.splitlines()}
-        assert set(rows) == {
+        assert {name for name in rows if not name.startswith("wave.")} == {
             "count",
             "temperature",
             "ratio",

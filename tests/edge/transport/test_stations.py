@@ -44,13 +44,13 @@ RULE = "    allowed: [true, false]\n"
 @pytest.mark.parametrize(
     ("handshake", "profile", "place", "message"),
     [
-        (GOOD.replace("dock-1", "dcok-1"), ("", ""), ":52:48", "did you mean dock-1?"),
-        (GOOD.replace("ready: ready", "ready: raedy"), ("", ""), ":52:63", "did you mean ready?"),
-        (GOOD.replace("sensed: sensed", "sensed: counter"), ("", ""), ":52:78", "a signal is a bool"),
-        (GOOD.replace("release: release", "release: sensed"), ("", ""), ":52:95", "is read-only"),
-        (GOOD.replace("sensed:", "sensd:"), ("", ""), ":52:70", "did you mean sensed?"),
-        (GOOD, (RULE, "    allowed: [true]\n"), ":52:95", "may not be written false"),
-        (GOOD, (RULE, RULE + "    two_people: true\n"), ":52:95", "needs two people"),
+        (GOOD.replace("dock-1", "dcok-1"), ("", ""), ":54:48", "did you mean dock-1?"),
+        (GOOD.replace("ready: ready", "ready: raedy"), ("", ""), ":54:63", "did you mean ready?"),
+        (GOOD.replace("sensed: sensed", "sensed: counter"), ("", ""), ":54:78", "a signal is a bool"),
+        (GOOD.replace("release: release", "release: sensed"), ("", ""), ":54:95", "is read-only"),
+        (GOOD.replace("sensed:", "sensd:"), ("", ""), ":54:70", "did you mean sensed?"),
+        (GOOD, (RULE, "    allowed: [true]\n"), ":54:95", "may not be written false"),
+        (GOOD, (RULE, RULE + "    two_people: true\n"), ":54:95", "needs two people"),
         (
             GOOD,
             (
@@ -58,7 +58,7 @@ RULE = "    allowed: [true, false]\n"
                 "  remote:\n    address: coil:1\n    type: bool\n    role: remote_enabled\n"
                 "writes:\n  release:\n    effect: start\n",
             ),
-            ":52:95",
+            ":54:95",
             "a release starts nothing",
         ),
     ],
