@@ -15,6 +15,7 @@ from cloud.maintenance import cases
 from cloud.maintenance.case import MAX_NOTE, Case, Verdict
 from cloud.web import acts
 from cloud.web.acts import CaseWork
+from cloud.web.form_dialog import form_dialog
 from cloud.web.maintenance.case_sheet import VERDICTS
 from cloud.web.planning import asked, fields
 from cloud.web.planning.asked import FormError
@@ -100,19 +101,7 @@ class CaseForm:
     _case: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        with ui.dialog() as self._dialog, ui.card().classes("sheet case-form"):
-            with ui.element("div").classes("choose"):
-                self._title = ui.label("").classes("title fill")
-                ui.button("✕", on_click=lambda: self._dialog.submit(None)).props(
-                    f'flat dense aria-label="{self.say("close this")}"'
-                )
-            self._body = ui.element("div").classes("content")
-            self._wrong = ui.label("").classes("wrong").props('role="alert"')
-            with ui.element("div").classes("acts"):
-                ui.button(self.say("ok"), on_click=self._submit).props("unelevated no-caps")
-                ui.button(self.say("cancel"), on_click=lambda: self._dialog.submit(None)).props(
-                    "flat no-caps"
-                )
+        self._dialog, self._title, self._body, self._wrong = form_dialog(self.say, self._submit)
 
     async def ask(self, act: str, case: str) -> None:
         """Show the form of an act for a case, until it is taken or closed."""

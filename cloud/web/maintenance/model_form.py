@@ -13,6 +13,7 @@ from cloud.context import Context
 from cloud.hub import ModelsChanged
 from cloud.maintenance.rul.desk import MAX_REASON, ModelDesk
 from cloud.maintenance.rul.registry import ModelVersion, NoSuchModelError, NotReadyError
+from cloud.web.form_dialog import form_dialog
 from cloud.web.planning import fields
 from cloud.web.speech import Speech
 from protocols.lifecycle import IllegalTransitionError
@@ -57,19 +58,7 @@ class ModelForm:
     _model: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        with ui.dialog() as self._dialog, ui.card().classes("sheet case-form"):
-            with ui.element("div").classes("choose"):
-                self._title = ui.label("").classes("title fill")
-                ui.button("✕", on_click=lambda: self._dialog.submit(None)).props(
-                    f'flat dense aria-label="{self.say("close this")}"'
-                )
-            self._body = ui.element("div").classes("content")
-            self._wrong = ui.label("").classes("wrong").props('role="alert"')
-            with ui.element("div").classes("acts"):
-                ui.button(self.say("ok"), on_click=self._submit).props("unelevated no-caps")
-                ui.button(self.say("cancel"), on_click=lambda: self._dialog.submit(None)).props(
-                    "flat no-caps"
-                )
+        self._dialog, self._title, self._body, self._wrong = form_dialog(self.say, self._submit)
 
     async def ask(self, act: str, model: str) -> None:
         """Show the form of an act for a model, until it is taken or closed."""

@@ -17,6 +17,7 @@ from cloud.hub import OrdersChanged, QualityChanged
 from cloud.quality import charts, nonconformances
 from cloud.quality.charts import CannotFreeze, UnknownChart
 from cloud.quality.nonconformances import CHANGES_COUNTS, TooManyPieces, UnknownNonconformance
+from cloud.web.form_dialog import form_dialog
 from cloud.web.planning import fields
 from cloud.web.planning.asked import FormError
 from cloud.web.speech import Speech
@@ -109,19 +110,7 @@ class QualityForm:
     _target: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        with ui.dialog() as self._dialog, ui.card().classes("sheet case-form"):
-            with ui.element("div").classes("choose"):
-                self._title = ui.label("").classes("title fill")
-                ui.button("✕", on_click=lambda: self._dialog.submit(None)).props(
-                    f'flat dense aria-label="{self.say("close this")}"'
-                )
-            self._body = ui.element("div").classes("content")
-            self._wrong = ui.label("").classes("wrong").props('role="alert"')
-            with ui.element("div").classes("acts"):
-                ui.button(self.say("ok"), on_click=self._submit).props("unelevated no-caps")
-                ui.button(self.say("cancel"), on_click=lambda: self._dialog.submit(None)).props(
-                    "flat no-caps"
-                )
+        self._dialog, self._title, self._body, self._wrong = form_dialog(self.say, self._submit)
 
     async def ask(self, act: str, target: str) -> None:
         """Show the form of an act for a chart or a nonconformance, until it is taken or closed."""
