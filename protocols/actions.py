@@ -269,6 +269,16 @@ class MaintenanceKept(_Event, frozen=True, tag="maintenance.kept"):
     start: int
 
 
+class MaintenanceMoved(_Event, frozen=True, tag="maintenance.moved"):
+    """Somebody at the station wants the order at another time (µs UTC), and says why. It is in the window of
+    the order as the station knew it (:mod:`protocols.order_window`)."""
+
+    case: str
+    device: str
+    start: int
+    reason: str
+
+
 Event = (
     RunOpened
     | FirstPieceReleased
@@ -303,6 +313,7 @@ Event = (
     | MaintenanceDone
     | MaintenanceRefused
     | MaintenanceKept
+    | MaintenanceMoved
 )
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from protocols.inspection import Characteristic, Held, Notice
+from protocols.order_window import Declined
 from protocols.packing import MALFORMED, UndecodableError, pack, unpack
 
 
@@ -106,7 +107,8 @@ class MaintenanceOrder(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``start`` and ``end`` are where the plan has it, 0 where it has found no room; it should be done before
     ``bound``. ``fixed``: a person said when. ``why`` is the evidence in words, ``steps`` the instruction.
-    A higher ``revision`` replaces a lower one.
+    A higher ``revision`` replaces a lower one. ``declined`` is a move from the station that the service could
+    not do, as the window had changed meanwhile.
     """
 
     case: str
@@ -125,6 +127,7 @@ class MaintenanceOrder(msgspec.Struct, frozen=True, omit_defaults=True):
     steps: tuple[Text, ...] = ()
     skills: tuple[Text, ...] = ()
     parts: tuple[str, ...] = ()
+    declined: Declined | None = None
 
 
 class JobList(msgspec.Struct, frozen=True, omit_defaults=True):

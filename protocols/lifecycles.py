@@ -157,6 +157,8 @@ class CaseEvent(StrEnum):
     """Its parts come at another time."""
     MOVE = "move"
     """A person gave the order another time, at which it stays."""
+    DECLINE = "decline"
+    """A station asked for a time at which the order cannot be any more: it stays where it was."""
     KEEP = "keep"
     """A person keeps the order at the time where the plan has it."""
     FREE = "free"
@@ -189,6 +191,7 @@ CASE: Lifecycle[CaseState, CaseEvent] = Lifecycle(
         (CaseState.PLANNED, CaseEvent.FORESEE): CaseState.PLANNED,
         (CaseState.PLANNED, CaseEvent.SUPPLY): CaseState.PLANNED,
         (CaseState.PLANNED, CaseEvent.MOVE): CaseState.PLANNED,
+        (CaseState.PLANNED, CaseEvent.DECLINE): CaseState.PLANNED,
         (CaseState.PLANNED, CaseEvent.KEEP): CaseState.PLANNED,
         (CaseState.PLANNED, CaseEvent.FREE): CaseState.PLANNED,
         (CaseState.PLANNED, CaseEvent.REFUSE): CaseState.ACKNOWLEDGED,

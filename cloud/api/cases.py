@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Connection
 
+from cloud.api.accounts import Role
 from cloud.api.answers import Reply, answers
 from cloud.api.security import In, Operator, Supervisor, Viewer
 from cloud.context import Context
@@ -141,9 +142,10 @@ async def plan(context: In, session: Supervisor, case: Id, said: Noted) -> Reply
 
 @router.post("/cases/{case}/move", responses=answers(Case))
 async def move(context: In, session: Operator, case: Id, said: Move) -> Reply:
-    """Have its order begin at a time, at which every plan keeps it."""
+    """Have its order begin at a time, at which every plan keeps it; a supervisor beyond its window, too."""
     desk, start = context.desk_of_cases, _utc(said.start)
-    return await _step(context, lambda tx: desk.move(tx, case, session.user, start, said.note))
+    beyond = session.role is Role.SUPERVISOR
+    return await _step(context, lambda tx: desk.move(tx, case, session.user, start, said.note, beyond=beyond))
 
 
 @router.post("/cases/{case}/supply", responses=answers(Case))

@@ -29,10 +29,13 @@ LOOKED_AT = DAY
 ORDERING = frozenset(
     (
         *(CaseEvent.PLAN, CaseEvent.FORESEE, CaseEvent.SUPPLY),
-        *(CaseEvent.MOVE, CaseEvent.KEEP, CaseEvent.FREE),
+        *(CaseEvent.MOVE, CaseEvent.DECLINE, CaseEvent.KEEP, CaseEvent.FREE),
     )
 )
 """Steps that say what the maintenance order is from then on."""
+
+
+_OF_AN_ORDER = ORDERING - {CaseEvent.PLAN, CaseEvent.MOVE}
 
 
 WHY = "say why: whoever looks at the case next needs it"
@@ -92,8 +95,8 @@ class Case(msgspec.Struct, frozen=True):
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """One step in the life of a case: who did what, when (µs UTC), and why (``note``).
 
-    ``order`` belongs to ``plan``, ``foresee``, ``supply``, ``move``, ``keep`` and ``free``; ``until`` to
-    ``snooze``; ``verdict`` and ``cause`` to ``close``; ``found`` to ``find`` and ``close``.
+    ``order`` belongs to ``plan``, ``foresee``, ``supply``, ``move``, ``decline``, ``keep`` and ``free``;
+    ``until`` to ``snooze``; ``verdict`` and ``cause`` to ``close``; ``found`` to ``find`` and ``close``.
     """
 
     event: CaseEvent
@@ -108,10 +111,18 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Objection(msgspec.Struct, frozen=True):
-    """One reason against a step; ``path`` is the field it is about."""
+    """One reason against a step; ``path`` is the field it is about. ``phrase`` with its ``values`` is what is
+    said, so that it can be said in another language, too.
+    """
 
     path: str
-    message: str
+    phrase: str
+    values: dict[str, str] = {}
+
+    @property
+    def message(self) -> str:
+        """In English."""
+        return self.phrase.format(**self.values) if self.values else self.phrase
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
@@ -169,10 +180,18 @@ def _problems(case: Case, step: Step) -> Iterator[Objection]:
     for name in ("note", "cause", "found"):
         length = len(getattr(step, name))
         if length > MAX_NOTE:
-            yield Objection(name, f"has {length} characters, at most {MAX_NOTE} are kept")
+            yield Objection(
+                name,
+                "has {length} characters, at most {most} are kept",
+                {"length": str(length), "most": str(MAX_NOTE)},
+            )
     match step.event:
         case CaseEvent.SNOOZE if not step.ts < step.until <= step.ts + MAX_SNOOZE_DAYS * DAY:
-            yield Objection("until", f"must be in the future, and no more than {MAX_SNOOZE_DAYS} days away")
+            yield Objection(
+                "until",
+                "must be in the future, and no more than {days} days away",
+                {"days": str(MAX_SNOOZE_DAYS)},
+            )
         case CaseEvent.REFUSE | CaseEvent.BREAK_OFF if not step.note.strip():
             yield Objection("note", WHY)
         case CaseEvent.FIND if not step.found.strip():
@@ -181,12 +200,17 @@ def _problems(case: Case, step: Step) -> Iterator[Objection]:
             yield from _move_problems(step)
         case CaseEvent.SUPPLY if step.order is not None:
             if not step.order.earliest <= step.ts + MAX_DAYS * DAY:
-                yield Objection("parts_at", f"must be no more than {MAX_DAYS} days away")
-        case CaseEvent.SUPPLY | CaseEvent.KEEP | CaseEvent.FREE | CaseEvent.FORESEE if step.order is None:
-            yield Objection("order", f"case {case.id} has no maintenance order yet: plan it first")
+                yield Objection("parts_at", "must be no more than {days} days away", {"days": str(MAX_DAYS)})
+        case event if event in _OF_AN_ORDER and step.order is None:
+            yield Objection(
+                "order", "case {case} has no maintenance order yet: plan it first", {"case": case.id}
+            )
         case CaseEvent.CLOSE if step.verdict is None:
-            choices = ", ".join(Verdict)
-            yield Objection("verdict", f"say whether the suspicion was true: one of {choices}")
+            yield Objection(
+                "verdict",
+                "say whether the suspicion was true: one of {choices}",
+                {"choices": ", ".join(Verdict)},
+            )
         case _:
             pass
 
@@ -197,6 +221,8 @@ def _move_problems(step: Step) -> Iterator[Objection]:
         yield Objection("start", "say when it is to begin")
         return
     if not step.ts <= order.fixed <= step.ts + MAX_DAYS * DAY:
-        yield Objection("start", f"must not be in the past, and no more than {MAX_DAYS} days away")
+        yield Objection(
+            "start", "must not be in the past, and no more than {days} days away", {"days": str(MAX_DAYS)}
+        )
     elif order.fixed + order.duration > order.bound and not step.note.strip():
         yield Objection("note", "it would end after its bound: say why it may wait that long")

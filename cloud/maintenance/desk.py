@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -20,11 +21,14 @@ from cloud.maintenance.case import WHY, Case, ImpossibleStep, Objection, Step, V
 from cloud.maintenance.foresight import Foresight
 from cloud.maintenance.prognosis import PlannedLoad, planned_load
 from cloud.maintenance.work_order import Foreseen, Life, WorkOrder, foresee_again, life, propose
+from protocols.calendar import zone
 from protocols.clock import Clock
 from protocols.lifecycles import CASE, CaseEvent, CaseState, LockState
+from protocols.order_window import Declined, Outside
 from protocols.prognostics.model import Prognoser
 from protocols.site import Site
 from protocols.site_maintenance import Upkeep
+from protocols.values import MICROSECONDS
 
 Busy = Callable[[Connection, str], Iterable[tuple[int, int]]]
 """Spans (µs UTC) in which a workcell has planned work."""
@@ -83,10 +87,18 @@ class CaseDesk:
         order = replace(self.proposal(tx, found), revision=cases.steps(tx, case))
         return self._step(tx, case, CaseEvent.PLAN, actor, note, order)
 
-    def move(self, tx: Connection, case: str, actor: str, start: int, note: str) -> Case:
-        """Have the order begin at ``start`` (µs UTC), whatever the planner thinks of it, and say why."""
+    def move(
+        self, tx: Connection, case: str, actor: str, start: int, note: str, *, beyond: bool = False
+    ) -> Case:
+        """Have the order begin at ``start`` (µs UTC), whatever the planner thinks of it, and say why.
+
+        ``beyond`` its window, before its parts come or past its bound, only a supervisor puts it.
+        """
         _require_reason(note)
         order = self._order(tx, case, CaseEvent.MOVE)
+        declined = None if beyond else order.against(start, self.clock.now())
+        if declined is not None:
+            raise ImpossibleStep([self._outside(declined, order)])
         return self._step(tx, case, CaseEvent.MOVE, actor, note, order.kept_at(start))
 
     def supply(self, tx: Connection, case: str, actor: str, parts_at: int, note: str = "") -> Case:
@@ -200,6 +212,15 @@ class CaseDesk:
                 changed.append(case.id)
         return changed
 
+    def _outside(self, declined: Declined, order: WorkOrder) -> Objection:
+        """Why an order cannot begin at a time, with its limits on the clock of the site."""
+        place = zone(self.site.calendar)
+        limit, bound = (
+            f"{datetime.fromtimestamp(ts / MICROSECONDS, place):%Y-%m-%d %H:%M}"
+            for ts in (declined.limit, order.bound)
+        )
+        return Objection("start", _OUTSIDE[declined.why], {"limit": limit, "bound": bound})
+
     # --- inside ---------------------------------------------------------------------------------------
 
     def _order(self, tx: Connection, case: str, event: CaseEvent) -> WorkOrder:
@@ -219,6 +240,14 @@ class CaseDesk:
         order: WorkOrder | None = None,
     ) -> Case:
         return cases.step(tx, case, Step(event, actor, self.clock.now(), note, order))
+
+
+_OUTSIDE = {
+    Outside.PAST: "is past: it is {limit} now",
+    Outside.PARTS: "the parts are there at {limit}: earlier than that only a supervisor moves it",
+    Outside.BOUND: "the latest begin is {limit}, so that it is done before its bound {bound}: later than "
+    "that only a supervisor moves it",
+}
 
 
 def _require_reason(note: str) -> None:

@@ -1,4 +1,5 @@
-"""What people did for a case at the stations: begun, found, broken off, done, refused, kept at its time.
+"""What people did for a case at the stations: begun, found, broken off, done, refused, kept at its time,
+moved.
 
 Effects are total. What the state of the case does not allow (it was closed meanwhile, the order was
 refused at the page) goes to the exceptions inbox, for a person to decide.
@@ -93,6 +94,16 @@ def _kept(tx: Connection, action: Action, event: act.MaintenanceKept) -> Step:
     return Step(CaseEvent.KEEP, action.actor, action.ts, note=action.workcell, order=order)
 
 
+def _moved(tx: Connection, action: Action, event: act.MaintenanceMoved) -> Step:
+    """Within the window as it is known by now; else the order stays, and the station hears why."""
+    order, wanted, reason = cases.find(tx, event.case).order, CaseEvent.MOVE, event.reason[:MAX_NOTE]
+    if order is not None:
+        declined = order.against(event.start, action.ts)
+        wanted = CaseEvent.MOVE if declined is None else CaseEvent.DECLINE
+        order = order.kept_at(event.start) if declined is None else order.changed(declined=declined)
+    return Step(wanted, action.actor, action.ts, note=reason, order=order)
+
+
 _STEPS: dict[type, Callable[[Connection, Action, Any], Step]] = {
     act.MaintenanceStarted: _begun,
     act.MaintenanceFound: _found,
@@ -100,4 +111,5 @@ _STEPS: dict[type, Callable[[Connection, Action, Any], Step]] = {
     act.MaintenanceDone: _done,
     act.MaintenanceRefused: _refused,
     act.MaintenanceKept: _kept,
+    act.MaintenanceMoved: _moved,
 }

@@ -8,11 +8,13 @@ span that the site file gives for this failure.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from cloud.maintenance.prognosis import HOUR, PlannedLoad, Prognosis, date
+from protocols.order_window import Declined, check
 from protocols.site_maintenance import Upkeep
 from protocols.values import MICROSECONDS
 
@@ -35,7 +37,8 @@ class WorkOrder(msgspec.Struct, frozen=True):
 
     ``fixed`` is when it begins because a person said so; None: the planner decides. ``late_parts``: they come
     too late for the bound, which was put off until the repair is possible. ``revision`` grows with every
-    change, so that planner and terminal know the newest. ``workcell`` is empty for a machine that stands at
+    change, so that planner and terminal know the newest. ``declined`` is a move that a station asked for and
+    that was not possible. ``workcell`` is empty for a machine that stands at
     none: nothing in the plan waits for it.
     """
 
@@ -50,15 +53,24 @@ class WorkOrder(msgspec.Struct, frozen=True):
     fixed: int | None = None
     late_parts: bool = False
     revision: int = 0
+    declined: Declined | None = None
 
     @property
     def duration(self) -> int:
         """µs."""
         return self.seconds * MICROSECONDS
 
+    def against(self, start: int, now: int) -> Declined | None:
+        """Why it cannot begin at ``start`` within its window; None where it can. Times in µs UTC."""
+        return check(start, now=now, earliest=self.earliest, bound=self.bound, seconds=self.seconds)
+
+    def changed(self, **fields: Any) -> WorkOrder:
+        """The next revision; what a station was told about an earlier one is over."""
+        return replace(self, **{"declined": None, "revision": self.revision + 1, **fields})
+
     def kept_at(self, start: int) -> WorkOrder:
         """The order at a time (µs UTC) that a person gave it."""
-        return replace(self, fixed=start, revision=self.revision + 1)
+        return self.changed(fixed=start)
 
     def supplied_at(self, moment: int) -> WorkOrder:
         """The order with parts that come at ``moment`` (µs UTC): not before, and if that is too late for its
@@ -67,11 +79,11 @@ class WorkOrder(msgspec.Struct, frozen=True):
         possible = moment + self.duration
         late = self.bound < possible
         bound = possible + self.duration if late else self.bound
-        return replace(self, earliest=moment, bound=bound, late_parts=late, revision=self.revision + 1)
+        return self.changed(earliest=moment, bound=bound, late_parts=late)
 
     def freed(self) -> WorkOrder:
         """The order without a time: the planner places it."""
-        return replace(self, fixed=None, revision=self.revision + 1)
+        return self.changed(fixed=None)
 
 
 class Foreseen(msgspec.Struct, frozen=True):
@@ -138,10 +150,4 @@ def foresee_again(before: WorkOrder, now: WorkOrder) -> WorkOrder | None:
     slack = max(before.duration // 4, abs(before.bound - before.earliest) // 10)
     if abs(bound - before.bound) <= slack:
         return None
-    return replace(
-        before,
-        bound=bound,
-        bound_from=now.bound_from,
-        late_parts=bound > now.bound,
-        revision=before.revision + 1,
-    )
+    return before.changed(bound=bound, bound_from=now.bound_from, late_parts=bound > now.bound)

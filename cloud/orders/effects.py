@@ -416,4 +416,5 @@ HANDLERS: Mapping[type, Callable[[Fact, Any], None]] = {
     act.MaintenanceDone: _nothing,
     act.MaintenanceRefused: _nothing,
     act.MaintenanceKept: _nothing,
+    act.MaintenanceMoved: _nothing,
 }

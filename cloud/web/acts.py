@@ -16,13 +16,14 @@ from cloud.maintenance.case import Case, ImpossibleStep
 from cloud.maintenance.desk import CaseDesk
 from cloud.orders import exceptions
 from cloud.web.maintenance import waveform_sheet
+from cloud.web.speech import ENGLISH, Speech
 from protocols.lifecycle import IllegalTransitionError
 
 CaseWork = Callable[[CaseDesk, Connection, str, str], Case]
 """A step of a case: the desk, a transaction, the id of the case, who takes it."""
 
 
-async def step(context: Context, case: str, actor: str, work: CaseWork) -> str:
+async def step(context: Context, case: str, actor: str, work: CaseWork, say: Speech = ENGLISH) -> str:
     """Take a step of a maintenance case; what is against it, empty when it was taken."""
     desk = context.desk_of_cases
     try:
@@ -30,7 +31,7 @@ async def step(context: Context, case: str, actor: str, work: CaseWork) -> str:
     except cases.NoSuchCaseError:
         return "this case is not there any more"
     except ImpossibleStep as error:
-        return "; ".join(problem.message for problem in error.problems)
+        return "; ".join(say(problem.phrase, **problem.values) for problem in error.problems)
     except IllegalTransitionError as error:
         return str(error)
     context.hub.publish(CaseChanged(case))

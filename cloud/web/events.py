@@ -206,4 +206,7 @@ _WORDS: dict[type[Any], Callable[[Site, Any, Speech], str]] = {
     act.MaintenanceKept: lambda _, event, say: say(
         "maintenance of {device} kept at its time", device=event.device
     ),
+    act.MaintenanceMoved: lambda _, event, say: say(
+        "maintenance of {device} moved: {reason}", device=event.device, reason=event.reason
+    ),
 }

@@ -133,7 +133,7 @@ class _Page:
         self._begin()
         self._dialog = SheetDialog(self.context, self._acts_of, lambda: self.feed.forecasts, self.say)
         user, role = self.session.user, self.session.role
-        self._case_form = CaseForm(self.context, self.session.user, self._allowed, self.say)
+        self._case_form = CaseForm(self.context, user, role, self._allowed, self.say)
         self._quality_form = QualityForm(self.context, self.session.user, self._allowed, self.say)
         self._model_form = ModelForm(self.context, self.session.user, self._allowed, self.say)
         self._whatif = WhatIf(self.context, role, user, self._allowed, self.say)

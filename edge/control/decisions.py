@@ -18,6 +18,7 @@ from edge.control.machines import Facts
 from edge.control.upkeep import done_with, in_work, waiting
 from edge.programs.book import State
 from edge.station import commands as asked
+from edge.station.moving import require_within
 from edge.station.refusals import Refusal
 from protocols import actions as did
 from protocols.lifecycles import COMMAND, LOCK, CommandEvent, CommandState, LockEvent, LockState
@@ -245,6 +246,13 @@ def _keep_maintenance(command: asked.KeepMaintenance, at: Situation) -> list[did
     return [did.MaintenanceKept(order.case, order.device, order.start)]
 
 
+def _move_maintenance(command: asked.MoveMaintenance, at: Situation) -> list[did.Event]:
+    order = waiting(at.controls.upkeep, command.case, at.station)
+    _facts(at, order.device)
+    require_within(order, command.start, at.now)
+    return [did.MaintenanceMoved(order.case, order.device, command.start, command.reason)]
+
+
 def _facts(at: Situation, device: str) -> Facts:
     found = at.facts.get(device)
     if found is None:
@@ -270,6 +278,7 @@ _DECISIONS: dict[type, Callable[[Any, Situation], list[did.Event]]] = {
     asked.BreakOffMaintenance: _break_off,
     asked.RefuseMaintenance: _refuse_maintenance,
     asked.KeepMaintenance: _keep_maintenance,
+    asked.MoveMaintenance: _move_maintenance,
 }
 
 STARTS = frozenset((Effect.START, Effect.RESET, Effect.RESUME))

@@ -15,6 +15,7 @@ from edge.station.refusals import Refusal
 from edge.station.station_view import OrderView
 from protocols import actions as did
 from protocols.jobs import JobList, MaintenanceOrder
+from protocols.values import MICROSECONDS
 
 DONE = 2**62
 """Revision of an order that is over for good."""
@@ -138,6 +139,15 @@ def _kept(upkeep: Upkeep, action: did.Action, event: did.MaintenanceKept) -> Upk
     return replace(upkeep, orders={**upkeep.orders, event.case: replace(order, fixed=True)})
 
 
+def _moved(upkeep: Upkeep, action: did.Action, event: did.MaintenanceMoved) -> Upkeep:
+    order = upkeep.orders.get(event.case)
+    if order is None:
+        return upkeep
+    end = event.start + order.seconds * MICROSECONDS
+    moved = replace(order, start=event.start, end=end, fixed=True, declined=None)
+    return replace(upkeep, orders={**upkeep.orders, event.case: moved})
+
+
 def _revision(upkeep: Upkeep, case: str) -> int:
     order = upkeep.orders.get(case)
     begun = upkeep.begun.get(case)
@@ -161,4 +171,5 @@ _EFFECTS: Mapping[type, Callable[[Upkeep, did.Action, Any], Upkeep]] = {
     did.MaintenanceDone: _done,
     did.MaintenanceRefused: _refused,
     did.MaintenanceKept: _kept,
+    did.MaintenanceMoved: _moved,
 }

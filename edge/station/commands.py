@@ -295,6 +295,15 @@ class KeepMaintenance(_Command):
     case: Identifier
 
 
+class MoveMaintenance(_Command):
+    """Have an order begin at another time (µs UTC) within its window, and say why."""
+
+    do: Literal["maintenance-move"] = "maintenance-move"
+    case: Identifier
+    start: Annotated[int, Field(ge=0, le=2**62)]
+    reason: Reason
+
+
 ControlCommand = (
     LockMachine
     | ReleaseLock
@@ -309,6 +318,7 @@ ControlCommand = (
     | BreakOffMaintenance
     | RefuseMaintenance
     | KeepMaintenance
+    | MoveMaintenance
 )
 """Commands about machines; :mod:`edge.control` decides them."""
 

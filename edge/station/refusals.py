@@ -244,6 +244,25 @@ REFUSALS: dict[str, Text] = {
         "{title} is kept at its time already: nothing to do.",
         "{title} 的时间已固定：无需操作。",
     ),
+    "order-past": Text(
+        "{title} cannot begin at {start}, which is past: choose a time from now on.",
+        "{title} 不能在 {start} 开始，该时间已过：请选择现在以后的时间。",
+    ),
+    "order-parts": Text(
+        "{title} cannot begin at {start}: its parts are there at {limit}. Choose that time or a later one, "
+        "or tell the office when they come.",
+        "{title} 不能在 {start} 开始：备件 {limit} 才到。请选择该时间或更晚，或告知办公室备件何时到。",
+    ),
+    "order-bound": Text(
+        "{title} cannot begin at {start}: the latest is {limit}, so that it is done before its bound "
+        "{bound}. Choose an earlier time; later than that only the supervisor moves it.",
+        "{title} 不能在 {start} 开始：最晚 {limit}，才能在期限 {bound} 前完成。"
+        "请选择更早的时间；更晚只能由主管移动。",
+    ),
+    "not-a-time": Text(
+        '"{value}" is no time: type 14:30, or 11-27 14:30 with the date.',
+        "“{value}”不是时间：请输入 14:30，或带日期的 11-27 14:30。",
+    ),
     "order-not-planned": Text(
         "{title} has no time yet: the plan must find room for it first.",
         "{title} 尚无时间：须先由计划安排。",

@@ -458,6 +458,7 @@ def _parameters(cell: Workcell, event: did.Event) -> dict[str, Parameter]:
             | did.MaintenanceDone(device=device)
             | did.MaintenanceRefused(device=device)
             | did.MaintenanceKept(device=device)
+            | did.MaintenanceMoved(device=device)
         ):
             return {"device": device}
         case _:

@@ -452,6 +452,7 @@ _EFFECTS: dict[type, Callable[[Work, did.Action, Any], Work]] = {
     did.MaintenanceDone: _nothing,
     did.MaintenanceRefused: _nothing,
     did.MaintenanceKept: _nothing,
+    did.MaintenanceMoved: _nothing,
 }
 
 

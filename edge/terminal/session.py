@@ -88,6 +88,7 @@ MAINTENANCE_SAYS = {
     "maintenance-break-off": "maintenance.broken-off",
     "maintenance-refuse": "maintenance.refused",
     "maintenance-keep": "maintenance.kept",
+    "maintenance-move": "maintenance.moved",
 }
 """What is said of a command while it is under way; the others are told by their content."""
 
@@ -327,6 +328,7 @@ def spoken(view: StationView | None, command: Command) -> tuple[str, dict[str, P
             | "maintenance-break-off"
             | "maintenance-refuse"
             | "maintenance-keep"
+            | "maintenance-move"
         ):
             return MAINTENANCE_SAYS[command.do], {"device": _device_of(view, command.case)}
         case _:

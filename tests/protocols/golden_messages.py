@@ -86,6 +86,10 @@ MAINTENANCE: list[actions.Event] = [
     actions.MaintenanceKept("case-1", "laser-1", TS + 60_000_000),
 ]
 
+MOVES: list[actions.Event] = [
+    actions.MaintenanceMoved("case-1", "laser-1", TS + 60_000_000, "the fitter comes then"),
+]
+
 HOLDS: list[actions.Event] = [
     actions.LotHeld(
         "op-1", "flange", "action-7", "Flange 25.42 mm: above the tolerance", "折边 25.42 mm：超差"
@@ -197,6 +201,12 @@ GOLDEN: dict[str, Golden] = {
     ),
     "maintenance": Golden(
         [_action(number, event) for number, event in enumerate(MAINTENANCE, 1)],
+        actions.encode,
+        actions.decode,
+        packed=True,
+    ),
+    "moves": Golden(
+        [_action(number, event) for number, event in enumerate(MOVES, 1)],
         actions.encode,
         actions.decode,
         packed=True,

@@ -15,6 +15,7 @@ from tests.protocols.golden_messages import (
     GOLDEN,
     HOLDS,
     MAINTENANCE,
+    MOVES,
     SAMPLES,
     STATES,
     read,
@@ -46,7 +47,9 @@ def test_every_kind_of_event_and_message_has_its_golden_bytes() -> None:
     def members(union: object) -> set[type]:
         return {kind.cls for kind in msgspec.inspect.type_info(union).types}  # type: ignore[attr-defined]
 
-    assert {type(event) for event in (*EVENTS, *CONTROL, *MAINTENANCE, *HOLDS)} == members(actions.Event)
+    assert {type(event) for event in (*EVENTS, *CONTROL, *MAINTENANCE, *MOVES, *HOLDS)} == members(
+        actions.Event
+    )
     assert {type(event) for event in STATES} == members(states.Event)
     messages = members(session.UpMessage) | members(session.DownMessage)
     assert messages <= {type(golden.message) for golden in GOLDEN.values()}

@@ -60,6 +60,7 @@ def _order(case: Case, site: Site, planned: tuple[int, int] | None) -> Maintenan
         steps=tuple(Text(step.text, step.text_zh or step.text) for step in upkeep.steps),
         skills=tuple(_skills(upkeep, site)),
         parts=upkeep.parts,
+        declined=order.declined if order is not None else None,
     )
 
 

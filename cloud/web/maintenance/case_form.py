@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from nicegui import ui
 from nicegui.elements.mixins.value_element import ValueElement
 
+from cloud.api.accounts import Role
 from cloud.context import Context
 from cloud.maintenance import cases
 from cloud.maintenance.case import MAX_NOTE, Case, Verdict
@@ -40,9 +42,10 @@ def _snooze(values: Values, place: Any) -> CaseWork:
     return lambda desk, tx, case, actor: desk.snooze(tx, case, actor, until, values["note"] or "")
 
 
-def _move(values: Values, place: Any) -> CaseWork:
+def _move(values: Values, place: Any, *, beyond: bool = False) -> CaseWork:
     start = _time(values.get("start"), place, "say when it is to begin")
-    return lambda desk, tx, case, actor: desk.move(tx, case, actor, start, values["note"] or "")
+    note = values["note"] or ""
+    return lambda desk, tx, case, actor: desk.move(tx, case, actor, start, note, beyond=beyond)
 
 
 def _keep(values: Values, _: Any) -> CaseWork:
@@ -84,12 +87,16 @@ FORMS: dict[str, Form] = {
 }
 
 
+FORMS_OF_SUPERVISORS = {**FORMS, "move": FORMS["move"]._replace(work=partial(_move, beyond=True))}
+
+
 @dataclass(slots=True, repr=False)
 class CaseForm:
     """Made in the current slot, empty until it is asked. ``allowed`` says whether ``user`` may still act."""
 
     context: Context
     user: str
+    role: Role
     allowed: Callable[[], bool]
     say: Speech
     _dialog: ui.dialog = field(init=False)
@@ -105,7 +112,8 @@ class CaseForm:
 
     async def ask(self, act: str, case: str) -> None:
         """Show the form of an act for a case, until it is taken or closed."""
-        self._form, self._case = FORMS[act], case
+        forms = FORMS_OF_SUPERVISORS if self.role is Role.SUPERVISOR else FORMS
+        self._form, self._case = forms[act], case
         try:
             found = await self.context.database.query(lambda tx: cases.find(tx, case))
         except cases.NoSuchCaseError:
@@ -150,9 +158,9 @@ class CaseForm:
         except FormError as error:
             self._wrong.set_text(self.say(str(error)))
             return
-        against = await acts.step(self.context, self._case, self.user, work)
+        against = await acts.step(self.context, self._case, self.user, work, self.say)
         if against:
-            self._wrong.set_text(self.say(against))
+            self._wrong.set_text(against)
             return
         ui.notify(self.say(self._form.done))
         self._dialog.submit(None)

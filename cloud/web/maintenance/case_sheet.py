@@ -19,6 +19,7 @@ from cloud.web.maintenance import evidence_plot, model_sheet, waveform_sheet
 from cloud.web.sheet import Reader, Row, Sheet, Table
 from cloud.web.words import span
 from protocols.lifecycles import CASE, CaseEvent, CaseState
+from protocols.order_window import Outside
 from protocols.site_maintenance import Upkeep
 from protocols.values import MICROSECONDS
 
@@ -59,6 +60,7 @@ STEPS = {
     "foresee": "another bound",
     "supply": "parts come at another time",
     "move": "moved to a time",
+    "decline": "could not be moved as the station asked",
     "keep": "kept at its time",
     "free": "left to the planner",
     "refuse": "order refused",
@@ -67,6 +69,11 @@ STEPS = {
     "find": "found",
     "finish": "done",
     "close": "judged and closed",
+}
+DECLINED = {
+    Outside.PAST: "▲ not moved to {start}, as the station asked: that was past",
+    Outside.PARTS: "▲ not moved to {start}, as the station asked: its parts are there at {limit} only",
+    Outside.BOUND: "▲ not moved to {start}, as the station asked: by what is known now the latest is {limit}",
 }
 REASONS = {
     ServiceCause.NOW: "it begins as soon as the plan does",
@@ -215,6 +222,9 @@ def _order_lines(r: Reader, case: Case) -> Iterator[str]:
         yield r.say("▲ the parts come too late for the bound: get them sooner, or watch the machine")
     if not planned:
         return
+    if order.declined is not None:
+        start, limit = r.time(order.declined.start), r.time(order.declined.limit)
+        yield r.say(DECLINED[order.declined.why], start=start, limit=limit)
     place = (
         (order.fixed, order.fixed + order.duration)
         if order.fixed is not None

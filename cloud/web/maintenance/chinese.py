@@ -29,6 +29,7 @@ MAINTENANCE: dict[str, str] = {
     "parts come at another time": "备件到货时间变更",
     "moved to a time": "已移至指定时间",
     "kept at its time": "时间已固定",
+    "could not be moved as the station asked": "未能按工位要求移动",
     "left to the planner": "交由计划安排",
     "order refused": "维护单被拒绝",
     "begun at the machine": "已在机器上开始",
@@ -67,6 +68,26 @@ MAINTENANCE: dict[str, str] = {
     "closed, with its verdict": "已关闭，结论已记录",
     "say whether the suspicion was true": "请说明疑点是否属实",
     "say when it is to begin": "请填写开始时间",
+    "has {length} characters, at most {most} are kept": "有 {length} 个字符，最多保留 {most} 个",
+    "must be in the future, and no more than {days} days away": "须为将来时间，且不超过 {days} 天",
+    "must be no more than {days} days away": "不得超过 {days} 天",
+    "must not be in the past, and no more than {days} days away": "不得早于现在，且不超过 {days} 天",
+    "say why: whoever looks at the case next needs it": "请说明原因：供后来查看者参考",
+    "nobody has given it a time: the planner places it": "无人指定时间：由计划安排",
+    "the plan has found no room for it yet: move it to a time instead": "计划中尚无空档：请改为移至指定时间",
+    "is past: it is {limit} now": "该时间已过：现在是 {limit}",
+    "the parts are there at {limit}: earlier than that only a supervisor moves it": (
+        "备件 {limit} 到：更早只能由主管移动"
+    ),
+    "the latest begin is {limit}, so that it is done before its bound {bound}: later than that "
+    "only a supervisor moves it": "最晚 {limit} 开始，才能在期限 {bound} 前完成：更晚只能由主管移动",
+    "▲ not moved to {start}, as the station asked: that was past": "▲ 未按工位要求移至 {start}：该时间已过",
+    "▲ not moved to {start}, as the station asked: its parts are there at {limit} only": (
+        "▲ 未按工位要求移至 {start}：备件 {limit} 才到"
+    ),
+    "▲ not moved to {start}, as the station asked: by what is known now the latest is {limit}": (
+        "▲ 未按工位要求移至 {start}：按目前所知，最晚 {limit}"
+    ),
     "ok": "确定",
     "cancel": "取消",
     "Verdict": "判定",
@@ -223,4 +244,5 @@ MAINTENANCE: dict[str, str] = {
     "maintenance of {device} done": "{device} 的维护已完成",
     "maintenance of {device} refused: {reason}": "{device} 的维护被拒绝：{reason}",
     "maintenance of {device} kept at its time": "{device} 的维护时间已固定",
+    "maintenance of {device} moved: {reason}": "{device} 的维护已移动：{reason}",
 }

@@ -12,14 +12,17 @@ from edge.terminal.painting import Ink, Line, Span, wrap
 from edge.terminal.screens.ask import AskPage
 from edge.terminal.screens.choice import Choice, choosing
 from edge.terminal.screens.confirm import ConfirmPage
+from edge.terminal.screens.maintenance_move import MovePage
 from edge.terminal.session import Key, Session
 from edge.terminal.words import moment
+from protocols.order_window import Declined
 from protocols.values import MICROSECONDS
 
 Do = Callable[[Session], None]
 
 SOON = 8 * 3600 * MICROSECONDS
-"""µs before its planned begin from which an order is spoken of on the work screen."""
+"""µs before its planned begin from which an order is spoken of on the work screen, and after a move that
+could not be done."""
 
 
 @dataclass(slots=True)
@@ -85,6 +88,8 @@ def alert(session: Session, machine: ControlView) -> str:
     if view.since:
         since = moment(session.language, view.since, now)
         return session.say("order.in-work", actor=view.by, since=since, **words)
+    if order.declined is not None and order.declined.at > now - SOON:
+        return session.say("order.declined", **words)
     if not order.start or order.start > now + SOON:
         return ""
     if order.start <= now:
@@ -122,6 +127,8 @@ def _told(session: Session, machine: ControlView, view: OrderView) -> Iterator[t
             bound = moment(session.language, order.bound, session.time)
             when += " · " + session.say("order.bound", bound=bound)
         yield when, Ink.PLAIN
+        if order.declined is not None:
+            yield _declined(session, order.declined), Ink.ABNORMAL
         if order.why:
             yield session.say("order.why", why=order.why), Ink.PLAIN
     if order.skills:
@@ -139,6 +146,12 @@ def _told(session: Session, machine: ControlView, view: OrderView) -> Iterator[t
         yield session.say("order.release-hint", machine=name), Ink.PLAIN
 
 
+def _declined(session: Session, declined: Declined) -> str:
+    """What became of a move from here that the service could not do."""
+    start, limit = (moment(session.language, ts, session.time) for ts in (declined.start, declined.limit))
+    return session.say(f"order.declined-{declined.why}", start=start, limit=limit)
+
+
 def _entries(session: Session, machine: ControlView, view: OrderView) -> list[tuple[str, Do]]:
     order, name = view.order, machine.title or machine.device
     if view.since:
@@ -153,6 +166,7 @@ def _entries(session: Session, machine: ControlView, view: OrderView) -> list[tu
         start = moment(session.language, order.start, session.time)
         keep: Do = lambda s: s.send(asked.KeepMaintenance, case=order.case)  # noqa: E731 - one line says it
         found.append((session.say("order.keep", start=start), keep))
+    found.append((session.say("order.move"), lambda s: s.open(MovePage(order))))
     found.append((session.say("order.refuse"), _refuse(view)))
     return found
 

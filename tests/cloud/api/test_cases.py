@@ -15,6 +15,7 @@ from cloud.maintenance.case import Case
 from cloud.maintenance.health.evidence import Evidence
 from cloud.orders.controls import ControlEffects
 from protocols.actions import Action, Event, LockReleased, MachineAccepted, MachineLocked
+from protocols.calendar import zone
 from protocols.lifecycles import CaseState
 from tests.cloud.api.service import Door, opened
 
@@ -95,8 +96,24 @@ async def test_what_no_rule_fits_is_kept_up_as_the_service_is_set_up(tmp_path: P
     assert (order["seconds"], order["parts"]) == (usual, [])
 
 
-def _in_six_hours(door: Door) -> str:
-    return (datetime.fromtimestamp(door.context.clock.now() / 1e6, UTC) + timedelta(hours=6)).isoformat()
+def _in_six_hours(door: Door, more: int = 0) -> str:
+    now = datetime.fromtimestamp(door.context.clock.now() / 1e6, UTC)
+    return (now + timedelta(hours=6 + more)).isoformat()
+
+
+async def test_only_a_supervisor_puts_it_past_its_bound(tmp_path: Path) -> None:
+    """Whoever else moves it hears the latest begin, by the clock of the site."""
+    async with opened(tmp_path) as door, door.client() as office, door.client(Role.OPERATOR) as operator:
+        await suspect(door)
+        order = (await step(office, "plan")).json()["order"]
+        late = {"start": _in_six_hours(door, 24 * 60), "note": "no fitter"}
+        declined = await step(operator, "move", **late)
+        moved = await step(office, "move", **late)
+    place = zone(door.context.site.calendar)
+    last = datetime.fromtimestamp(order["bound"] / 1e6 - order["seconds"], place)
+    assert declined.status_code == 422
+    assert f"the latest begin is {last:%Y-%m-%d %H:%M}" in declined.json()["detail"]
+    assert moved.json()["order"]["fixed"] > order["bound"]
 
 
 async def test_what_a_locked_machine_says_to_done(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def step(event: CaseEvent, at: int = 1, **more: Any) -> Step:
         CaseEvent.FORESEE: {"order": replace(ORDER, bound=NOW + HOUR, revision=1)},
         CaseEvent.SUPPLY: {"order": ORDER.supplied_at(NOW + HOUR)},
         CaseEvent.MOVE: {"order": ORDER.kept_at(NOW + 2 * HOUR), "note": "night shift"},
+        CaseEvent.DECLINE: {"order": ORDER.changed(declined=ORDER.against(NOW + DAY, NOW)), "note": "later"},
         CaseEvent.KEEP: {"order": ORDER.kept_at(NOW + HOUR), "note": "the fitter comes then"},
         CaseEvent.FREE: {"order": ORDER.freed()},
         CaseEvent.REFUSE: {"note": "rush order first"},
@@ -222,6 +223,34 @@ def test_what_cannot_be_any_more_goes_to_the_inbox(database: Database) -> None:
     assert "case c7, which is not known here" in inbox[1][1]
 
 
+@pytest.mark.parametrize(
+    ("start", "event", "fixed"),
+    [
+        (NOW + 2 * HOUR, CaseEvent.MOVE, NOW + 2 * HOUR),
+        (NOW + DAY - HOUR, CaseEvent.MOVE, NOW + DAY - HOUR),
+        (NOW + DAY, CaseEvent.DECLINE, None),
+        (NOW - HOUR, CaseEvent.DECLINE, None),
+    ],
+)
+def test_a_move_at_the_station_holds_only_within_the_window(
+    database: Database, start: int, event: CaseEvent, fixed: int | None
+) -> None:
+    """The station knew an older bound. Its wish is in the journal, and it gets an answer."""
+    database.write(lambda tx: cases.open_case(tx, OPEN)).result()
+    database.write(lambda tx: cases.step(tx, "c1", step(CaseEvent.PLAN))).result()
+    moved = act_at(1, act.MaintenanceMoved("c1", "laser-1", start, "night shift"))
+    database.write(lambda tx: CaseEffects().actions(tx, "machining", [moved], NOW)).result()
+    with database.read() as tx:
+        case, last = cases.find(tx, "c1"), list(cases.entries(tx, "c1"))[-1]
+        assert not tx.execute(select(tables.exception_inbox)).all()
+        assert cases.replayed(tx, "c1") == case
+    assert case.order is not None
+    assert (last.event, last.note, case.order.fixed) == (event, "night shift", fixed)
+    assert (case.order.declined is not None) is (event is CaseEvent.DECLINE)
+    assert case.order.revision == ORDER.revision + 1
+    assert case.order.freed().declined is None, "what is decided later makes the answer old"
+
+
 FLOOR = st.sampled_from(
     [
         act.MaintenanceStarted("c1", "laser-1"),
@@ -231,6 +260,8 @@ FLOOR = st.sampled_from(
         act.MaintenanceDone("c1", "laser-1"),
         act.MaintenanceRefused("c1", "laser-1", "later"),
         act.MaintenanceKept("c1", "laser-1", NOW + HOUR),
+        act.MaintenanceMoved("c1", "laser-1", NOW + 2 * HOUR, "night shift"),
+        act.MaintenanceMoved("c1", "laser-1", NOW + 9 * DAY, "much later"),
         act.MaintenanceDone("c9", "laser-1"),
         act.MachineAccepted("laser-1"),
     ]

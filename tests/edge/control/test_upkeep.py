@@ -21,6 +21,7 @@ from protocols.actions import Action
 from protocols.jobs import JobList, MaintenanceOrder, Text
 from protocols.lifecycle import IllegalTransitionError
 from protocols.lifecycles import LockState
+from protocols.order_window import Declined, Outside
 from tests.edge.control.machines import Shop, shop
 from tests.edge.edges import Edge, edge_with_stations
 from tests.edge.workcells import SECOND, T0, operation
@@ -133,6 +134,30 @@ async def test_refused_or_kept_at_the_station(tmp_path: Path) -> None:
         ]
 
 
+async def test_moved_at_the_station_within_its_window(tmp_path: Path) -> None:
+    """With the limit told back; the station shows it at its new time before the service answers."""
+    async with shop() as machines, station(tmp_path, machines) as edge:
+        now = edge.stations.clock.now()
+        order = replace(ORDER, earliest=now + 3600 * SECOND, bound=now + 86_400 * SECOND)
+        await edge.stations.jobs_received(listed(order))
+        late = now + 86_400 * SECOND
+        for number, (start, code) in enumerate(
+            [(now - 120 * SECOND, "order-past"), (now + 60 * SECOND, "order-parts"), (late, "order-bound")]
+        ):
+            with refused(code):
+                await ask(edge, asked.MoveMaintenance, number, case="case-1", start=start, reason="night")
+        start = now + 7200 * SECOND
+        await ask(edge, asked.MoveMaintenance, 8, case="case-1", start=start, reason="night shift")
+        (view,) = edge.stations.view("brake-1").machines[0].orders
+        assert (view.order.start, view.order.end, view.order.fixed) == (start, start + 3600 * SECOND, True)
+        assert [action.event for action in await edge.sent_actions()] == [
+            did.MaintenanceMoved("case-1", "press-1", start, "night shift")
+        ]
+        answered = replace(order, declined=Declined(start, Outside.BOUND, now, now), revision=2)
+        await edge.stations.jobs_received(listed(answered, version=2))
+        assert edge.stations.view("brake-1").machines[0].orders[0].order == answered
+
+
 async def test_a_lock_of_somebody_else_stands_against_it(tmp_path: Path) -> None:
     async with shop() as machines, station(tmp_path, machines) as edge:
         await edge.stations.jobs_received(listed(ORDER))
@@ -152,6 +177,7 @@ FACTS = st.sampled_from(
         did.MaintenanceDone("case-1", "press-1"),
         did.MaintenanceRefused("case-1", "press-1", "later"),
         did.MaintenanceKept("case-1", "press-1", T0),
+        did.MaintenanceMoved("case-1", "press-1", T0, "night shift"),
         did.MachineLocked("press-1", "x"),
         did.LockReleased("press-1"),
         did.MachineAccepted("press-1"),
