@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import uuid4
@@ -12,7 +11,6 @@ from uuid import uuid4
 import msgspec
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.hub import (
     CaseChanged,
@@ -32,7 +30,8 @@ from cloud.maintenance.health.facts import REGIME_ROLES, SIGNS, TagFacts, facts
 from cloud.maintenance.health.gathering import Gatherer, Window
 from cloud.maintenance.health.limits import Limits
 from cloud.maintenance.health.sensor import WORDS, Fault
-from cloud.store.database import Database, DatabaseClosedError
+from cloud.store.database import Database
+from cloud.store.outage import Outage
 from protocols.clock import Clock
 from protocols.lifecycles import CaseState
 from protocols.states import DeviceHeartbeat, ItemState, MachineStateChanged
@@ -111,7 +110,7 @@ class MaintenanceService:
     """Assets some of whose samples had an impossible time lately."""
     _unopened: dict[str, Case] = field(default_factory=dict, init=False)
     _stale: bool = field(default=False, init=False)
-    _failing: bool = field(default=False, init=False)
+    _outage: Outage = field(default_factory=lambda: Outage("maintenance"), init=False)
 
     async def run(self) -> None:
         """Until cancelled; what was learned is saved every few seconds and at the end.
@@ -130,7 +129,7 @@ class MaintenanceService:
         """What was learned before; without it nothing may be learned anew."""
         loaded = False
         while not loaded:
-            with self._trying():
+            with self._outage.survived():
                 self._assets = await self.database.query(cases.load)
                 for machine in await self.database.query(reading.machines):
                     mode = machine.mode if machine.item_state == ItemState.EXECUTING else ""
@@ -138,20 +137,6 @@ class MaintenanceService:
                 loaded = True
             if not loaded:
                 await asyncio.sleep(SAVE_EVERY)
-
-    @contextlib.contextmanager
-    def _trying(self) -> Iterator[None]:
-        """Survive a database that is away: said once when it goes and once when it is back."""
-        try:
-            yield
-        except (SQLAlchemyError, DatabaseClosedError) as error:
-            if not self._failing:
-                log.warning("maintenance.database_away", error=str(error).splitlines()[0])
-            self._failing = True
-        else:
-            if self._failing:
-                log.info("maintenance.database_back")
-            self._failing = False
 
     async def _follow(self) -> None:
         kinds: set[type[Event]] = {SamplesLedgered, StatesLedgered, EdgeChanged, CaseChanged}
@@ -298,7 +283,7 @@ class MaintenanceService:
 
     async def _open_waiting(self) -> None:
         for case in list(self._unopened.values()):
-            with self._trying():
+            with self._outage.survived():
                 known = self._row(case.asset), self._assets[case.asset]
                 opened = await self.database.run(partial(_open_case, case, known))
                 if self._unopened.pop(case.id, None) is not None and opened:
@@ -316,7 +301,7 @@ class MaintenanceService:
     async def _reload(self) -> None:
         self._stale = True
         tags: Mapping[int, WatchedTag] | None = None
-        with self._trying():
+        with self._outage.survived():
             tags = await self.watched_tags()
             self._stale = False
         if tags is not None:
@@ -345,7 +330,7 @@ class MaintenanceService:
     async def _learn_anew(self) -> None:
         """Forget what was normal of assets whose case a person has ended."""
         stored: Mapping[str, AssetHealth] = {}
-        with self._trying():
+        with self._outage.survived():
             stored = await self.database.query(cases.load)
         for asset, health in stored.items():
             if asset not in self._assets or health.since > self._assets[asset].since:
@@ -376,7 +361,7 @@ class MaintenanceService:
 
         saved = False
         try:
-            with self._trying():
+            with self._outage.survived():
                 await self.database.run(write)
                 saved = True
         finally:

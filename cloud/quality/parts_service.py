@@ -20,6 +20,7 @@ from cloud.ledger import reading
 from cloud.quality import part_courses
 from cloud.quality.part_signals import Piece, Recorder, recorders
 from cloud.store.database import Database, DatabaseClosedError
+from cloud.store.outage import Outage
 from protocols.site import Site
 from protocols.states import ItemState, MachineStateChanged
 from protocols.values import Quality
@@ -42,6 +43,7 @@ class PartsService:
     _paths: dict[int, str] = field(default_factory=dict, init=False)
     _edges: dict[str, str] = field(default_factory=dict, init=False)
     _stale: bool = field(default=True, init=False)
+    _outage: Outage = field(default_factory=lambda: Outage("quality"), init=False)
 
     async def run(self) -> None:
         """Follow the machines until cancelled."""
@@ -60,11 +62,13 @@ class PartsService:
         def read(tx: Connection) -> tuple[list[reading.Tag], list[reading.Machine]]:
             return reading.tags(tx), reading.machines(tx)
 
-        try:
-            tags, machines = await self.database.query(read)
-        except (SQLAlchemyError, DatabaseClosedError) as error:
-            log.warning("quality.database_away", error=str(error).splitlines()[0])
-            return False
+        self._stale = True
+        with self._outage.survived():
+            self._know(*await self.database.query(read))
+            self._stale = False
+        return not self._stale
+
+    def _know(self, tags: Sequence[reading.Tag], machines: Sequence[reading.Machine]) -> None:
         known = self._of_device
         self._paths = {tag.id: tag.path for tag in tags}
         self._edges = {tag.device: tag.edge for tag in tags}
@@ -83,8 +87,6 @@ class PartsService:
             self._of_device[made.device] = recorder
             tags_of = {recorder.count_tag, recorder.program_tag, *recorder.signals}
             self._of_tag |= {tag: recorder for tag in tags_of if tag is not None}
-        self._stale = False
-        return True
 
     async def _take(self, event: Event) -> None:
         match event:

@@ -36,6 +36,7 @@ from cloud.quality.charts import Measured
 from cloud.quality.effects import chart, chart_late
 from cloud.quality.plans import decode
 from cloud.store.database import Database, DatabaseClosedError, savepoint
+from cloud.store.outage import Outage
 from protocols.clock import Clock
 from protocols.inspection import Characteristic, chart_at
 from protocols.lifecycles import RunState
@@ -136,6 +137,7 @@ class QualityService:
     _counts: dict[tuple[str, str], _Count] = field(default_factory=dict, init=False)
     _late_counts: dict[tuple[str, str], _Count] = field(default_factory=dict, init=False)
     _stale: bool = field(default=True, init=False)
+    _outage: Outage = field(default_factory=lambda: Outage("quality"), init=False)
 
     async def run(self) -> None:
         """Chart until cancelled. What the database refuses is said in the log, and the next value tried."""
@@ -150,15 +152,13 @@ class QualityService:
 
     async def _look(self) -> bool:
         """Ask which runs are active; False when the database is away."""
-        try:
+        self._stale = True
+        with self._outage.survived():
             self._watched = await self.database.query(partial(watched, site=self.site))
-        except (SQLAlchemyError, DatabaseClosedError) as error:
-            log.warning("quality.database_away", error=str(error).splitlines()[0])
-            return False
-        runs = {each.run for found in self._watched.values() for each in found}
-        self._counts = {key: count for key, count in self._counts.items() if key[0] in runs}
-        self._stale = False
-        return True
+            runs = {each.run for found in self._watched.values() for each in found}
+            self._counts = {key: count for key, count in self._counts.items() if key[0] in runs}
+            self._stale = False
+        return not self._stale
 
     async def _take(self, event: Event) -> None:
         if isinstance(event, SamplesLedgered):
@@ -167,7 +167,7 @@ class QualityService:
             elif measured := list(self.measured(event, self._watched, self._counts)):
                 await self._chart(measured)
         elif isinstance(event, ActionsLedgered | OrdersChanged | EdgeChanged | Lagged):
-            self._stale = not await self._look()
+            await self._look()
 
     async def _late(self, event: SamplesLedgered) -> None:
         """Chart what an outage had kept back, for the runs that were active then."""

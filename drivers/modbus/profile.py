@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, WithJsonSchema, field_validator
 
+from drivers.profile.checks import no_tag
 from drivers.profile.profile import Access, Check, Identification, Part, Profile, Tag, WordOrder, mapping
 from drivers.scaling import FLOATS
 from protocols.documents import Finding, nearest
@@ -305,8 +306,6 @@ def _exponents(tags: Mapping[Any, Any]) -> Iterator[Finding]:
             continue
         where, other = ("tags", name, "scale_exponent"), names.get(str(exponent))
         if other is None:
-            hint = nearest(str(exponent), names)
-            tail = f" — did you mean {hint}?" if hint else ""
-            yield Finding(where, f'no tag "{exponent}" in this profile{tail}')
+            yield Finding(where, no_tag(exponent, names))
         elif other.get("type") != DataType.INT16 or other.get("scale", 1) != 1 or other.get("scale_exponent"):
             yield Finding(where, f'"{exponent}" must be an int16 without a scale of its own')

@@ -8,6 +8,7 @@ from typing import Any
 from drivers.profile.part import mapping
 from drivers.profile.rules import Effect, FirmwareRange, could_be
 from drivers.profile.tags import Access, Role
+from drivers.profile.waveform import TURNS_IN_HZ, When, feature_names
 from protocols.documents import Finding, nearest, not_one_of, quoted
 from protocols.values import DataType
 
@@ -90,14 +91,12 @@ def _known_word(where: tuple[Any, ...], word: Any, states: Mapping[Any, Any]) ->
 def _unfit_condition(
     where: tuple[Any, ...], name: Any, condition: Any, tags: Mapping[str, Mapping[Any, Any]]
 ) -> Iterator[Finding]:
+    yield from _unreadable(where, name, tags)
     if name not in tags:
-        yield Finding(where, no_tag(name, tags))
         return
     tag = tags[name]
     kind = tag.get("type")
     words = [str(word) for word in mapping(tag.get("enum")).values()]
-    if tag.get("access") == Access.WRITE:
-        yield Finding(where, f'tag "{name}" cannot be read')
     if isinstance(condition, Mapping):
         if kind in (DataType.BOOL, DataType.STRING):
             yield Finding(where, f"only a number can be compared, not a {kind}")
@@ -118,10 +117,8 @@ def unfit_permission(
     needed = mapping(rule.get("precondition")).get("tag")
     needed = needed if isinstance(needed, str) else None  # said where it stands
     at = (*where, "precondition", "tag")
-    if needed is not None and needed not in tags:
-        yield Finding(at, no_tag(needed, tags))
-    elif needed is not None and tags[needed].get("access") == Access.WRITE:
-        yield Finding(at, f'tag "{needed}" cannot be read')
+    if needed is not None:
+        yield from _unreadable(at, needed, tags)
     roles = {str(tag.get("role")): tag for tag in tags.values()}
     effect = rule.get("effect", Effect.PARAMETER)
     if effect != Effect.PARAMETER and effect in tuple(Effect):
@@ -197,6 +194,65 @@ def _unfit_leave(
     elif rule and dict(mapping(rule.get("precondition"))) != {"tag": leave, "equals": True}:
         message = f"a mission needs the vehicle's leave: precondition: {{tag: {leave}, equals: true}}"
         yield Finding(("writes", str(order)), message)
+
+
+def check_waveforms(
+    waveforms: Mapping[str, Mapping[Any, Any]],
+    tags: Mapping[str, Mapping[Any, Any]],
+    *,
+    has_state: bool,
+) -> Iterator[Finding]:
+    """What the waveforms of a profile depend on and it does not have."""
+    for name, tag in waveforms.items():
+        where = ("waveforms", name)
+        if tag.get("waveform") is None:
+            yield Finding(where, 'missing key "waveform"')
+            continue
+        wave = mapping(tag["waveform"])
+        at = (*where, "waveform")
+        if wave.get("when") == When.RUNNING and not has_state:
+            yield Finding((*at, "when"), "no tag has the role state, and derive gives none either")
+        yield from _unfit_trigger((*at, "trigger"), wave.get("trigger"), tags)
+        if isinstance(wave.get("shaft"), str):
+            yield from _unfit_speed((*at, "shaft"), wave["shaft"], tags)
+        for number in (f"{name}.{feature}" for feature in feature_names(wave)):
+            if number in tags or number in waveforms:
+                yield Finding(where, f'makes the tag "{number}", which is there already')
+
+
+def _unfit_trigger(
+    where: tuple[Any, ...], name: Any, tags: Mapping[str, Mapping[Any, Any]]
+) -> Iterator[Finding]:
+    if not isinstance(name, str):
+        return
+    if unreadable := list(_unreadable(where, name, tags)):
+        yield from unreadable
+    elif tags[name].get("type") != DataType.BOOL:
+        yield Finding(where, f'"{name}" is a {tags[name].get("type")}: only a bool rises')
+
+
+def _unfit_speed(
+    where: tuple[Any, ...], name: str, tags: Mapping[str, Mapping[Any, Any]]
+) -> Iterator[Finding]:
+    if unreadable := list(_unreadable(where, name, tags)):
+        yield from unreadable
+        return
+    kind, unit = tags[name].get("type"), tags[name].get("unit", "")
+    if kind in (DataType.BOOL, DataType.STRING):
+        yield Finding(where, f'"{name}" is a {kind}, not a speed')
+    elif unit not in TURNS_IN_HZ:
+        reason = not_one_of(unit, TURNS_IN_HZ)
+        yield Finding(where, f'the unit of "{name}" says nothing of turns: {reason}')
+
+
+def _unreadable(
+    where: tuple[Any, ...], name: str, tags: Mapping[str, Mapping[Any, Any]]
+) -> Iterator[Finding]:
+    """That a tag which something depends on is not there, or is only written."""
+    if name not in tags:
+        yield Finding(where, no_tag(name, tags))
+    elif tags[name].get("access") == Access.WRITE:
+        yield Finding(where, f'tag "{name}" cannot be read')
 
 
 def no_tag(name: object, tags: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from drivers.profile.checks import (
     check_derived,
     check_firmware,
     check_states,
+    check_waveforms,
     doubles,
     no_tag,
     unfit_effect,
@@ -43,7 +44,6 @@ from drivers.profile.rules import (
     unfit_rule,
 )
 from drivers.profile.tags import Access, Counter, Encoding, Role, Scalar, Tag, TagName, WordOrder
-from drivers.profile.waveform import check_waveforms
 from protocols.documents import Expansion, Finding, Findings
 from protocols.values import Value
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from drivers.profile.part import Part, Seconds, mapping
-from protocols.documents import Finding, nearest, not_one_of, quoted
+from protocols.documents import Finding, quoted
 from protocols.values import DataType
 
 MAX_LENGTH = 131_072
@@ -282,61 +282,3 @@ def _unfit_band(where: tuple[Any, ...], band: Any, top: float, step: float) -> I
 
 def _unresolved(hertz: float, step: float, top: float) -> str:
     return f"{hertz:g} Hz does not show: blocks like these show {2 * step:g} Hz to {top:g} Hz"
-
-
-def check_waveforms(
-    waveforms: Mapping[str, Mapping[Any, Any]],
-    tags: Mapping[str, Mapping[Any, Any]],
-    *,
-    has_state: bool,
-) -> Iterator[Finding]:
-    """What the waveforms of a profile depend on and it does not have."""
-    for name, tag in waveforms.items():
-        where = ("waveforms", name)
-        if tag.get("waveform") is None:
-            yield Finding(where, 'missing key "waveform"')
-            continue
-        wave = mapping(tag["waveform"])
-        at = (*where, "waveform")
-        if wave.get("when") == When.RUNNING and not has_state:
-            yield Finding((*at, "when"), "no tag has the role state, and derive gives none either")
-        yield from _unfit_trigger((*at, "trigger"), wave.get("trigger"), tags)
-        if isinstance(wave.get("shaft"), str):
-            yield from _unfit_speed((*at, "shaft"), wave["shaft"], tags)
-        for number in (f"{name}.{feature}" for feature in feature_names(wave)):
-            if number in tags or number in waveforms:
-                yield Finding(where, f'makes the tag "{number}", which is there already')
-
-
-def _unfit_trigger(
-    where: tuple[Any, ...], name: Any, tags: Mapping[str, Mapping[Any, Any]]
-) -> Iterator[Finding]:
-    if not isinstance(name, str):
-        return
-    tag = tags.get(name)
-    if tag is None:
-        yield Finding(where, _no_tag(name, tags))
-    elif tag.get("access") == "write":
-        yield Finding(where, f'the tag "{name}" cannot be read')
-    elif tag.get("type") != DataType.BOOL:
-        yield Finding(where, f'"{name}" is a {tag.get("type")}: only a bool rises')
-
-
-def _unfit_speed(
-    where: tuple[Any, ...], name: str, tags: Mapping[str, Mapping[Any, Any]]
-) -> Iterator[Finding]:
-    tag = tags.get(name)
-    if tag is None:
-        yield Finding(where, _no_tag(name, tags))
-    elif tag.get("access") == "write":
-        yield Finding(where, f'the tag "{name}" cannot be read')
-    elif tag.get("type") in (DataType.BOOL, DataType.STRING):
-        yield Finding(where, f'"{name}" is a {tag.get("type")}, not a speed')
-    elif tag.get("unit", "") not in TURNS_IN_HZ:
-        unit = not_one_of(tag.get("unit", ""), TURNS_IN_HZ)
-        yield Finding(where, f'the unit of "{name}" says nothing of turns: {unit}')
-
-
-def _no_tag(name: str, tags: Mapping[str, Any]) -> str:
-    hint = nearest(name, tags)
-    return f'no tag "{name}" in this profile' + (f" — did you mean {hint}?" if hint else "")

@@ -8,13 +8,11 @@ is saved every few seconds.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.history.port import History
 from cloud.hub import (
@@ -37,7 +35,8 @@ from cloud.maintenance.rul.following import STATE, Follower, Told, believable, m
 from cloud.maintenance.rul.lives import Kept, RemainingLife
 from cloud.maintenance.rul.registry import ModelState, ModelVersion
 from cloud.maintenance.rul.scopes import best
-from cloud.store.database import Database, DatabaseClosedError
+from cloud.store.database import Database
+from cloud.store.outage import Outage
 from protocols.clock import Clock
 from protocols.prognostics import model_file
 from protocols.prognostics.lifeline import Lifeline
@@ -109,7 +108,7 @@ class LifeService:
     _untidy: bool = field(default=True, init=False)
     """What is shown there may be of models that are in use no more."""
     _stale: bool = field(default=True, init=False)
-    _failing: bool = field(default=False, init=False)
+    _outage: Outage = field(default_factory=lambda: Outage("lives"), init=False)
 
     async def run(self, history: History) -> None:
         """Until cancelled; what was worked out is saved at the end, too."""
@@ -148,7 +147,7 @@ class LifeService:
             now = self.clock.monotonic()
             for follower in list(self._followers.values()):
                 if follower.behind and now - follower.stirred >= self.quiet:
-                    with self._trying():
+                    with self._outage.survived():
                         await self._catch_up(follower)
 
     async def _save_regularly(self) -> None:
@@ -157,20 +156,6 @@ class LifeService:
             if self._stale:
                 await self._reload()
             await self.keep()
-
-    @contextlib.contextmanager
-    def _trying(self) -> Iterator[None]:
-        """Survive a database that is away: said once when it goes and once when it is back."""
-        try:
-            yield
-        except (SQLAlchemyError, DatabaseClosedError) as error:
-            if not self._failing:
-                log.warning("lives.database_away", error=str(error).splitlines()[0])
-            self._failing = True
-        else:
-            if self._failing:
-                log.info("lives.database_back")
-            self._failing = False
 
     # --- events in ------------------------------------------------------------------------------------
 
@@ -332,7 +317,7 @@ class LifeService:
 
     async def _reload(self) -> None:
         self._stale = True
-        with self._trying():
+        with self._outage.survived():
             versions = await self.database.query(registry.in_use)
             tags = await self.tags()
             renewed = await self.database.query(lives.renewals)
@@ -439,7 +424,7 @@ class LifeService:
 
             saved = False
             try:
-                with self._trying():
+                with self._outage.survived():
                     await self.database.run(write)
                     saved = True
             finally:

@@ -1,0 +1,48 @@
+"""An outage of the database is gone through, and said once when it begins and once when it ends."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
+
+from cloud.store.database import Database
+from cloud.store.outage import Outage
+
+
+async def _ask(database: Database, outage: Outage, statement: str = "SELECT 1") -> bool:
+    with outage.survived():
+        await database.run(lambda tx: tx.execute(text(statement)))
+        return True
+    return False
+
+
+async def test_an_outage_is_said_when_it_begins_and_when_it_ends(tmp_path: Path) -> None:
+    outage = Outage("lives")
+    database = Database(f"sqlite:///{tmp_path / 'cloud.db'}")
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert not await _ask(database, outage)  # it is not open
+        assert outage.away
+        with database:
+            assert not await _ask(database, outage, "SELECT 1 FROM nothing")  # it refuses
+            assert await _ask(database, outage)
+            assert await _ask(database, outage)
+        assert not outage.away
+    assert [(log["event"], log["log_level"]) for log in logs] == [
+        ("lives.database_away", "warning"),
+        ("lives.database_back", "info"),
+    ]
+    assert "is not open" in logs[0]["error"]
+    assert "\n" not in logs[0]["error"]
+
+
+def test_what_is_no_fault_of_the_database_passes() -> None:
+    outage = Outage("lives")
+    with pytest.raises(ZeroDivisionError), outage.survived():
+        _ = 1 / 0
+    assert not outage.away
+    with outage.survived():
+        raise OperationalError("SELECT 1", {}, Exception("the server is away"))
+    assert outage.away
