@@ -25,9 +25,10 @@ from cloud.hub import (
     StatesLedgered,
 )
 from cloud.ledger import reading
-from cloud.web.board import Board, Situation, board, read_board, read_running
+from cloud.web.board import Board, board
 from cloud.web.record import Record
 from cloud.web.shown import Shown, draw
+from cloud.web.situation import Situation, read_running, read_situation
 from cloud.web.speech import ENGLISH, Speech
 
 log = structlog.get_logger(__name__)
@@ -155,7 +156,7 @@ class Feed:
             if time.monotonic() - self._running_read > RUNNING_EVERY:
                 self._running = await read_running(self.context)
                 self._running_read = time.monotonic()
-            situation = await read_board(self.context, self._running, self.forecasts)
+            situation = await read_situation(self.context, self._running, self.forecasts)
             said = board(situation)
         except Exception:
             # a mistake in what is shown must not stop the service that keeps the data

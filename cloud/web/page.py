@@ -22,7 +22,6 @@ from cloud.api.accounts import Accounts, Role, Session
 from cloud.context import Context
 from cloud.ledger import reading
 from cloud.web import acts, devices, language, login, shown
-from cloud.web.board import device_of, plant
 from cloud.web.dialog import OPEN, SheetDialog
 from cloud.web.feed import Feed
 from cloud.web.maintenance.case_form import FORMS, CaseForm
@@ -31,6 +30,7 @@ from cloud.web.need import Need
 from cloud.web.planning import replans
 from cloud.web.planning.new_order import NewOrderSheet
 from cloud.web.planning.whatif import WhatIf
+from cloud.web.plant import device_of, plant
 from cloud.web.quality.quality_form import QUALITY_FORMS, QualityForm
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.tiles import WorkcellTile

@@ -7,7 +7,8 @@ from html import escape
 from zoneinfo import ZoneInfo
 
 from cloud.web import alarm_list, gantt, lists
-from cloud.web.board import Board, plant
+from cloud.web.board import Board
+from cloud.web.plant import plant
 from cloud.web.record import Record
 from cloud.web.speech import ENGLISH, Speech
 from cloud.web.words import clock_words, lateness

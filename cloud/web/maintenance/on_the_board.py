@@ -24,7 +24,7 @@ _ACTIONS = {
 
 
 class Asked(NamedTuple):
-    """What a case asks of somebody: as ``cloud.web.board.Need``."""
+    """What a case asks of somebody: as ``cloud.web.need.Need``."""
 
     rank: int
     since: int

@@ -83,7 +83,7 @@ async def what_stands_still_is_marked(view: Any) -> None:
         raise RuntimeError("no board can be worked out, though the service answers")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cloud.web.feed.read_board", broken)
+        patch.setattr("cloud.web.feed.read_situation", broken)
         await view.locator("body.cut").wait_for(timeout=2 * WAIT)
     await view.locator("body:not(.cut)").wait_for(timeout=2 * WAIT)
 
