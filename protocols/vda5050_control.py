@@ -12,9 +12,9 @@ vehicle sends never raises. Times are µs UTC of a clock that does not go back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -24,7 +24,6 @@ from protocols.vda5050 import (
     VERSION,
     Action,
     ActionStatus,
-    BlockingType,
     Connection,
     ConnectionState,
     Error,
@@ -34,13 +33,11 @@ from protocols.vda5050 import (
     State,
     encode,
     micros,
-    timestamp,
 )
+from protocols.vda5050_instants import Instant, Instants, instant_action
 from protocols.vda5050_lifecycles import (
-    INSTANT,
     ORDER,
     PRESENCE,
-    InstantEvent,
     InstantState,
     OrderEvent,
     OrderState,
@@ -48,6 +45,7 @@ from protocols.vda5050_lifecycles import (
     PresenceEvent,
 )
 from protocols.vda5050_order import Given, Stop, Way
+from protocols.vda5050_sending import Headers, Send, Timing
 from protocols.vda5050_topics import Topic, VehicleId
 
 MAX_PENDING = 32
@@ -66,27 +64,6 @@ class NotNowError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """Seconds, and how often."""
-
-    resend: float = 5.0
-    tries: int = 5
-    silence: float = 40.0
-    """Without a state for so long the vehicle is not known to live; the standard asks for one in 30 s."""
-    instant: float = 30.0
-    cancel: float = 90.0
-    """A vehicle may drive on to its next node before it has cancelled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Publish this: QoS 0, not retained (2.1.0, 6.2)."""
-
-    topic: Topic
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class OrderChanged:
     """Keep this on disk before what comes after it is sent."""
 
@@ -97,18 +74,6 @@ class OrderChanged:
 class PresenceChanged:
     presence: Presence
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Instant:
-    """An instant action on its way. ``result`` is what the vehicle said about it."""
-
-    action: Action
-    state: InstantState
-    begun: int
-    due: int
-    tries: int
-    result: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +101,23 @@ class MasterControl:
 
     vehicle: VehicleId
     new_id: Callable[[], str]
-    timing: Timing = Timing()
+    timing: Timing = field(default_factory=Timing)
     state: State | None = field(default=None, init=False)
     """The newest state of the vehicle."""
     factsheet: Factsheet | None = field(default=None, init=False)
     connection: ConnectionState | None = field(default=None, init=False)
     presence: Presence = field(default=PRESENCE.initial, init=False)
     order: Given | None = field(default=None, init=False)
-    pending: dict[str, Instant] = field(default_factory=dict, init=False)
-    _headers: dict[Topic, int] = field(default_factory=dict, init=False)
+    _instants: Instants = field(init=False)
+    _headers: Headers = field(init=False)
     _seen: _Place | None = field(default=None, init=False)
     _seen_at: int | None = field(default=None, init=False)
     _due: int = field(default=0, init=False)
     _tries: int = field(default=0, init=False)
     _out: list[Output] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self._instants, self._headers = Instants(self.timing), Headers(self.vehicle)
 
     @property
     def version(self) -> str:
@@ -232,14 +200,14 @@ class MasterControl:
         """
         if len(self.pending) >= MAX_PENDING:
             raise NotNowError(f"{self.vehicle}: {MAX_PENDING} instant actions wait for an answer")
-        self._begin(_instant(action_type, self.new_id()), now)
+        self._begin(instant_action(action_type, self.new_id()), now)
         return self._taken()
 
     def restore(self, order: Given, now: int) -> list[Output]:
         """Take up what was kept before a restart."""
         self.order = order
         if order.state is OrderState.CANCELLING and order.cancel_id:
-            self._begin(_instant("cancelOrder", order.cancel_id), now)
+            self._begin(instant_action("cancelOrder", order.cancel_id), now)
         elif order.state is OrderState.CANCELLING:
             self._ask_to_cancel(now)
         elif order.pending and not order.ended:
@@ -265,7 +233,7 @@ class MasterControl:
             return self._taken()
         self.state, self._seen_at = state, now
         self._present(PresenceEvent.STATE, "")
-        self._follow_instants(state, now)
+        self._out += map(InstantChanged, self._instants.follow(state, now))
         self._follow_order(state, now)
         self._advance(now)
         return self._taken()
@@ -273,9 +241,7 @@ class MasterControl:
     def describes(self, factsheet: Factsheet, now: int) -> list[Output]:
         """A factsheet."""
         self.factsheet = factsheet
-        for instant in list(self.pending.values()):
-            if instant.action.action_type == "factsheetRequest":
-                self._move(instant, InstantEvent.FINISH, "")
+        self._out += map(InstantChanged, self._instants.finish("factsheetRequest"))
         return self._taken()
 
     def tick(self, now: int) -> list[Output]:
@@ -287,8 +253,7 @@ class MasterControl:
             Presence.UNKNOWN,
         ):
             self._present(PresenceEvent.TIMEOUT, f"no state for {self.timing.silence:g} s")
-        for instant in list(self.pending.values()):
-            self._tick_instant(instant, now)
+        self._tick_instants(now)
         order = self.order
         if order is not None and order.pending and now >= self._due:
             if order.state is OrderState.ACTIVE or (
@@ -402,7 +367,7 @@ class MasterControl:
 
     def _ask_to_cancel(self, now: int) -> None:
         order = self._must()
-        action = _instant("cancelOrder", self.new_id())
+        action = instant_action("cancelOrder", self.new_id())
         self._keep(msgspec.structs.replace(order, cancel_id=action.action_id, cancels=order.cancels + 1))
         self._begin(action, now)
 
@@ -419,7 +384,7 @@ class MasterControl:
         self._due = now + round(wait * MICROSECONDS)
         nodes, edges = order.message_parts()
         message = Order(
-            **self._header(Topic.ORDER, now),
+            **self._headers.next(Topic.ORDER, now, self.version),
             order_id=order.order_id,
             order_update_id=order.update_id,
             nodes=nodes,
@@ -449,60 +414,33 @@ class MasterControl:
 
     # --- instant actions --------------------------------------------------------------------------------
 
+    @property
+    def pending(self) -> Mapping[str, Instant]:
+        """Instant actions that wait for an answer, by id, in the order in which they were begun."""
+        return self._instants.pending
+
     def _begin(self, action: Action, now: int) -> None:
-        due = now + round(self.timing.resend * MICROSECONDS)
-        self.pending[action.action_id] = Instant(action, INSTANT.initial, now, due, 1)
+        self._instants.begin(action, now)
         self._send_instant(action, now)
 
     def _send_instant(self, action: Action, now: int) -> None:
         message = InstantActions(
-            **self._header(Topic.INSTANT_ACTIONS, now),
+            **self._headers.next(Topic.INSTANT_ACTIONS, now, self.version),
             actions=(action,),
             instant_actions=UNSET if self.version == VERSION else (action,),
         )
         self._out.append(Send(Topic.INSTANT_ACTIONS, encode(message)))
 
-    def _follow_instants(self, state: State, now: int) -> None:
-        for instant in list(self.pending.values()):
-            known = state.action(instant.action.action_id)
-            if known is None:
-                # some vehicles answer a request for their state with nothing but the state
-                if instant.action.action_type == "stateRequest" and now > instant.begun:
-                    self._move(instant, InstantEvent.FINISH, "")
+    def _tick_instants(self, now: int) -> None:
+        for instant in self._instants.due(now):
+            if instant.state is InstantState.SENT:
+                self._send_instant(instant.action, now)
                 continue
-            said = known.result_description if isinstance(known.result_description, str) else ""
-            if known.action_status is ActionStatus.FINISHED:
-                self._move(instant, InstantEvent.FINISH, said)
-            elif known.action_status is ActionStatus.FAILED:
-                named = (e.text for e in state.errors if e.refers("actionId") == instant.action.action_id)
-                self._move(instant, InstantEvent.FAIL, next(named, said))
-            elif instant.state is InstantState.SENT:
-                self._move(instant, InstantEvent.ECHO, said)
-
-    def _tick_instant(self, instant: Instant, now: int) -> None:
-        is_cancel = instant.action.action_type == "cancelOrder"
-        limit = self.timing.cancel if is_cancel else self.timing.instant
-        if now - instant.begun > limit * MICROSECONDS:
-            seen = "shown, but not finished" if instant.state is InstantState.ECHOED else "never shown"
-            reason = f"{instant.action.action_type} was {seen} for {limit:g} s"
-            self._move(instant, InstantEvent.EXPIRE, reason)
+            self._out.append(InstantChanged(instant))
             order = self.order
             cancelling = order is not None and order.state is OrderState.CANCELLING
             if cancelling and order is not None and order.cancel_id == instant.action.action_id:
-                self._turn(OrderEvent.EXPIRE, reason)
-        elif instant.state is InstantState.SENT and now >= instant.due:
-            due = now + round(self.timing.resend * MICROSECONDS)
-            self.pending[instant.action.action_id] = replace(instant, due=due, tries=instant.tries + 1)
-            self._send_instant(instant.action, now)
-
-    def _move(self, instant: Instant, event: InstantEvent, result: str) -> None:
-        after = INSTANT.next(instant.action.action_id, instant.state, event)
-        moved = replace(instant, state=after, result=result)
-        if after in (InstantState.SENT, InstantState.ECHOED):
-            self.pending[instant.action.action_id] = moved
-        else:
-            self.pending.pop(instant.action.action_id, None)
-        self._out.append(InstantChanged(moved))
+                self._turn(OrderEvent.EXPIRE, instant.result)
 
     # --- presence ---------------------------------------------------------------------------------------
 
@@ -523,25 +461,9 @@ class MasterControl:
         self._seen = place
         return True
 
-    def _header(self, topic: Topic, now: int) -> dict[str, Any]:
-        number = self._headers.get(topic, -1) + 1
-        self._headers[topic] = number
-        return {
-            "header_id": number,
-            "timestamp": timestamp(now),
-            "version": self.version,
-            "manufacturer": self.vehicle.manufacturer,
-            "serial_number": self.vehicle.serial,
-        }
-
     def _taken(self) -> list[Output]:
         out, self._out = self._out, []
         return out
-
-
-def _instant(action_type: str, action_id: str) -> Action:
-    blocking = BlockingType.HARD if action_type in ("cancelOrder", "startPause") else BlockingType.NONE
-    return Action(action_type=action_type, action_id=action_id, blocking_type=blocking, action_parameters=())
 
 
 def _refuses(error: Error, order: Given) -> bool:

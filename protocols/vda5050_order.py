@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET
 
-from protocols.vda5050 import Action, Edge, Node, NodePosition
+from protocols.vda5050 import Action, Edge, Node, NodePosition, Order
 from protocols.vda5050_lifecycles import ENDED, OrderState
 
 P = TypeVar("P")
@@ -140,3 +140,23 @@ class Given(msgspec.Struct, frozen=True):
             ways=(*self.ways[: self.base - 1], *ways),
             released=min(self.released, self.base + len(stops)),
         )
+
+
+def disorder(order: Order) -> str | None:
+    """What is wrong with the sequence of a message's nodes and edges (6.6.1); None when nothing is."""
+    nodes, edges = order.nodes, order.edges
+    if not nodes or not nodes[0].released:
+        return "the first node is not released"
+    if len(edges) != len(nodes) - 1:
+        return f"{len(nodes)} nodes and {len(edges)} edges do not alternate"
+    if nodes[0].sequence_id % 2:
+        return f"node {nodes[0].node_id} has the odd sequenceId {nodes[0].sequence_id}"
+    for number, edge in enumerate(edges):
+        before, after = nodes[number], nodes[number + 1]
+        if (edge.sequence_id, after.sequence_id) != (before.sequence_id + 1, before.sequence_id + 2):
+            return f"the sequence breaks at edge {edge.edge_id}"
+        if (edge.start_node_id, edge.end_node_id) != (before.node_id, after.node_id):
+            return f"edge {edge.edge_id} does not lead from {before.node_id} to {after.node_id}"
+        if edge.released is not after.released or (after.released and not before.released):
+            return f"the base has a hole at {after.node_id}"
+    return None

@@ -56,18 +56,17 @@ from protocols.vda5050 import (
     micros,
 )
 from protocols.vda5050_control import (
-    Instant,
     InstantChanged,
     MasterControl,
     NotNowError,
     OrderChanged,
     Output,
     PresenceChanged,
-    Send,
-    Timing,
 )
+from protocols.vda5050_instants import Instant
 from protocols.vda5050_lifecycles import InstantState, OrderState, Presence
 from protocols.vda5050_order import Given, Stop, Way
+from protocols.vda5050_sending import Send, Timing
 from protocols.vda5050_topics import FROM_VEHICLE, Topic, VehicleId
 
 if TYPE_CHECKING:

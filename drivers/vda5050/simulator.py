@@ -24,7 +24,7 @@ from drivers.virtual.agv import VirtualAgv
 from protocols.broker import PORT, Broker
 from protocols.values import Reason, Value
 from protocols.vda5050 import ConnectionState
-from protocols.vda5050_control import Send
+from protocols.vda5050_sending import Send
 from protocols.vda5050_topics import TO_VEHICLE, Topic, VehicleId
 
 STEP = 0.1

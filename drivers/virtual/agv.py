@@ -12,14 +12,12 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from drivers.virtual.factsheet import factsheet
 from protocols.vda5050 import (
-    MAX_ITEMS,
     VERSION,
     Action,
     ActionState,
@@ -33,7 +31,6 @@ from protocols.vda5050 import (
     Error,
     ErrorReference,
     EStop,
-    Factsheet,
     InstantActions,
     Level,
     Load,
@@ -44,14 +41,13 @@ from protocols.vda5050 import (
     Order,
     SafetyState,
     State,
-    TypeSpecification,
     Velocity,
     Visualization,
     decode,
     encode,
-    timestamp,
 )
-from protocols.vda5050_control import Send
+from protocols.vda5050_order import disorder
+from protocols.vda5050_sending import Headers, Send
 from protocols.vda5050_topics import Topic, VehicleId
 
 STATE_EVERY = 5.0
@@ -114,11 +110,14 @@ class VirtualAgv:
     _cancel: str = field(default="", init=False)
     _refusals: list[Error] = field(default_factory=list, init=False)
     _driving: bool = field(default=False, init=False)
-    _headers: dict[Topic, int] = field(default_factory=dict, init=False)
+    _headers: Headers = field(init=False)
     _changed: bool = field(default=False, init=False)
     _state_in: float = field(default=0.0, init=False)
     _show_in: float = field(default=0.0, init=False)
     _out: list[Send] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self._headers = Headers(self.vehicle)
 
     # --- messages out -----------------------------------------------------------------------------------
 
@@ -126,13 +125,15 @@ class VirtualAgv:
         """Its connection message; for CONNECTIONBROKEN, the last will."""
         return Send(
             Topic.CONNECTION,
-            encode(Connection(**self._header(Topic.CONNECTION, now), connection_state=state)),
+            encode(
+                Connection(**self._headers.next(Topic.CONNECTION, now, self.version), connection_state=state)
+            ),
         )
 
     def state(self, now: int) -> State:
         """What it says it does."""
         return State(
-            **self._header(Topic.STATE, now),
+            **self._headers.next(Topic.STATE, now, self.version),
             order_id=self.order_id,
             order_update_id=self.update_id,
             last_node_id=self.node,
@@ -192,48 +193,9 @@ class VirtualAgv:
         return Velocity(vx=self.speed if self._driving else 0.0, vy=0.0, omega=0.0)
 
     def factsheet(self, now: int) -> Send:
-        """What it is (6.13): a carrier for half a ton."""
-        # no blockingTypes: the schema of 2.1.0 takes none, its enum stands at the list instead of its items
-        actions = [
-            *({"actionType": name, "actionScopes": ["NODE"]} for name in ACTIONS),
-            *({"actionType": name, "actionScopes": ["INSTANT"]} for name in INSTANT_ACTIONS),
-        ]
-        head = Factsheet(
-            manufacturer=self.vehicle.manufacturer,
-            serial_number=self.vehicle.serial,
-            version=self.version,
-            type_specification=TypeSpecification(
-                series_name="Virtual AGV",
-                agv_kinematic="DIFF",
-                agv_class="CARRIER",
-                max_load_mass=500.0,
-                localization_types=("NATURAL",),
-                navigation_types=("VIRTUAL_LINE_GUIDED",),
-            ),
-        )
-        header = self._header(Topic.FACTSHEET, now)
-        more = {
-            "headerId": header["header_id"],
-            "timestamp": header["timestamp"],
-            "physicalParameters": {
-                "speedMin": 0.05,
-                "speedMax": self.speed,
-                "accelerationMax": 0.5,
-                "decelerationMax": 0.8,
-                "heightMax": 0.4,
-                "width": 0.8,
-                "length": 1.2,
-            },
-            "protocolLimits": {
-                "maxStringLens": {},
-                "maxArrayLens": {"order.nodes": MAX_ITEMS, "order.edges": MAX_ITEMS},
-                "timing": {"minOrderInterval": 0.1, "minStateInterval": 0.1},
-            },
-            "protocolFeatures": {"optionalParameters": [], "agvActions": actions},
-            "agvGeometry": {},
-            "loadSpecification": {},
-        }
-        return Send(Topic.FACTSHEET, msgspec.json.encode({**msgspec.to_builtins(head), **more}))
+        """What it is (6.13)."""
+        header = self._headers.next(Topic.FACTSHEET, now, self.version)
+        return Send(Topic.FACTSHEET, factsheet(header, self.speed, ACTIONS, INSTANT_ACTIONS))
 
     # --- messages in ------------------------------------------------------------------------------------
 
@@ -257,7 +219,7 @@ class VirtualAgv:
             "orderId": order.order_id,
             "orderUpdateId": str(order.order_update_id),
         }
-        if (wrong := _disorder(order)) is not None:
+        if (wrong := disorder(order)) is not None:
             self._refuse("validationError", wrong, about)
         elif self._cancel:
             self._refuse("orderError", "an order is being cancelled", about)
@@ -486,41 +448,10 @@ class VirtualAgv:
         if self._show_in <= 0:
             self._show_in = SHOW_EVERY
             shown = Visualization(
-                **self._header(Topic.VISUALIZATION, now),
+                **self._headers.next(Topic.VISUALIZATION, now, self.version),
                 agv_position=self._position(),
                 velocity=self._velocity(),
             )
             self._out.append(Send(Topic.VISUALIZATION, encode(shown)))
         out, self._out = self._out, []
         return out
-
-    def _header(self, topic: Topic, now: int) -> dict[str, Any]:
-        number = self._headers.get(topic, -1) + 1
-        self._headers[topic] = number
-        return {
-            "header_id": number,
-            "timestamp": timestamp(now),
-            "version": self.version,
-            "manufacturer": self.vehicle.manufacturer,
-            "serial_number": self.vehicle.serial,
-        }
-
-
-def _disorder(order: Order) -> str | None:
-    """What is wrong with the sequence of an order's nodes and edges; None when nothing is."""
-    nodes, edges = order.nodes, order.edges
-    if not nodes or not nodes[0].released:
-        return "the first node is not released"
-    if len(edges) != len(nodes) - 1:
-        return f"{len(nodes)} nodes and {len(edges)} edges do not alternate"
-    if nodes[0].sequence_id % 2:
-        return f"node {nodes[0].node_id} has the odd sequenceId {nodes[0].sequence_id}"
-    for number, edge in enumerate(edges):
-        before, after = nodes[number], nodes[number + 1]
-        if (edge.sequence_id, after.sequence_id) != (before.sequence_id + 1, before.sequence_id + 2):
-            return f"the sequence breaks at edge {edge.edge_id}"
-        if (edge.start_node_id, edge.end_node_id) != (before.node_id, after.node_id):
-            return f"edge {edge.edge_id} does not lead from {before.node_id} to {after.node_id}"
-        if edge.released is not after.released or (after.released and not before.released):
-            return f"the base has a hole at {after.node_id}"
-    return None

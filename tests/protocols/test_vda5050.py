@@ -33,7 +33,7 @@ from protocols.vda5050 import (
     micros,
     timestamp,
 )
-from protocols.vda5050_control import MasterControl, Send
+from protocols.vda5050_control import MasterControl
 from protocols.vda5050_lifecycles import (
     INSTANT,
     ORDER,
@@ -43,6 +43,7 @@ from protocols.vda5050_lifecycles import (
     Presence,
 )
 from protocols.vda5050_order import Given, Stop, Way
+from protocols.vda5050_sending import Send
 from protocols.vda5050_topics import Topic, VehicleId
 
 DATA = Path(os.environ.get("ONELOT_SHARED", Path(__file__).parents[3] / "shared")) / "data" / "vda5050"

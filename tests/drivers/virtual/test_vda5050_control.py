@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from protocols.vda5050 import Connection, ConnectionState, Error, ErrorReference, EStop, Level, OperatingMode
-from protocols.vda5050_control import NotNowError, Send
+from protocols.vda5050_control import NotNowError
 from protocols.vda5050_lifecycles import InstantState, OrderState, Presence
+from protocols.vda5050_sending import Send
 from protocols.vda5050_topics import Topic
 from tests.drivers.virtual.vda5050_world import VEHICLE, World, stops
 

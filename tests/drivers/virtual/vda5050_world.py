@@ -24,8 +24,9 @@ from protocols.vda5050 import (
     State,
     decode,
 )
-from protocols.vda5050_control import InstantChanged, MasterControl, OrderChanged, Output, Send, Timing
+from protocols.vda5050_control import InstantChanged, MasterControl, OrderChanged, Output
 from protocols.vda5050_order import Given, Stop, Way
+from protocols.vda5050_sending import Send, Timing
 from protocols.vda5050_topics import Topic, VehicleId
 
 VEHICLE = VehicleId("uagv", "acme", "7")
