@@ -12,7 +12,7 @@ import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
@@ -33,21 +33,13 @@ from drivers.driver import (
 )
 from drivers.profile.profile import AnyProfile, MethodRule, Tag
 from drivers.trace import Traffic
-from drivers.vda5050.profile import (
-    OURS,
-    MissingError,
-    Vda5050Method,
-    Vda5050Profile,
-    look_up,
-    parse_place,
-    plain_facts,
-    shaped,
-)
+from drivers.vda5050.alarms import changes, standing
+from drivers.vda5050.profile import OURS, Vda5050Method, Vda5050Profile, plain_facts
+from drivers.vda5050.values import Values
 from protocols.broker import Broker, Tls
 from protocols.values import Quality, Reading, Reason, Value
 from protocols.vda5050 import (
     Connection,
-    Error,
     Factsheet,
     NotAMessageError,
     State,
@@ -171,9 +163,7 @@ class Vda5050Driver(Driver[Vda5050Options]):
         self._handshake: tuple[str, int | None] = ("", None)
         self._settling = asyncio.Lock()
         self._methods: Mapping[str, Vda5050Method] = profile.methods
-        self._places = {name: parse_place(tag.address) for name, tag in profile.all_tags.items()}
-        self._last: dict[str, Reading] = {}
-        self._dirty: set[str] = set()
+        self._values = Values(profile.all_tags, self.problems)
         self._mqtt: Mqtt | None = None
         self._lost = ""
         self._news = asyncio.Event()
@@ -248,18 +238,19 @@ class Vda5050Driver(Driver[Vda5050Options]):
         tags = {name: tag for name, tag in self.profile.tags.items() if tag.readable}
         clock = asyncio.get_running_loop().time
         due = dict.fromkeys(tags, 0.0)
-        self._dirty = set(self._last)
-        silent = [Reading(name, None, Quality.BAD, Reason.OTHER) for name in tags if name not in self._last]
+        self._values.fresh = set(self._values.last)
+        last, changed = self._values.last, self._values.fresh
+        silent = [Reading(name, None, Quality.BAD, Reason.OTHER) for name in tags if name not in last]
         if silent:
             self.problems.update({r.path: "the vehicle has not sent this yet" for r in silent})
             deliver(silent)
         while not (reason := self._why_lost()):
             now = clock()
-            fresh = [name for name in self._dirty if name in tags and due[name] <= now]
+            fresh = [name for name in changed if name in tags and due[name] <= now]
             if fresh:
-                self._dirty.difference_update(fresh)
+                changed.difference_update(fresh)
                 due.update({name: now + tags[name].sampling for name in fresh})
-                deliver([self._last[name] for name in fresh])
+                deliver([last[name] for name in fresh])
             await self._wait()
         self.problems.update(dict.fromkeys(tags, reason))
         deliver([Reading(name, None, Quality.BAD, Reason.NOT_CONNECTED) for name in tags])
@@ -278,11 +269,11 @@ class Vda5050Driver(Driver[Vda5050Options]):
         for path in paths:
             self.tag(path)
         until = time.monotonic() + FIRST
-        while any(path not in self._last for path in paths) and time.monotonic() < until:
+        while any(path not in self._values.last for path in paths) and time.monotonic() < until:
             await self._wait()  # not every topic comes with the first state
         if reason := self._why_lost():
             raise DeviceLost(self.address, reason)
-        return [self._last.get(path, Reading(path, None, Quality.BAD, Reason.OTHER)) for path in paths]
+        return [self._values.last.get(path, Reading(path, None, Quality.BAD, Reason.OTHER)) for path in paths]
 
     async def identify(self) -> Identity:
         _ = self._connection
@@ -317,31 +308,12 @@ class Vda5050Driver(Driver[Vda5050Options]):
             elif topic is Topic.FACTSHEET:
                 self._perform(self.control.describes(decode(Factsheet, payload), now))
         except NotAMessageError as error:
-            self._spoil(topic, str(error))
+            self._values.spoil(topic, str(error))
+            self._news.set()
             return
-        self._note(topic, plain, micros(plain.get("timestamp")))
+        self._values.note(topic, plain, micros(plain.get("timestamp")))
         self._note_facts()
         self._news.set()
-
-    def _note(self, topic: str, message: Mapping[str, Any], source_time: int | None) -> None:
-        for name, (place, path) in self._places.items():
-            if place != topic:
-                continue
-            try:
-                value = shaped(self.tag(name), look_up(message, path))
-            except MissingError as error:
-                self.problems[name] = str(error)
-                self._set(Reading(name, None, Quality.BAD, Reason.ILLEGAL_ADDRESS, source_time))
-            except (ValueError, OverflowError) as error:
-                self.problems[name] = str(error)
-                self._set(Reading(name, None, Quality.BAD, Reason.TYPE_MISMATCH, source_time))
-            else:
-                self.problems.pop(name, None)
-                self._set(Reading(name, value, Quality.GOOD, Reason.NONE, source_time))
-
-    def _set(self, reading: Reading) -> None:
-        self._last[reading.path] = reading
-        self._dirty.add(reading.path)
 
     def _note_facts(self) -> None:
         order = self.control.order
@@ -349,20 +321,12 @@ class Vda5050Driver(Driver[Vda5050Options]):
         mission = order.order_id if order is not None and open_order else ""
         state = str(order.state) if order is not None else ""
         facts = plain_facts(self.control.state, self.control.presence, state, mission, *self._handshake)
-        self._note(OURS, facts, None)
-
-    def _spoil(self, topic: Topic, message: str) -> None:
-        """A message that is none: what it should have told is not known."""
-        for name, (place, _) in self._places.items():
-            if place == topic:
-                self.problems[name] = f"{topic}: {message}"[:300]
-                self._set(Reading(name, None, Quality.BAD, Reason.DEVICE_FAILURE))
-        self._news.set()
+        self._values.note(OURS, facts, None)
 
     # --- alarms -----------------------------------------------------------------------------------------
 
     async def events(self, deliver: Callable[[list[Alarm]], None]) -> None:
-        self._alarms = self._standing()
+        self._alarms = standing(self.control.state)
         deliver(list(self._alarms.values()))
         self._alarmed = deliver
         try:
@@ -370,22 +334,11 @@ class Vda5050Driver(Driver[Vda5050Options]):
         finally:
             self._alarmed = None
 
-    def _standing(self) -> dict[str, Alarm]:
-        state = self.control.state
-        found = [] if state is None else [_alarm(error, micros(state.timestamp)) for error in state.errors]
-        return {alarm.id: alarm for alarm in found}
-
     def _tell_alarms(self) -> None:
         if self._alarmed is None:
             return
-        before, self._alarms = self._alarms, self._standing()
-        changed = [alarm for name, alarm in self._alarms.items() if before.get(name) != alarm]
-        changed += [
-            Alarm(old.id, old.source, old.text, old.severity, active=False, acknowledged=True, time=old.time)
-            for name, old in before.items()
-            if name not in self._alarms
-        ]
-        if changed:
+        before, self._alarms = self._alarms, standing(self.control.state)
+        if changed := changes(before, self._alarms):
             self._alarmed(changed)
 
     # --- instant actions and orders ---------------------------------------------------------------------
@@ -512,21 +465,6 @@ class Vda5050Driver(Driver[Vda5050Options]):
             case PresenceChanged():
                 self._note_facts()
                 self._news.set()
-
-
-def _alarm(error: Error, at: int | None) -> Alarm:
-    """An error of the vehicle as an alarm; one of the same type about the same things is the same one."""
-    about = error.error_references if isinstance(error.error_references, tuple) else ()
-    keys = ",".join(f"{each.reference_key}={each.reference_value}" for each in about[:8])
-    return Alarm(
-        id=f"{error.error_type}({keys})" if keys else error.error_type,
-        source="",
-        text=error.text[:500],
-        severity=800 if error.error_level == "FATAL" else 400,
-        active=True,
-        acknowledged=False,
-        time=at,
-    )
 
 
 def _now() -> int:
