@@ -12,75 +12,54 @@ YAML's own tags, within a bound of bytes, depth and values (so that aliases cann
 
 from __future__ import annotations
 
-import difflib
-import math
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import Node
+
+from protocols.mistakes import (
+    DocumentError,
+    Finding,
+    Findings,
+    Location,
+    Problem,
+    nearest,
+    not_one_of,
+    quoted,
+)
+from protocols.plain_yaml import Builder, step
+
+__all__ = [
+    "MAX_BYTES",
+    "Document",
+    "DocumentError",
+    "Expansion",
+    "Finding",
+    "Findings",
+    "Location",
+    "Problem",
+    "load",
+    "loads",
+    "nearest",
+    "not_one_of",
+    "parse",
+    "quoted",
+    "read",
+]
 
 MAX_BYTES = 1 << 20
 """The largest document that is read: 1 MiB."""
 
-MAX_VALUES = 200_000
-"""The most values a document may hold once its aliases are followed."""
-
-MAX_DEPTH = 40
-"""The deepest nesting that is followed."""
-
 M = TypeVar("M", bound=BaseModel)
-
-Location = tuple[int | str, ...]
-"""Where in the data: keys and indices from the top."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One mistake in a document: where (line and column from 1), what, and what would be right."""
-
-    file: str
-    line: int
-    col: int
-    path: str
-    message: str
-
-    @property
-    def place(self) -> str:
-        """``file:line:col``, as editors and terminals open it; the name alone for what stands in no file."""
-        return f"{self.file}:{self.line}:{self.col}" if self.line else self.file
-
-    @property
-    def text(self) -> str:
-        """The message with the path of the key it speaks of."""
-        return f"{self.path}: {self.message}" if self.path else self.message
-
-    def __str__(self) -> str:
-        return f"{self.place}  {self.text}"
-
-
-class DocumentError(ValueError):
-    """A document that cannot be used as it is. ``problems`` holds every mistake, in file order."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = list(problems)
-        width = max((len(p.place) for p in self.problems), default=0)
-        super().__init__("\n".join(f"{p.place:<{width}}  {p.text}" for p in self.problems))
-
-
-class Finding(NamedTuple):
-    """One mistake found by a model's own validator, relative to the model it was found in."""
-
-    location: Location
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,59 +73,6 @@ class Expansion:
     data: Any
     origins: Mapping[Location, Location] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
-
-
-class Findings(ValueError):
-    """Raise this in a pydantic validator to report several mistakes, each at its own place."""
-
-    def __init__(self, findings: Iterable[Finding]) -> None:
-        self.findings = list(findings)
-        super().__init__("; ".join(f.message for f in self.findings))
-
-
-def nearest(word: str, allowed: Iterable[str]) -> str | None:
-    """The allowed word that ``word`` was most likely meant to be, if one is near enough."""
-    best = max(allowed, key=lambda candidate: _likeness(word, candidate), default=None)
-    return best if best is not None and _likeness(word, best) >= 0.6 else None
-
-
-def _likeness(word: str, candidate: str) -> float:
-    """Like difflib's ratio, but a common beginning and letters that only changed places count for more."""
-    word, candidate = word.casefold(), candidate.casefold()
-    pairs = list(zip(word, candidate, strict=False))
-    ratio = difflib.SequenceMatcher(None, word, candidate, autojunk=False).ratio()
-    beginning = next((n for n, pair in enumerate(pairs) if pair[0] != pair[1]), len(pairs))
-    swapped = 0.0
-    if len(word) > 2 and sorted(word) == sorted(candidate):
-        # CBAD is CDAB with two letters exchanged rather than BADC turned round.
-        swapped = 0.25 + 0.6 * sum(a == b for a, b in pairs) / len(pairs)
-    return ratio + 0.05 * min(beginning, 4) + swapped
-
-
-def not_one_of(value: object, allowed: Iterable[str]) -> str:
-    """``"CBAD" is not one of ABCD, CDAB — did you mean CDAB?``"""
-    names = list(allowed)
-    hint = nearest(str(value), names)
-    shown = ", ".join(names[:30]) + (", …" if len(names) > 30 else "")
-    return f"{quoted(value)} is not one of {shown}" + (f" — did you mean {hint}?" if hint else "")
-
-
-def quoted(value: object) -> str:
-    """A value as a message shows it: text in quotes, long text cut."""
-    text = f'"{value}"' if isinstance(value, str) else _yaml_word(value)
-    return text if len(text) <= 60 else text[:57] + "…" + ('"' if isinstance(value, str) else "")
-
-
-def _yaml_word(value: object) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    return str(value)
 
 
 class Document:
@@ -263,9 +189,8 @@ class Document:
         """
         node, key, reached = self._root, self._root, []
         for part in self._written(location):
-            step = _step(node, part)
-            if step is not None:
-                key, node = step
+            if (found := step(node, part)) is not None:
+                key, node = found
                 reached.append(part)
         return (key if at_key else node), reached
 
@@ -275,21 +200,6 @@ class Document:
             if (origin := self._origins.get(location[:length])) is not None:
                 return (*origin, *location[length:])
         return location
-
-
-def _step(node: Node | None, part: int | str) -> tuple[Node, Node] | None:
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            if isinstance(key, ScalarNode) and str(_scalar(key)) == str(part):
-                return key, value
-        for key, value in node.value:
-            if _is_merge(key):
-                for source in value.value if isinstance(value, SequenceNode) else [value]:
-                    if (step := _step(source, part)) is not None:
-                        return step
-    elif isinstance(node, SequenceNode) and isinstance(part, int) and 0 <= part < len(node.value):
-        return node.value[part], node.value[part]
-    return None
 
 
 _NUMBER = {
@@ -383,103 +293,6 @@ def _plain(kind: Any) -> Iterator[Any]:
         yield kind
 
 
-_TRUE, _FALSE = {"true", "yes", "on", "y"}, {"false", "no", "off", "n"}
-_TAG = "tag:yaml.org,2002:"
-
-
-def _integer(text: str) -> int:
-    digits = text.replace("_", "")
-    return int(digits, 0) if re.match(r"[-+]?0[xob]", digits) else int(digits)
-
-
-def _real(text: str) -> float:
-    digits = text.replace("_", "").lower()
-    if digits.endswith(".inf"):
-        return -math.inf if digits.startswith("-") else math.inf
-    return math.nan if digits.endswith(".nan") else float(digits)
-
-
-_SCALARS: dict[str, Callable[[str], Any]] = {
-    "null": lambda _: None,
-    "bool": lambda text: text.lower() in _TRUE,
-    "int": _integer,
-    "float": _real,
-    "str": str,
-    "timestamp": str,
-    "value": str,
-    "merge": str,
-}
-
-
-def _scalar(node: ScalarNode) -> Any:
-    make = _SCALARS.get(str(node.tag).removeprefix(_TAG))
-    if make is None:
-        raise KeyError(node.tag)
-    return make(node.value)
-
-
-def _is_merge(key: Node) -> bool:
-    return isinstance(key, ScalarNode) and str(key.tag) == _TAG + "merge"
-
-
-class _Builder:
-    """Plain data from a node tree, within bounds; collects what is not plain data as problems."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.problems: list[Problem] = []
-        self._left = MAX_VALUES
-
-    def build(self, node: Node, depth: int = 0) -> Any:
-        self._left -= 1
-        if self._left < 0:
-            raise DocumentError([self._at(node, f"more than {MAX_VALUES} values after following aliases")])
-        if depth > MAX_DEPTH:
-            raise DocumentError([self._at(node, f"nested deeper than {MAX_DEPTH} levels")])
-        if isinstance(node, MappingNode):
-            return self._mapping(node, depth)
-        if isinstance(node, SequenceNode):
-            return [self.build(item, depth + 1) for item in node.value]
-        assert isinstance(node, ScalarNode)  # noqa: S101 - YAML has three kinds of node
-        try:
-            return _scalar(node)
-        except KeyError:
-            self.problems.append(self._at(node, f'the tag "{node.tag}" is not allowed, only plain YAML'))
-        except ValueError:
-            self.problems.append(self._at(node, f"{quoted(node.value)} is not a number"))
-        return None
-
-    def _mapping(self, node: MappingNode, depth: int) -> dict[Any, Any]:
-        data: dict[Any, Any] = {}
-        merged: dict[Any, Any] = {}
-        lines: dict[Any, int] = {}
-        for key_node, value_node in node.value:
-            if _is_merge(key_node):
-                sources = value_node.value if isinstance(value_node, SequenceNode) else [value_node]
-                for source in sources:
-                    built = self.build(source, depth + 1)
-                    if isinstance(built, dict):
-                        merged = built | merged
-                    else:
-                        self.problems.append(self._at(source, "<< merges mappings only"))
-                continue
-            if not isinstance(key_node, ScalarNode):
-                self.problems.append(self._at(key_node, "a key must be a single word or number"))
-                continue
-            key = self.build(key_node, depth + 1)
-            if key in lines:
-                first = f"first in line {lines[key] + 1}"
-                self.problems.append(self._at(key_node, f'the key "{key}" is here twice ({first})'))
-                continue
-            lines[key] = key_node.start_mark.line
-            data[key] = self.build(value_node, depth + 1)
-        return merged | data
-
-    def _at(self, node: Node, message: str) -> Problem:
-        mark = node.start_mark
-        return Problem(self.name, mark.line + 1, mark.column + 1, "", message)
-
-
 def parse(text: str, name: str) -> Document:
     """Parse YAML text (the last of several documents is an error) into plain data with places.
 
@@ -501,7 +314,7 @@ def parse(text: str, name: str) -> Document:
         raise DocumentError([Problem(name, 1, 1, "", f"not YAML: {error or type(error).__name__}")]) from None
     if root is None:  # nothing in it, or comments only
         root = yaml.compose("{}")
-    builder = _Builder(name)
+    builder = Builder(name)
     data = builder.build(root)
     if builder.problems:
         raise DocumentError(builder.problems)
