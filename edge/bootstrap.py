@@ -40,7 +40,8 @@ from edge.recorder import Recorder, last_time
 from edge.remembered import Remembered, remembered
 from edge.sparkplug import SparkplugPublisher
 from edge.station.journal import WORKCELL
-from edge.station.stations import Stations, places
+from edge.station.places import places
+from edge.station.stations import Stations
 from edge.transport import journal as transport_journal
 from edge.transport.assignments import taken_up
 from edge.transport.carriers import Carriers

@@ -25,6 +25,7 @@ from edge.alarm_flow import AlarmFlow
 from edge.alarms import Standing
 from edge.backfill import Backfill, Gap
 from edge.beside import beside, fill_gap, tell_alarms
+from edge.device_clock import DeviceClock
 from edge.machine import MachineWatch, watched_tags
 from edge.recognition import Recognition
 from edge.recorder import MAX_WAITING, Takes, Unheard
@@ -37,7 +38,7 @@ from protocols.clock import Clock
 from protocols.site import Device
 from protocols.states import AlarmChanged, DeviceHeartbeat, Event, Notice
 from protocols.telemetry import Flag
-from protocols.values import MICROSECONDS, Quality, Reading, Reason, Value
+from protocols.values import Quality, Reading, Reason, Value
 
 log = structlog.get_logger(__name__)
 
@@ -46,8 +47,6 @@ MAX_WORDS, MAX_FIRMWARE = 1000, 128
 """Characters of a heartbeat's texts."""
 FILLS = 2
 """Connections at which it is tried to fill a gap."""
-AHEAD = 86_400 * MICROSECONDS
-"""µs that the time of a trusted device may be ahead of ours."""
 
 _UNCERTAIN, _BAD = int(Quality.UNCERTAIN), int(Quality.BAD)
 _FLAG = int(Reason.CLOCK_UNCERTAIN)
@@ -113,7 +112,7 @@ class Collector:
     _came_at: float | None = field(default=None, init=False)
     """When the machine first answered this connection, by the loop's clock."""
     _defect: str = field(default="", init=False)
-    _offset: int | None = field(default=None, init=False)
+    _times: DeviceClock = field(init=False)
     _said_lost: bool = field(default=False, init=False)
     _differs: str = field(default="", init=False)
     _beat: tuple[str, str] = field(default=("", ""), init=False)
@@ -122,6 +121,7 @@ class Collector:
     """When things were last done to the machine, over all its connections."""
 
     def __post_init__(self) -> None:
+        self._times = DeviceClock(self.device.clock)
         self.alarms = Standing(self.device.id)
         self.recognition = Recognition(self.device.id, self.profile)
         numbers, watches = {t.path: t.number for t in self.catalogue.tags}, watched_tags(self.profile)
@@ -207,7 +207,7 @@ class Collector:
             self._hear(readings)
         seen = False
         watched: list[tuple[TagState, Value, int, str]] = []
-        receive = self.device.clock == "receive"
+        receive, time_of = self.device.clock == "receive", self._times.time
         uncertain = self.clock.uncertain
         for name, value, quality, reason, source in readings:
             tag = tags[name]
@@ -238,7 +238,7 @@ class Collector:
                 reason = reason or Reason.OTHER
                 if reason == tag.reason and (tag.is_bad if quality == _BAD else value == tag.value):
                     continue
-            ts = now if receive or source is None else self._device_time(source, now)
+            ts = now if source is None or receive else time_of(source, now)
             if ts <= tag.ts:
                 ts = now if now > tag.ts else tag.ts + 1
             tag.ts = ts
@@ -297,18 +297,6 @@ class Collector:
             self.read_until = max(self.read_until, self.last_read)
             self.recorder.read_until(self.device.id, self.read_until)
 
-    def _device_time(self, source: int, now: int) -> int:
-        """The device's own time, or that corrected by how far its clock is off."""
-        if self.device.clock == "trust":
-            # Times of a tag only rise: one of the year 9999 would be its last, and no batch may hold it.
-            return source if source - now < AHEAD else now
-        delay = now - source
-        if self._offset is None or delay < self._offset:
-            self._offset = delay  # the quickest delivery shows the offset best
-        else:
-            self._offset += (delay - self._offset) // 1000
-        return source + self._offset
-
     def _watch(self, changes: list[tuple[TagState, Value, int, str]]) -> None:
         before = self.machine.count
         for tag, value, ts, trouble in changes:
@@ -352,7 +340,7 @@ class Collector:
     async def _beside(self, driver: Driver[Any]) -> None:
         """Once it answers: fill the gap before it came, and tell its alarms."""
         await self._answered.wait()
-        gap = Gap(self.read_until, self.clock.now(), self._offset or 0)
+        gap = Gap(self.read_until, self.clock.now(), self._times.offset or 0)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(tell_alarms(driver, self.alarms, self._tell, self.clock))
             if self.taking is not None:
@@ -389,8 +377,7 @@ class Collector:
 
     def _taking(self, blocks: Blocks) -> Taking:
         def time_of(source: int | None) -> int:
-            now = self.clock.now()
-            return now if source is None or self.device.clock == "receive" else self._device_time(source, now)
+            return self._times.time(source, self.clock.now())
 
         return Taking(
             self.device.id,
@@ -419,7 +406,7 @@ class Collector:
         self._answered.clear()
         self._filling = False
         was_connected, self.connected, self.detail = self.connected, False, cause
-        self._driver = self._offset = None
+        self._driver = self._times.offset = None
         self.recognition.end()
         gone = [name for name, tag in self._tags.items() if not tag.is_bad]
         if gone:

@@ -11,7 +11,6 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import msgspec
 import structlog
@@ -21,8 +20,9 @@ from edge.outbox.outbox import append_actions, append_states
 from edge.outbox.store import OutboxFullError, Store
 from edge.station import holds, journal, lease
 from edge.station.commands import Command, ControlCommand
+from edge.station.control_port import Control, NoControl
 from edge.station.refusals import Refusal, from_transition
-from edge.station.station_view import ControlView, Link, Receipt, StationSummary, StationView, shape, view
+from edge.station.station_view import Link, Receipt, StationSummary, StationView, shape, view
 from edge.station.unassigned import Machine, judge
 from edge.station.work import Run, Stop, apply
 from edge.station.workcell import Place, Surroundings, Workcell, decide, perform
@@ -30,9 +30,8 @@ from protocols import states
 from protocols.actions import Action, Event
 from protocols.clock import Clock
 from protocols.inspection import Held
-from protocols.jobs import JobList, ReleaseRequest, Text
+from protocols.jobs import JobList, ReleaseRequest
 from protocols.lifecycle import IllegalTransitionError
-from protocols.site import Site
 
 log = structlog.get_logger(__name__)
 
@@ -51,80 +50,6 @@ class UnknownStationError(KeyError):
 
     def __str__(self) -> str:
         return f'this edge has no station "{self.station}": it serves {", ".join(self.known)}'
-
-
-def places(site: Site, edge: str) -> tuple[Place, ...]:
-    """The stations that a site gives to an edge."""
-    cells = site.workcells()
-    return tuple(
-        Place(
-            id=cell.id,
-            edge=edge,
-            title=Text(cell.title, cell.title_zh or cell.title),
-            kind=cell.kind,
-            run=cell.run,
-            capacity=cell.capacity,
-            stop_reasons=_texts(site.stop_reasons),
-            scrap_reasons=_texts(site.scrap_reasons),
-            andon_topics=_texts(site.andon_topics),
-            releasers=site.quality.release,
-        )
-        for cell in (cells[name] for name in site.edge(edge).workcells)
-    )
-
-
-def _texts(entries: Mapping[str, str]) -> dict[str, Text]:
-    """``English | Chinese`` as words in both languages."""
-    found = {}
-    for code, words in entries.items():
-        english, _, chinese = (part.strip() for part in words.partition("|"))
-        found[code] = Text(english, chinese or english)
-    return found
-
-
-class Control(Protocol):
-    """What people do to the machines of the stations: see ``edge.control``."""
-
-    def load(self, db: sqlite3.Connection) -> None:
-        """Read what was committed."""
-
-    def decide(self, station: str, command: ControlCommand, now: int) -> list[Event]:
-        """The events of a command; raises Refusal or IllegalTransitionError."""
-
-    def stage(self, actions: Sequence[Action]) -> Callable[[sqlite3.Connection], Callable[[], None]] | None:
-        """What actions change: a function that writes it and gives the one that makes it so once it is on
-        disk; None when they change nothing."""
-
-    def receive(self, jobs: JobList) -> Callable[[sqlite3.Connection], Callable[[], None]] | None:
-        """Take the maintenance orders of a job list; otherwise as :meth:`stage`."""
-
-    def locked(self, station: str) -> Refusal | None:
-        """Why no run may begin at a station."""
-
-    def view(self, station: str) -> tuple[ControlView, ...]:
-        """The machines of a station."""
-
-
-class NoControl:
-    """Of stations without machines."""
-
-    def load(self, db: sqlite3.Connection) -> None:
-        return None
-
-    def decide(self, station: str, command: ControlCommand, now: int) -> list[Event]:
-        raise Refusal("not-here", device=getattr(command, "device", "-"), station=station)
-
-    def stage(self, actions: Sequence[Action]) -> Callable[[sqlite3.Connection], Callable[[], None]] | None:
-        return None
-
-    def receive(self, jobs: JobList) -> Callable[[sqlite3.Connection], Callable[[], None]] | None:
-        return None
-
-    def locked(self, station: str) -> Refusal | None:
-        return None
-
-    def view(self, station: str) -> tuple[ControlView, ...]:
-        return ()
 
 
 @dataclass(slots=True)

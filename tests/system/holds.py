@@ -19,7 +19,7 @@ from cloud.orders.articles import import_products
 from cloud.quality import nonconformances
 from cloud.store.database import Database
 from edge.client import EdgeClient
-from edge.station.stations import places
+from edge.station.places import places
 from edge.terminal.app import TerminalApp
 from edge.terminal.screens.work import WorkPage
 from edge.terminal.session import Session
