@@ -12,7 +12,7 @@ vehicle sends never raises. Times are µs UTC of a clock that does not go back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -415,7 +415,7 @@ class MasterControl:
     # --- instant actions --------------------------------------------------------------------------------
 
     @property
-    def pending(self) -> Mapping[str, Instant]:
+    def pending(self) -> dict[str, Instant]:
         """Instant actions that wait for an answer, by id, in the order in which they were begun."""
         return self._instants.pending
 
