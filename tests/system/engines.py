@@ -11,6 +11,7 @@ import contextlib
 import csv
 import json
 import subprocess
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,14 +146,19 @@ class Hangar:
 
         await until(are_stored, f"{rows} rows of every engine are stored", seconds, 0.5)
 
-    async def cut_off(self, seconds: float) -> None:
-        """The broker is away for so long, and the service is killed and started again meanwhile."""
+    async def cut_off(self, seconds: float) -> tuple[int, int]:
+        """The broker is away for so long, and the service is killed and started again meanwhile.
+
+        Gives when the link broke and when edge and service had each other again, in µs UTC.
+        """
+        broke = time.time_ns() // 1000
         await asyncio.to_thread(self.plant.broker.stop)
         await self.plant.cloud.kill()
         await asyncio.sleep(seconds)
         self.plant.cloud.start()
         await asyncio.to_thread(self.plant.broker.start)
         await self.plant.ready()
+        return broke, time.time_ns() // 1000
 
     async def landed(self, seconds: float) -> None:
         """Wait until all that was flown is stored."""

@@ -20,7 +20,7 @@ from cloud.maintenance.benches.classifying import Decided, Flags, best_cut, coun
 from cloud.maintenance.benches.data import BenchDataError
 from cloud.maintenance.rul import boosted
 from cloud.maintenance.rul.boosted import Growth
-from cloud.maintenance.rul.patience import be_patient
+from cloud.maintenance.rul.cores import one_thread_each
 from cloud.maintenance.rul.runs import Floats
 from cloud.maintenance.rul.training import Tell, silent
 
@@ -53,7 +53,7 @@ class Result:
 
 def run(file: Path, seed: int, tell: Tell = silent) -> Result:
     """Cross-validate; raises BenchDataError."""
-    be_patient()
+    one_thread_each()
     from sklearn.metrics import average_precision_score
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cloud.maintenance.rul.patience import be_patient
+from cloud.maintenance.rul.cores import one_thread_each
 from cloud.maintenance.rul.runs import Floats
 from protocols.prognostics.regimes import Regimes
 
@@ -89,7 +89,7 @@ def _nearest_pair(centres: Floats) -> float:
 
 
 def _clumps(picked: Floats, wanted: int, seed: int) -> tuple[Floats, float]:
-    be_patient()
+    one_thread_each()
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 

@@ -11,9 +11,10 @@ import pytest
 from cloud.maintenance.rul import boosted, conformal, fusion, regime_search
 from cloud.maintenance.rul.boosted import Growth
 from cloud.maintenance.rul.runs import Fleet, Run, TrainingRefusedError
-from cloud.maintenance.rul.training import Choices, folds, gather, train, usual_horizon
+from cloud.maintenance.rul.training import Choices, folds, gather, shares, train, usual_horizon
 from protocols.prognostics import model_file
 from protocols.prognostics.model import Model, Prognoser
+from protocols.prognostics.trees import Scorer
 from tests.cloud.maintenance.rul import worn
 
 QUICK = Choices(horizon=50.0, growth=Growth(max_iter=15, learning_rate=0.2), members=2)
@@ -59,10 +60,17 @@ def test_features_of_training_and_scoring_are_one(missing: float) -> None:
     made = train(fleet, QUICK, at=0)
     chosen = fleet.choose([0, 1, 2])
     rows = gather(made, chosen.runs, 50.0, lambda _: None)
-    fitted = boosted.regressor(QUICK.growth.for_rows(len(rows.truth)), QUICK.seed).fit(
-        rows.features, rows.truth
-    )
-    assert boosted.ensemble(fitted) == made.ensembles[0]
+    dealt = shares(np.ones(len(rows.truth), bool), rows.features.shape[1], QUICK)
+    predicted = []
+    for member, share in enumerate(dealt):
+        blank = boosted.regressor(QUICK.growth.for_rows(len(share.rows)), QUICK.seed + member)
+        fitted = blank.fit(rows.features[np.ix_(share.rows, share.features)], rows.truth[share.rows])
+        assert boosted.ensemble(fitted, share.features.tolist()) == made.ensembles[member]
+        predicted.append(boosted.raw_sums(fitted, rows.features[:, share.features]))
+    scorers = [Scorer(ensemble, rows.features.shape[1]) for ensemble in made.ensembles]
+    assert [[scorer(row) for row in rows.features.tolist()] for scorer in scorers] == np.array(
+        predicted
+    ).tolist()
 
     prognoser, at = Prognoser(made), 0
     for run in chosen.runs[:3]:
@@ -81,6 +89,20 @@ def test_a_fold_holds_whole_runs_and_every_run_once() -> None:
     assert all(len(set(fold[run == number])) == 1 for number in range(23))
     sizes = [len(set(run[fold == number])) for number in range(5)]
     assert sorted(sizes) == [4, 4, 5, 5, 5]
+
+
+def test_rows_and_features_are_dealt_out_to_the_members_and_the_age_to_all() -> None:
+    kept = np.repeat([True, False, True], [9, 4, 8])
+    first, second = shares(kept, 12, QUICK)
+
+    assert sorted([*first.rows, *second.rows]) == np.flatnonzero(kept).tolist()
+    assert first.rows[:5].tolist() == [0, 2, 4, 6, 8]
+    assert sorted([*first.features, *second.features]) == [0, *range(12)]
+    assert first.features[0] == second.features[0] == 0
+    assert abs(len(first.features) - len(second.features)) <= 1
+    (alone,) = shares(kept, 12, Choices(members=1))
+    assert alone.rows.tolist() == np.flatnonzero(kept).tolist()
+    assert alone.features.tolist() == [*range(12)]
 
 
 def test_fewer_than_ten_failures_are_refused() -> None:
