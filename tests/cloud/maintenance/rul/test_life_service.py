@@ -8,8 +8,10 @@ from functools import partial
 from math import nan
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
+from cloud import hub
 from cloud.hub import ModelsChanged
 from cloud.maintenance.rul import lives, registry
 from cloud.maintenance.rul.lives import LifeState, ScoredRow
@@ -88,6 +90,24 @@ async def test_what_came_late_after_an_outage_is_worked_through(tmp_path: Path) 
         rows = await hall.rows(129)
 
     assert [row.count for row in rows] == [float(n) for n in range(1, 130)]
+    assert of_rows(rows) == of_file(measured)[:129]
+    assert not any(row.missed for row in rows)
+
+
+async def test_samples_that_were_too_many_to_wait_are_read_from_the_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the service is busy more comes than may wait: the hub keeps the newest of each tag alone."""
+    monkeypatch.setattr(hub, "MAX_SAMPLES", 100)
+    measured = cycles(130)
+    async with running(tmp_path) as hall:
+        await hall.use(signed.model())
+        for at in range(0, 125, 5):  # 25 samples a batch, and nobody takes them meanwhile
+            hall.tell(batch(measured[at : at + 5], at + 1))
+        await hall.rows(124)
+        hall.tell(batch(measured[125:], 126))
+        rows = await hall.rows(129)
+
     assert of_rows(rows) == of_file(measured)[:129]
     assert not any(row.missed for row in rows)
 
