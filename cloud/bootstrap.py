@@ -50,8 +50,10 @@ from cloud.maintenance.desk import CaseDesk
 from cloud.maintenance.effects import CaseEffects
 from cloud.maintenance.foresight import by_limit, by_trend
 from cloud.maintenance.rul import keys
+from cloud.maintenance.rul.deploying import ModelDeployment
 from cloud.maintenance.rul.desk import ModelDesk
 from cloud.maintenance.rul.foresight import by_model
+from cloud.maintenance.rul.holdings import HoldingEffects
 from cloud.maintenance.rul.service import LifeService
 from cloud.maintenance.service import WATCHED_ROLES, MaintenanceService, Settings, WatchedTag
 from cloud.maintenance.waveforms.desk import WaveformDesk, WaveformSettings
@@ -113,6 +115,7 @@ class Service:
             CaseEffects(self.hub),
             OrderEffects(),
             QualityEffects(self.hub),
+            HoldingEffects(self.hub),
         ]
         ledger = Ledger(effects, _inbox, self.hub)
         self.ingest = Ingest(
@@ -162,6 +165,9 @@ class Service:
             lambda: self.database.query(reading.tags),
             self.maintenance.faults,
         )
+        self.deployment = ModelDeployment(
+            self.database, self.hub, self.publisher, self.lives, self.site, self.clock
+        )
         kept = config.retention
         self.waveforms = WaveformDesk(
             WaveformStore(config.data / "waveforms.db"),
@@ -205,6 +211,7 @@ class Service:
                     "values from before": recall.run(self.hub),
                     "maintenance": self.maintenance.run(),
                     "remaining lives": self.lives.run(context.history),
+                    "models at edges": self.deployment.run(),
                     "waveforms": self.waveforms.run(),
                     "bounds of maintenance": keep_bounds(self.database, self.hub, self.desk_of_cases),
                     "quality": self.quality.run(),

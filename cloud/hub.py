@@ -137,6 +137,16 @@ class ModelsChanged(Event, frozen=True):
         return type(self)
 
 
+class ModelsHeldAtEdge(Event, frozen=True):
+    """An edge said which models it scores its machines with."""
+
+    edge: str
+
+    @property
+    def topic(self) -> Hashable | None:
+        return type(self), self.edge
+
+
 class QualityChanged(Event, frozen=True):
     """A chart has a new point or limits, or a nonconformance changed (``chart`` 0 where it has none)."""
 

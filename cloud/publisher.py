@@ -1,4 +1,4 @@
-"""Messages to edges: job lists, release requests and questions, sent again until the edge has answered them.
+"""Messages to edges: job lists, release requests, questions, models: sent again until the edge has answered.
 
 What is to be sent stands elsewhere (in the orders' tables); this is only the sending. A message goes out at
 once, when its edge opens a session, and every few seconds while the edge is heard and has not confirmed.
@@ -17,6 +17,8 @@ from protocols.actions import LeaseKept, LeaseReleased
 from protocols.clock import Clock
 from protocols.jobs import JobList, ReleaseRequest
 from protocols.lanes import Down, down
+from protocols.prognostics import deployment
+from protocols.prognostics.deployment import Deployment, Part
 from protocols.states import JobsApplied
 from protocols.values import MICROSECONDS
 from protocols.waveforms.messages import Wanted, encode_wanted
@@ -88,9 +90,26 @@ class Publisher:
         with self._guard:
             self._pending.pop((edge, Down.WAVEFORM, question), None)
 
+    def deploy(self, wanted: Deployment) -> None:
+        """Say what an edge scores with, until :meth:`deployed`; what was said before is forgotten."""
+        with self._guard:
+            self._pending[wanted.edge, Down.MODELS, ""] = _Pending(deployment.encode(wanted))
+        self._send_due(wanted.edge)
+
+    def deployed(self, edge: str) -> None:
+        """Say it no more: the edge has all of it."""
+        with self._guard:
+            self._pending.pop((edge, Down.MODELS, ""), None)
+
+    def send_part(self, edge: str, part: Part) -> None:
+        """Send a part of a model once; the edge asks again where it did not come."""
+        self._send(down(edge, Down.MODELS), deployment.encode(part))
+
     def opened(self, edge: str) -> None:
         """The edge opened a session: it may have missed everything."""
         with self._guard:
+            # What a deployment tells of machines is old by now: it is made anew.
+            self._pending.pop((edge, Down.MODELS, ""), None)
             for (of, _, _), pending in self._pending.items():
                 if of == edge:
                     pending.sent_at = float("-inf")

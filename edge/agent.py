@@ -19,6 +19,7 @@ from edge.api import create_app, listen, serve
 from edge.config import Setup, shown_address
 from edge.control.execution import Execution
 from edge.devices import Devices
+from edge.life.deployments import Deployments
 from edge.life.lives import Lives
 from edge.metrics import EdgeMetrics, resident_bytes
 from edge.outbox.outbox import Outbox
@@ -130,6 +131,7 @@ class Agent:
     transport: Transport | None = None
     blocks: Blocks | None = None
     lives: Lives | None = None
+    deployments: Deployments | None = None
     events: asyncio.Queue[list[Event]] = field(default_factory=lambda: asyncio.Queue(WAITING_EVENTS))
     """Events of machines that are on disk, on their way to the stations."""
     metrics: EdgeMetrics = field(init=False)

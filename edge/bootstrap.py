@@ -25,8 +25,10 @@ from edge.control.execution import Execution
 from edge.control.journal import CONTROL
 from edge.devices import Devices
 from edge.life import tags as life_tags
+from edge.life.deployments import Deployments
 from edge.life.journal import LIFE
 from edge.life.lives import Lives
+from edge.life.model_files import EdgeModel
 from edge.machine import MachineWatch, open_stops
 from edge.outbox.numbering import kept_catalogue
 from edge.outbox.outbox import Outbox, append_states
@@ -101,7 +103,10 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         await outbox.open()
         blocks = await stack.enter_async_context(Blocks(config.data / BLOCKS, store, clock))
         configs = hashes(setup)
-        catalogues = Catalogues(setup.edge.id, store, clock, life_tags.definitions(setup.models))
+        lives = Lives(store)
+        deployments = Deployments(setup.edge.id, setup.life.models, setup.life.trusted, store, clock, lives)
+        await deployments.open({machine.device.id: machine for machine in setup.machines})
+        catalogues = Catalogues(setup.edge.id, store, clock, life_tags.definitions(deployments.models))
         catalogue = await catalogues.announce(setup.machines, b"", [ConfigApplied(clock.now(), configs)])
         before = await store.read(remembered)
         recorder = Recorder(outbox, catalogue)
@@ -124,7 +129,7 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             new_id=new_id,
             control=control,
         )
-        uplink = _uplink(setup, outbox, stations, blocks, Running(configs, catalogue))
+        uplink = _uplink(setup, outbox, stations, blocks, deployments, Running(configs, catalogue))
         await stations.open()
 
         def make(setup: Setup, machine: Machine, numbers: Catalogue) -> Collector:
@@ -149,8 +154,8 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         for machine in setup.machines:
             devices.show(make(setup, machine, numbered[machine.device.id]))
         assets = {machine.device.id: str(machine.device.asset) for machine in setup.machines}
-        lives = Lives(setup.models, assets, store, recorder)
-        await lives.open(numbered)
+        lives.recorder = recorder
+        await lives.open(deployments.models, assets, numbered)
         control.lives, control.on_repaired = lives.views, lives.renewed
         before = Remembered()  # what stood before this start belongs to what is read from the start
         keeper = Keeper(book, control, stations, control.machines, recorder.report, store, clock)
@@ -169,6 +174,17 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
             on_setup=renew_programs,
             paused=execution.paused,
         )
+
+        async def announce(
+            models: Mapping[str, EdgeModel],
+            machines: Sequence[Machine],
+            begin: Callable[[Mapping[str, Catalogue]], None],
+        ) -> None:
+            catalogues.also = life_tags.definitions(models)
+            numbers = {machine.device.id: await catalogues.numbered(machine) for machine in machines}
+            await reconfiguration.announce(lambda: begin(numbers))
+
+        deployments.machines, deployments.announce = lambda: reconfiguration.running, announce
         agent = Agent(
             setup,
             outbox,
@@ -184,13 +200,20 @@ async def built(setup: Setup, *, clock: Clock | None = None, witness: str = "") 
         )
         agent.sparkplug = _sparkplug(setup, recorder, store, clock)
         agent.transport = await _transport(setup, devices, stations, store, clock, control)
-        agent.blocks, agent.lives = blocks, lives
-        recorder.on_samples = _both(lives.heard, recorder.on_samples) if setup.models else recorder.on_samples
+        agent.blocks, agent.lives, agent.deployments = blocks, lives, deployments
+        recorder.on_samples = _both(lives.heard, recorder.on_samples)
         recorder.on_events = agent.hear
         yield agent
 
 
-def _uplink(setup: Setup, outbox: Outbox, stations: Stations, blocks: Blocks, running: Running) -> Uplink:
+def _uplink(
+    setup: Setup,
+    outbox: Outbox,
+    stations: Stations,
+    blocks: Blocks,
+    deployments: Deployments,
+    running: Running,
+) -> Uplink:
     edge = setup.edge.id
 
     def pipe(deliver: Callable[[PipeEvent], None]) -> MqttPipe:
@@ -213,6 +236,7 @@ def _uplink(setup: Setup, outbox: Outbox, stations: Stations, blocks: Blocks, ru
         stations.neighbour_actions,
         catalogue_asked,
         blocks.asked,
+        deployments.received,
     )
     return Uplink(edge, outbox, running, handlers, pipe)
 

@@ -19,7 +19,7 @@ from drivers.profile.files import find_profiles, load_profile
 from drivers.profile.profile import AnyProfile
 from drivers.profile.tags import Role
 from edge.life import model_files
-from edge.life.model_files import EdgeModel, LifeConfig
+from edge.life.model_files import LifeConfig, LifeFiles
 from edge.outbox.bounds import OutboxBounds
 from edge.outbox.store import StoreLimits
 from edge.programs.releases import Releases, load_releases
@@ -103,7 +103,9 @@ class EdgeConfig(_Part):
     outbox: Outbox = Outbox()
     changes: Changes = Changes()
     sparkplug: SparkplugConfig | None = None
-    life: LifeConfig | None = Field(default=None, description="models of remaining life; left out: none")
+    life: LifeConfig | None = Field(
+        default=None, description="whose models of remaining life are used; left out: none"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,8 @@ class Setup:
     """Where AGVs drive, when the site names one."""
     releases: Releases | None = None
     """NC programs that are released, when the site names a list."""
-    models: Mapping[str, EdgeModel] = field(default_factory=dict)
-    """The models of remaining life, by device."""
+    life: LifeFiles = field(default_factory=LifeFiles)
+    """Whose models of remaining life are trusted, and those that are named."""
 
 
 def shown_address(url: str) -> str:
@@ -175,15 +177,15 @@ def load_setup(path: Path) -> Setup:
         with _noting(problems):
             sources["programs"] = config.site.parent / site.programs
             releases = _releases(site_document, sources["programs"], site)
-    models: Mapping[str, EdgeModel] = {}
+    life = LifeFiles()
     if config is not None and config.life is not None and not problems:
         profiles = {machine.device.id: machine.profile for machine in machines}
-        models, wrong = model_files.load(document, config.life, profiles)
+        life, wrong = model_files.load(document, config.life, profiles)
         problems += wrong
     if problems or config is None or site is None:
         raise DocumentError(list(dict.fromkeys(problems)))
     sources |= {"edge": path, "site": config.site}
-    return Setup(config, site, site.edge(config.edge), machines, sources, graph, releases, models)
+    return Setup(config, site, site.edge(config.edge), machines, sources, graph, releases, life)
 
 
 def _releases(site_document: Document, path: Path, site: Site) -> Releases:

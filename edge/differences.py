@@ -82,7 +82,7 @@ def _restart(started: Setup, wanted: Setup) -> Iterator[str]:
 
 
 def _hashes(setup: Setup) -> object:
-    return {device: model.sha256 for device, model in setup.models.items()}
+    return {device: model.sha256 for device, model in setup.life.models.items()}
 
 
 def _stations(setup: Setup) -> object:

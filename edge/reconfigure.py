@@ -196,6 +196,24 @@ class Reconfiguration:
         await self._settle(applied_hashes(self.hashes, found, self._running, asked))
         self.on_setup(wanted)
 
+    async def announce(self, then: Callable[[], None]) -> None:
+        """The catalogue has other tags beside those of the profiles now: make them known, and ``then`` begin
+        to use them.
+
+        Raises:
+            OutboxFullError: there is no room; what runs is told as before.
+        """
+        async with self._swapping:
+            catalogue = await self.catalogues.announce(self._running.values(), self.recorder.catalogue)
+            self.recorder.switch(catalogue)
+            then()
+        self.on_applied(self.hashes, catalogue)
+
+    @property
+    def running(self) -> Mapping[str, Machine]:
+        """What runs, by device."""
+        return self._running
+
     async def _load(self) -> _Read:
         """One after the other: what is read later is newer, and what waits from before is outdated."""
         async with self._reading:
@@ -319,13 +337,14 @@ class Reconfiguration:
         changed = hashes != self.hashes
         applied = [ConfigApplied(self.clock.now(), hashes)] if changed else []
         try:
-            catalogue = await self.catalogues.announce(
-                self._running.values(), self.recorder.catalogue, applied
-            )
+            async with self._swapping:
+                catalogue = await self.catalogues.announce(
+                    self._running.values(), self.recorder.catalogue, applied
+                )
+                self.recorder.switch(catalogue)
         except OutboxFullError as error:
             log.error("config.disk_full", error=str(error), next="make room; the cloud is told then")
             return
-        self.recorder.switch(catalogue)
         self.hashes = hashes
         self.on_applied(hashes, catalogue)
         self.on_devices({id_: machine.device.workcells for id_, machine in self._running.items()})

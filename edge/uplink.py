@@ -26,6 +26,8 @@ from protocols.link_commands import Alarm, Command, Delete, Queued, Rekey, SendB
 from protocols.link_edge import EdgeLink, LinkState
 from protocols.link_window import Timing
 from protocols.packing import UndecodableError
+from protocols.prognostics import deployment
+from protocols.prognostics.deployment import Deployment, Part
 from protocols.session import Batch, BatchKey, SessionUnknown
 from protocols.states import Notice
 from protocols.waveforms.messages import Wanted, decode_wanted
@@ -75,6 +77,8 @@ class Handlers:
     """The cloud asks for the catalogue of a hash."""
     waveform: Callable[[Wanted], Awaitable[object]]
     """The cloud asks for blocks of a waveform."""
+    models: Callable[[Deployment | Part], Awaitable[object]]
+    """The cloud says what machines are scored with, or sends a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +357,8 @@ class Uplink:
                 await self.handlers.catalogue(message.payload)
             case Down.WAVEFORM:
                 await self.handlers.waveform(decode_wanted(message.payload))
+            case Down.MODELS:
+                await self.handlers.models(deployment.decode(message.payload))
             case None if (from_edge := parse_up(message.topic)) is not None:
                 batch = session.decode_batch(message.payload)
                 await self.handlers.neighbour(from_edge.edge, actions.decode(batch.blob))

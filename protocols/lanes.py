@@ -35,6 +35,7 @@ class Down(StrEnum):
     CATALOGUE = "catalogue"
     CONFIG = "config"
     WAVEFORM = "waveform"
+    MODELS = "models"
 
 
 SESSION = "session"

@@ -125,6 +125,32 @@ class JobsApplied(_Event, frozen=True, tag="jobs.applied"):
     version: int
 
 
+class ModelHeld(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The model of remaining life that an edge scores a machine with: its hash (empty: none), and since when
+    (µs UTC) it does. ``file``: ``edge.yaml`` names it, and the service does not. ``refused`` is the hash of
+    the model that the service sent and that is not used, and ``why``. ``life`` is when the life began.
+    """
+
+    device: str
+    sha256: str = ""
+    since: int = 0
+    file: bool = False
+    refused: str = ""
+    why: str = ""
+    life: int = 0
+
+
+class ModelsHeld(_Event, frozen=True, tag="models.held", omit_defaults=True):
+    """The edge has taken up the deployment of an id, on disk: what it scores its machines with. It ``wants``
+    the files of these hashes before it can go on. Only told to a service that sent a deployment.
+    """
+
+    ts: int
+    deployment: str
+    machines: tuple[ModelHeld, ...]
+    wants: tuple[str, ...] = ()
+
+
 class ConfigApplied(_Event, frozen=True, tag="config.applied"):
     """Content hashes of the configuration that runs, by name."""
 
@@ -150,6 +176,7 @@ Event = (
     | CatalogueAnnounced
     | Dropped
     | JobsApplied
+    | ModelsHeld
     | ConfigApplied
     | Notice
 )

@@ -17,9 +17,10 @@ from cloud.context import Context
 from cloud.hub import ModelsChanged
 from cloud.maintenance.asset_sheets import NoSuchAssetError
 from cloud.maintenance.rul import model_sheets
-from cloud.maintenance.rul.desk import MAX_BYTES, MAX_REASON
+from cloud.maintenance.rul.desk import MAX_REASON
 from cloud.maintenance.rul.model_sheets import LifeSheet, ModelSheet
 from cloud.maintenance.rul.registry import ModelVersion
+from protocols.prognostics.deployment import MAX_FILE
 from protocols.site import Device
 
 router = APIRouter(tags=["maintenance"], prefix="/maintenance")
@@ -28,7 +29,7 @@ Reason = Annotated[str, StringConstraints(max_length=MAX_REASON, strip_whitespac
 SomeReason = Annotated[str, StringConstraints(min_length=1, max_length=MAX_REASON, strip_whitespace=True)]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-BODIES = {"/api/v1/maintenance/models": MAX_BYTES}
+BODIES = {"/api/v1/maintenance/models": MAX_FILE}
 """Paths whose bodies may be larger than usual, and how large (bytes)."""
 
 

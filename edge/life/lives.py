@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from edge.life import journal
@@ -21,6 +22,7 @@ from edge.outbox.store import OutboxFullError, Store
 from edge.recorder import Takes
 from edge.station.station_view import LifeView
 from protocols.catalogue import Catalogue
+from protocols.prognostics import lifeline
 from protocols.prognostics.lifeline import Lifeline, Score, Stretch, asked, newest_judged
 from protocols.prognostics.rows import Assembler, Row, assembler
 from protocols.states import Event, ItemState, MachineStateChanged
@@ -49,6 +51,13 @@ class _Scored:
     """Of the machine, in rows, by then."""
     seen: bool = True
     """Whether the model knew what it did then."""
+    tags: dict[int, str] = field(default_factory=dict)
+    """Number → name of the tags that the model asks for."""
+
+    def rows_after(self, ts: int) -> list[Row]:
+        """The rows that stand after a time (µs UTC), scored or not, as far as they are remembered."""
+        known = [row for stretch in (*self.line.done, self.line.stretch) for row in [*stretch.rows]]
+        return [row for row in (*known, *self.due) if row.end > ts]
 
 
 @dataclass(slots=True)
@@ -57,23 +66,27 @@ class Lives:
     disk. Call :meth:`open` before anything else.
     """
 
-    models: Mapping[str, EdgeModel]
-    assets: Mapping[str, str]
-    """Device → asset."""
     store: Store
-    recorder: Takes
+    recorder: Takes = field(init=False)
+    """Takes the scores; set before :meth:`run`."""
+    _since: dict[str, int] = field(default_factory=dict, init=False)
+    """Since when each asset is as new (µs UTC), where that was ever said here."""
     _scored: dict[str, _Scored] = field(default_factory=dict, init=False)
     _by_tag: dict[int, tuple[_Scored, str]] = field(default_factory=dict, init=False)
-    _renewed: set[str] = field(default_factory=set, init=False)
-    """Devices whose new life is not on disk yet."""
+    _begun: set[str] = field(default_factory=set, init=False)
+    """Devices whose new life, or new model, is not on disk yet."""
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
-    async def open(self, catalogue: Mapping[str, Catalogue]) -> None:
-        """Go on where each life was; ``catalogue`` has the numbers of each device's tags."""
-        renewed = await self.store.read(journal.renewed)
-        for device, model in self.models.items():
-            asset = self.assets[device]
-            since = renewed.get(asset, 0)
+    async def open(
+        self, models: Mapping[str, EdgeModel], assets: Mapping[str, str], catalogue: Mapping[str, Catalogue]
+    ) -> None:
+        """Go on where each life was. ``assets`` are those of the devices; ``catalogue`` has the numbers of
+        their tags.
+        """
+        self._since = await self.store.read(journal.renewed)
+        for device, model in models.items():
+            asset = assets[device]
+            since = self._since.get(asset, 0)
 
             def read(
                 db: sqlite3.Connection, asset: str = asset, sha: str = model.sha256, since: int = since
@@ -82,28 +95,43 @@ class Lives:
 
             stretch, unfinished = await self.store.read(read) or (None, Unfinished())
             line = await asyncio.to_thread(Lifeline, model.prognoser, stretch)
-            numbers = {tag.path.removeprefix(f"{device}/"): tag.number for tag in catalogue[device].tags}
-            scored = _Scored(
-                device,
-                asset,
-                model,
-                since,
-                line,
-                tuple(numbers[name] for name in NAMES),
-                self._assembler(model, line, since),
-                judged=newest_judged(line.stretch.rows, line.stretch.scores),
-                age=line.history.age,
-                seen=line.last is None or line.last[1].seen,
-            )
+            scored = self._made(device, asset, model, line, catalogue[device])
             if unfinished.remembered:
                 scored.rows.remember(unfinished.remembered)
             if unfinished.due:
                 scored.due = unfinished.due
                 self._news.set()
-            self._scored[device] = scored
-            self._by_tag |= {numbers[name]: (scored, name) for name in model.tags}
+            self._engage(scored)
             if stretch is None:
-                await self.store.run(lambda db, one=scored: self._begin(db, one), urgent=False)  # type: ignore[misc]
+                self._begun.add(device)
+        if self._begun:
+            await self.save()
+
+    def since(self, asset: str) -> int:
+        """Since when an asset is as new (µs UTC); 0 where that was never said here."""
+        return self._since.get(asset, 0)
+
+    def take_up(
+        self, device: str, asset: str, model: EdgeModel, line: Lifeline | None, catalogue: Catalogue
+    ) -> None:
+        """Score a machine with a model from now on; call :meth:`save` then. ``line`` is what is known of the
+        machine under it. Rows that the model before made of the same tags are scored on with this one.
+        """
+        before = self._scored.get(device)
+        scored = self._made(device, asset, model, line or Lifeline(model.prognoser), catalogue)
+        if before is not None and _same_rows(before, scored):
+            last = scored.line.last
+            scored.rows = before.rows
+            scored.due = before.rows_after(last[0].end if last is not None else scored.since)
+            self._news.set()
+        self._engage(scored)
+        self._begun.add(device)
+
+    def drop(self, device: str) -> None:
+        """Score a machine no more."""
+        self._scored.pop(device, None)
+        self._begun.discard(device)
+        self._by_tag = {tag: found for tag, found in self._by_tag.items() if found[0].device != device}
 
     def heard(self, columns: SampleColumns) -> None:
         """Samples are on disk."""
@@ -129,17 +157,51 @@ class Lives:
                 executes = event.item_state == ItemState.EXECUTING
                 self._scored[event.device].rows.works(event.ts, executes=executes)
 
-    def renewed(self, device: str, since: int) -> None:
-        """A machine was repaired: its life begins anew at ``since`` (µs UTC)."""
+    def renewed(
+        self, device: str, since: int, asset: str | None = None, line: Lifeline | None = None
+    ) -> None:
+        """A machine was repaired: its life begins anew at ``since`` (µs UTC), with what is known of it in
+        ``line``. An earlier time than the one that is known changes nothing. ``asset`` is that of a machine
+        which may not be scored here.
+        """
         scored = self._scored.get(device)
-        if scored is None or since <= scored.since:
+        asset = scored.asset if scored is not None else asset
+        if asset is None or since <= self._since.get(asset, 0):
             return
-        scored.since, scored.judged, scored.age, scored.seen = since, None, 0, True
-        scored.line = Lifeline(scored.model.prognoser)
-        scored.rows.renew(since)
-        scored.due = [row for row in scored.due if row.end > since]
-        self._renewed.add(device)
+        self._since[asset] = since
+        self._begun.add(device)
         self._news.set()
+        if scored is None:
+            return
+        line = line or Lifeline(scored.model.prognoser)
+        after = line.last[0].end if line.last is not None else since
+        scored.due = scored.rows_after(after)
+        scored.line, scored.since = line, since
+        scored.rows.renew(since)
+        self._show(scored)
+
+    async def save(self, also: Callable[[sqlite3.Connection], None] = lambda _db: None) -> None:
+        """Write all that began anew, with something ``also`` in the same transaction.
+
+        Raises:
+            OutboxFullError: there is no room; nothing was written, and the next call writes it.
+        """
+        since, begun = dict(self._since), set(self._begun)
+        self._begun.clear()
+        fresh = [self._scored[device] for device in begun if device in self._scored]
+
+        def write(db: sqlite3.Connection) -> None:
+            for asset, ts in since.items():
+                journal.renew(db, asset, ts)
+            for scored in fresh:
+                journal.begin(db, scored.asset, scored.model.sha256, scored.since, scored.line.stretch)
+            also(db)
+
+        try:
+            await self.store.run(write, urgent=False)
+        except OutboxFullError:
+            self._begun |= begun
+            raise
 
     async def run(self) -> None:
         """Score what is due until cancelled; then keep what is not finished."""
@@ -147,7 +209,7 @@ class Lives:
             while True:
                 await self._news.wait()
                 self._news.clear()
-                for scored in self._scored.values():
+                for scored in [*self._scored.values()]:
                     await self._score(scored)
         finally:
             await self._leave()
@@ -158,27 +220,39 @@ class Lives:
 
     # --- inside ---------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _assembler(model: EdgeModel, line: Lifeline, since: int) -> Assembler:
-        kind, last = model.prognoser.model.row, line.last
+    def _made(
+        self, device: str, asset: str, model: EdgeModel, line: Lifeline, catalogue: Catalogue
+    ) -> _Scored:
+        numbers = {tag.path.removeprefix(f"{device}/"): tag.number for tag in catalogue.tags}
+        since, kind, last = self._since.get(asset, 0), model.prognoser.model.row, line.last
         assert kind is not None  # noqa: S101 - without it a model is not loaded
-        return assembler(kind, asked(model.prognoser.model), last[0] if last else None, since)
+        rows = assembler(kind, asked(model.prognoser.model), last[0] if last else None, since)
+        own = tuple(numbers[name] for name in NAMES)
+        scored = _Scored(device, asset, model, since, line, own, rows)
+        self._show(scored)
+        scored.tags = {numbers[name]: name for name in model.tags}
+        return scored
 
     @staticmethod
-    def _begin(db: sqlite3.Connection, scored: _Scored) -> None:
-        journal.begin(db, scored.asset, scored.model.sha256, scored.since, scored.line.stretch)
+    def _show(scored: _Scored) -> None:
+        """What is known of a machine as its lifeline has it."""
+        line = scored.line
+        scored.judged = newest_judged(line.stretch.rows, line.stretch.scores)
+        scored.age = line.history.age
+        scored.seen = line.last is None or line.last[1].seen
+
+    def _engage(self, scored: _Scored) -> None:
+        self.drop(scored.device)
+        self._scored[scored.device] = scored
+        self._by_tag |= {number: (scored, name) for number, name in scored.tags.items()}
 
     async def _score(self, scored: _Scored) -> None:
         """Score the rows of one machine that are due, keep them and tell them."""
-        if scored.device in self._renewed:
-            self._renewed.discard(scored.device)
-            asset, since = scored.asset, scored.since
-
-            def renew(db: sqlite3.Connection) -> None:
-                journal.renew(db, asset, since)
-                self._begin(db, scored)
-
-            await self._kept(renew)
+        if self._begun:
+            try:
+                await self.save()
+            except OutboxFullError as error:
+                log.error("life.disk_full", error=str(error))
         rows, scored.due = scored.due, []
         unfinished = Unfinished(scored.rows.remembered())
         line, since = scored.line, scored.since
@@ -190,8 +264,12 @@ class Lives:
         except asyncio.CancelledError:
             scored.due = rows + scored.due  # they are scored after the next start
             raise
-        if scored.line is not line:
-            return  # it was renewed meanwhile
+        if not self._goes_on(scored, line):
+            now = self._scored.get(scored.device)
+            if now is not None and _same_rows(now, scored):
+                _score_again(now, rows)
+                self._news.set()
+            return
 
         def keep(db: sqlite3.Connection) -> None:
             for stretch, place, row, score in made:
@@ -201,12 +279,18 @@ class Lives:
             journal.leave(db, scored.asset, unfinished)
 
         await self._kept(keep)
-        line.done.clear()
+        if not self._goes_on(scored, line):
+            return
+        del line.done[:-1]  # a renewal that is heard of late goes back a little
         for _, _, row, score in made:
             if score.seen:
                 scored.judged = row, score
             self._tell(scored, row, score)
         scored.age, scored.seen = line.history.age, made[-1][3].seen
+
+    def _goes_on(self, scored: _Scored, line: Lifeline) -> bool:
+        """Whether a machine was neither renewed nor given another model meanwhile."""
+        return self._scored.get(scored.device) is scored and scored.line is line
 
     async def _leave(self) -> None:
         unfinished = {
@@ -250,6 +334,32 @@ def _taken(line: Lifeline, rows: Sequence[Row]) -> list[tuple[Stretch, int, Row,
         score = line.take(row)
         found.append((line.stretch, len(line.stretch.rows) - 1, row, score))
     return found
+
+
+def _same_rows(one: _Scored, other: _Scored) -> bool:
+    """Whether two models make the same rows of a machine's samples."""
+    a, b = one.model.prognoser.model, other.model.prognoser.model
+    return one.asset == other.asset and a.row == b.row and asked(a) == asked(b)
+
+
+def _score_again(scored: _Scored, rows: Sequence[Row]) -> None:
+    """Rows that were being scored for nothing: those that its lifeline has not are due."""
+    last = scored.line.last
+    after = last[0].end if last is not None else scored.since
+    due = {row.end: row for row in (*rows, *scored.due) if row.end > after}
+    scored.due = [due[end] for end in sorted(due)]
+
+
+def begun(model: EdgeModel, beginning: bytes) -> Lifeline | None:
+    """What the service remembered of a machine under a model, scored again here; None where that gives other
+    scores than it gave there, or it is not of this model.
+    """
+    try:
+        stretch = lifeline.unpacked(beginning)
+        again, _ = lifeline.replayed(model.prognoser, stretch)
+        return Lifeline(model.prognoser, stretch) if again == stretch.scores else None
+    except (msgspec.DecodeError, ValueError, IndexError):
+        return None
 
 
 def _view(scored: _Scored) -> LifeView:

@@ -1,9 +1,10 @@
-"""The models that ``edge.yaml`` names, read and checked before anything starts."""
+"""The keys and models that ``edge.yaml`` names, read and checked before anything starts; and how a model of
+any origin is checked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from protocols.prognostics.model_file import ModelRefusedError
 from protocols.prognostics.public_keys import NoPublicKeyError, public_key
 from protocols.prognostics.rows import wanted
 from protocols.values import DataType
+
+NOBODY_TRUSTED = (
+    "no key is trusted at this edge: name the public key (a file ending in .pub) in edge.yaml under life: "
+    "trusted_keys"
+)
 
 
 class _Part(BaseModel):
@@ -36,7 +42,9 @@ class LifeConfig(_Part):
     """Models of remaining life, and the public keys of who may have signed them."""
 
     trusted_keys: tuple[Path, ...] = Field(min_length=1, description="files ending in .pub")
-    models: tuple[ModelOf, ...] = Field(min_length=1, max_length=500)
+    models: tuple[ModelOf, ...] = Field(
+        default=(), max_length=500, description="files of this PC, which go before what the service sends"
+    )
 
     def at(self, folder: Path) -> LifeConfig:
         """The same with every path resolved against ``folder``."""
@@ -62,10 +70,26 @@ class EdgeModel:
         return wanted(model.row, asked(model))
 
 
+@dataclass(frozen=True, slots=True)
+class LifeFiles:
+    """The public keys of who may have signed a model, by id, and the models that are named, by device."""
+
+    trusted: Mapping[str, bytes] = field(default_factory=dict)
+    models: Mapping[str, EdgeModel] = field(default_factory=dict)
+
+
+def checked(data: bytes, name: str, trusted: Mapping[str, bytes]) -> EdgeModel:
+    """A model of its file; takes up to a second. Raises ModelRefusedError."""
+    if not trusted:
+        raise ModelRefusedError(f"{name}: {NOBODY_TRUSTED}")
+    model = model_file.read(data, name, trusted)
+    return EdgeModel(model_file.identity(data), Prognoser(model))
+
+
 def load(
     document: Document, config: LifeConfig, profiles: Mapping[str, AnyProfile]
-) -> tuple[dict[str, EdgeModel], list[Problem]]:
-    """The models by device, and what is wrong, each with its place. ``profiles`` are those of the devices."""
+) -> tuple[LifeFiles, list[Problem]]:
+    """Keys and models, and what is wrong, each with its place. ``profiles`` are those of the devices."""
     problems: list[Problem] = []
     trusted: dict[str, bytes] = {}
     for place, path in enumerate(config.trusted_keys):
@@ -87,19 +111,19 @@ def load(
         if problems:
             continue  # a model cannot be checked without all of the keys
         try:
-            data = one.file.read_bytes()
-            model = model_file.read(data, str(one.file), trusted)
+            made = checked(one.file.read_bytes(), str(one.file), trusted)
         except (ModelRefusedError, OSError) as error:
             problems.append(document.problem((*at, "file"), _said(one.file, error)))
             continue
-        unfit = list(_unfit(model, profiles[one.device]))
+        unfit = list(lacking(made.prognoser.model, profiles[one.device]))
         problems += [document.problem((*at, "file"), f"{one.file}: {text}") for text in unfit]
         if not unfit:
-            found[one.device] = EdgeModel(model_file.identity(data), Prognoser(model))
-    return found, problems
+            found[one.device] = made
+    return LifeFiles(trusted, found), problems
 
 
-def _unfit(model: Model, profile: AnyProfile) -> Iterator[str]:
+def lacking(model: Model, profile: AnyProfile) -> Iterator[str]:
+    """Why a model cannot score a machine of a profile, each in words."""
     if model.row is None:
         yield "scores files alone: train it with --counter TAG or --every SECONDS"
         return

@@ -24,6 +24,7 @@ from protocols.jobs import JobList, ReleaseRequest
 from protocols.lanes import Down, Lane, up
 from protocols.link_window import Timing
 from protocols.packing import digest
+from protocols.prognostics.deployment import Deployment, Part
 from protocols.session import Batch
 from protocols.states import Notice
 from protocols.telemetry import SampleColumns
@@ -45,6 +46,7 @@ class Heard:
         self.neighbours: list[tuple[str, list[Action]]] = []
         self.catalogues: list[bytes] = []
         self.waveforms: list[Wanted] = []
+        self.models: list[Deployment | Part] = []
 
     async def take_jobs(self, message: JobList) -> None:
         self.jobs.append(message)
@@ -57,6 +59,9 @@ class Heard:
 
     async def take_waveform(self, wanted: Wanted) -> None:
         self.waveforms.append(wanted)
+
+    async def take_models(self, message: Deployment | Part) -> None:
+        self.models.append(message)
 
     async def take_neighbour(self, edge: str, done: list[Action]) -> None:
         self.neighbours.append((edge, done))
@@ -85,6 +90,7 @@ async def running(
                 handlers.take_neighbour,
                 handlers.take_catalogue,
                 handlers.take_waveform,
+                handlers.take_models,
             ),
             pipe,
             Timing(resend_first=0.5, resend_least=0.5),

@@ -19,6 +19,7 @@ from cloud.maintenance.rul.registry import ModelState, ModelVersion, NoSuchModel
 from cloud.maintenance.rul.scopes import meant, scope_of
 from protocols.clock import Clock
 from protocols.prognostics import model_file
+from protocols.prognostics.deployment import MAX_FILE
 from protocols.prognostics.lifeline import asked
 from protocols.prognostics.model import Model
 from protocols.prognostics.model_file import ModelRefusedError
@@ -26,8 +27,6 @@ from protocols.prognostics.rows import wanted
 from protocols.site import Device
 from protocols.values import DataType
 
-MAX_BYTES = 16 * 1024 * 1024
-"""Of a model that is brought in through the API; one of 600 trees has about one million."""
 MAX_REASON = 500
 
 
@@ -65,6 +64,8 @@ class ModelDesk:
                 "no key is trusted here, so no model can be: name the public keys (files ending in .pub) in "
                 "cloud.yaml under maintenance: trusted_keys"
             )
+        if len(data) > MAX_FILE:
+            raise ModelRefusedError(f"model for {scope}: {len(data)} bytes, at most {MAX_FILE} reach an edge")
         model = model_file.read(data, f"model for {scope}", self.trusted)
         if model.row is None:
             raise UnfitModelError(

@@ -12,7 +12,7 @@ from math import fsum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from cloud.maintenance.rul.drift import Seen
 from cloud.maintenance.rul.tables import MODEL_DRIFT, MODEL_STEP, MODEL_VERSION
@@ -181,6 +181,15 @@ def file(tx: Connection, version_id: str) -> bytes:
     if data is None:
         raise NoSuchModelError(f"there is no model {version_id}")
     return bytes(data)
+
+
+def size(tx: Connection, version_id: str) -> int:
+    """Bytes of the file of a version; raises NoSuchModelError."""
+    query = select(func.length(MODEL_VERSION.c.file)).where(MODEL_VERSION.c.id == version_id)
+    found = tx.execute(query).scalar_one_or_none()
+    if found is None:
+        raise NoSuchModelError(f"there is no model {version_id}")
+    return int(found)
 
 
 def load(tx: Connection, version_id: str, trusted: Mapping[str, bytes]) -> Model:

@@ -38,7 +38,7 @@ from cloud.maintenance.rul.scopes import best
 from cloud.store.database import Database
 from cloud.store.outage import Outage
 from protocols.clock import Clock
-from protocols.prognostics import model_file
+from protocols.prognostics import lifeline, model_file
 from protocols.prognostics.lifeline import Lifeline
 from protocols.prognostics.model import Prognoser
 from protocols.prognostics.model_file import ModelRefusedError
@@ -130,6 +130,17 @@ class LifeService:
     def behind(self) -> int:
         """Machines whose samples from before are being worked through, or wait for that."""
         return sum(follower.behind for follower in self._followers.values())
+
+    async def remembered(self, asset: str, version: str, since: int) -> bytes | None:
+        """What is remembered of an asset under a model in the life that began at ``since`` (µs UTC), packed;
+        empty where that is nothing. None while samples from before are being worked through.
+        """
+        follower = self._followers.get((asset, version))
+        if follower is None or follower.behind or follower.since != since:
+            return None
+        async with self._scoring:
+            stretch = follower.line.stretch
+            return lifeline.packed(stretch) if stretch.rows or stretch.first else b""
 
     async def _follow(self) -> None:
         kinds: set[type[Event]] = {

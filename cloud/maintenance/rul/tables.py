@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -97,3 +98,19 @@ LIFE_RENEWED = Table(
     Column("reason", Text, nullable=False),
 )
 """Since when an asset is as new: a repair, or what a person said."""
+
+EDGE_MODEL = Table(
+    "edge_model",
+    METADATA,
+    Column("edge", String(32), primary_key=True),
+    Column("device", String(32), primary_key=True),
+    Column("deployment", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("since", Time, nullable=False),
+    Column("file", Boolean, nullable=False),
+    Column("refused", String(64), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("life", Time, nullable=False),
+    Column("told", Time, nullable=False),
+)
+"""What each edge says that it scores its machines with; see ``protocols.states.ModelHeld``."""

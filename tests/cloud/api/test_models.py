@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from cloud.api.accounts import Role
 from cloud.ledger import tags
-from cloud.maintenance.rul.desk import MAX_BYTES
 from protocols.catalogue import TagDefinition, catalogue
 from protocols.prognostics import model_file
+from protocols.prognostics.deployment import MAX_FILE
 from protocols.values import DataType
 from tests.cloud.api.service import Door, opened
 from tests.cloud.maintenance.rul import signed
@@ -108,7 +108,7 @@ async def test_what_is_not_to_be_trusted_or_does_not_fit_is_refused_with_a_sente
             assert words in answer.json()["detail"]
         await tagged(door, "speed", "vibratoin", "temperature", "current")
         unfit = await office.post(MODELS, params={"scope": "laser-1"}, content=good)
-        huge = await office.post(MODELS, params={"scope": "laser-1"}, content=bytes(MAX_BYTES + 1))
+        huge = await office.post(MODELS, params={"scope": "laser-1"}, content=bytes(MAX_FILE + 1))
         async with door.client(Role.VIEWER) as viewer:
             looker = await viewer.post(MODELS, params={"scope": "laser-1"}, content=good)
         assert (await office.get(MODELS)).json() == []

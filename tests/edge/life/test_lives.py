@@ -47,11 +47,14 @@ states:
 """
 
 
-def configured(folder: Path, device: str, model: bytes | None = None, broker: int = 0) -> Path:
-    """An edge with a model; without the port of a broker, one whose broker does not answer."""
+def configured(
+    folder: Path, device: str, model: bytes | None = None, broker: int = 0, *, named: bool = True
+) -> Path:
+    """An edge whose file names a model, or none; without the port of a broker, its broker does not answer."""
     folder.mkdir(exist_ok=True)
     signed.public_key(folder)
     (folder / "press.json").write_bytes(signed.data() if model is None else model)
+    models = "  models:\n    - {device: press-1, file: press.json}\n" if named else ""
     edge = f"""\
 edge: machining
 site: site.yaml
@@ -61,9 +64,7 @@ broker: {{host: 127.0.0.1, port: {broker or free_port()}}}
 api: {{port: {free_port()}}}
 life:
   trusted_keys: [signing.pem.pub]
-  models:
-    - {{device: press-1, file: press.json}}
-"""
+{models}"""
     return write(folder, edge, SITE.replace("modbus://127.0.0.1:1502", device), PROFILE)
 
 
@@ -236,9 +237,9 @@ def test_a_model_is_told_as_tags_of_its_machine(tmp_path: Path) -> None:
     from edge.life.tags import definitions
 
     setup: Setup = load_setup(configured(tmp_path, "modbus://127.0.0.1:1"))
-    assert [(tag.path, tag.unit) for tag in definitions(setup.models)] == [
+    assert [(tag.path, tag.unit) for tag in definitions(setup.life.models)] == [
         ("press-1/remaining_life", "h"),
         ("press-1/remaining_life.lower", "h"),
         ("press-1/remaining_life.upper", "h"),
     ]
-    assert setup.models["press-1"].tags == ("speed", "vibration", "temperature", "current", "cycle")
+    assert setup.life.models["press-1"].tags == ("speed", "vibration", "temperature", "current", "cycle")
