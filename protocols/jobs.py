@@ -108,7 +108,8 @@ class MaintenanceOrder(msgspec.Struct, frozen=True, omit_defaults=True):
     ``start`` and ``end`` are where the plan has it, 0 where it has found no room; it should be done before
     ``bound``. ``fixed``: a person said when. ``why`` is the evidence in words, ``steps`` the instruction.
     A higher ``revision`` replaces a lower one. ``declined`` is a move from the station that the service could
-    not do, as the window had changed meanwhile.
+    not do, as the window had changed meanwhile. ``renews``: the machine is as new when it is done; a new
+    sensor leaves it as old as it was.
     """
 
     case: str
@@ -128,6 +129,7 @@ class MaintenanceOrder(msgspec.Struct, frozen=True, omit_defaults=True):
     skills: tuple[Text, ...] = ()
     parts: tuple[str, ...] = ()
     declined: Declined | None = None
+    renews: bool = True
 
 
 class JobList(msgspec.Struct, frozen=True, omit_defaults=True):

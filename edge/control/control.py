@@ -14,7 +14,7 @@ from edge.control import journal
 from edge.control.controls import OPEN, Controls, Lock, MachineCommand, apply, sending
 from edge.control.decisions import Situation, decide, locked
 from edge.control.machines import Facts, Machines, NoMachines
-from edge.control.upkeep import receive
+from edge.control.upkeep import receive, renews
 from edge.station.commands import ControlCommand
 from edge.station.refusals import Refusal
 from edge.station.station_view import CommandView, ControlView, LifeView, ProgramView, WriteView
@@ -61,7 +61,11 @@ class Control:
         after = self.controls
         for action in actions:
             after = apply(after, action)
-        repaired = [(a.event.device, a.ts) for a in actions if isinstance(a.event, MaintenanceDone)]
+        repaired = [
+            (action.event.device, action.ts)
+            for action in actions
+            if isinstance(action.event, MaintenanceDone) and renews(self.controls.upkeep, action.event.case)
+        ]
         return None if after is self.controls else self._to(after, repaired)
 
     def receive(self, jobs: JobList) -> Callable[[sqlite3.Connection], Adopt] | None:

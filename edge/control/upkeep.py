@@ -99,6 +99,15 @@ def done_with(upkeep: Upkeep, device: str) -> list[did.Event]:
     ]
 
 
+def renews(upkeep: Upkeep, case: str) -> bool:
+    """Whether a machine is as new when the maintenance of a case is done. Where that is not known here the
+    service knows and says so.
+    """
+    begun = upkeep.begun.get(case)
+    order = begun.order if begun is not None else upkeep.orders.get(case)
+    return order is not None and order.renews
+
+
 # --- what actions change ------------------------------------------------------------------------------
 
 

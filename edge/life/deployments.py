@@ -17,15 +17,14 @@ import structlog
 from edge.config import Machine
 from edge.life import journal
 from edge.life.journal import Kept
-from edge.life.lives import Lives, begun
-from edge.life.model_files import NOBODY_TRUSTED, EdgeModel, checked, lacking
+from edge.life.lives import Known, Lives, begun
+from edge.life.model_files import EdgeModel, checked, lacking
 from edge.outbox.outbox import append_states
 from edge.outbox.store import Store
 from protocols.catalogue import Catalogue
 from protocols.clock import Clock
 from protocols.packing import UndecodableError
-from protocols.prognostics.deployment import Assigned, Deployment, Part
-from protocols.prognostics.lifeline import Lifeline
+from protocols.prognostics.deployment import FILE_FIRST, NOBODY_TRUSTED, Assigned, Deployment, Part
 from protocols.prognostics.model_file import ModelRefusedError
 from protocols.states import ModelHeld, ModelsHeld
 
@@ -155,7 +154,7 @@ class Deployments:
             return f"{one.device} is asset {machine.device.asset} here: the service has another site file"
         file = self.files.get(one.device)
         if file is not None and file.sha256 != one.sha256:
-            return "edge.yaml names a file for this machine, which goes first: remove it there"
+            return FILE_FIRST
         if not self.trusted:
             return NOBODY_TRUSTED
         return ""
@@ -192,19 +191,19 @@ class Deployments:
             if machine is None or since <= self.lives.since(str(machine.device.asset)):
                 continue
             one, model = assigned.get(device), self.models.get(device)
-            line = None
+            known = None
             if one is not None and model is not None and model.sha256 == one.sha256:
-                line = await self._line(one, model)
-            self.lives.renewed(device, since, str(machine.device.asset), line)
+                known = await self._known(one, model)
+            self.lives.renewed(device, since, str(machine.device.asset), known)
 
-    async def _line(self, one: Assigned, model: EdgeModel) -> Lifeline | None:
+    async def _known(self, one: Assigned, model: EdgeModel) -> Known | None:
         """What the service remembered of a machine."""
         if not one.beginning:
             return None
-        line = await asyncio.to_thread(begun, model, one.beginning)
-        if line is None:
+        known = await asyncio.to_thread(begun, model, one.beginning)
+        if known is None:
             log.error("life.beginning_not_used", device=one.device, model=model.sha256[:12])
-        return line
+        return known
 
     async def _use(
         self,
@@ -214,8 +213,8 @@ class Deployments:
         machines: Mapping[str, Machine],
     ) -> None:
         now = self.clock.now()
-        lines = {
-            device: await self._line(one, model)
+        known = {
+            device: await self._known(one, model)
             for device, (one, model) in fresh.items()
             # What was repaired here is newer than what the service remembers.
             if self.lives.since(one.asset) == wanted.renewed.get(device, 0)
@@ -231,7 +230,7 @@ class Deployments:
                 self.lives.drop(device)
             for device in scored:
                 one, model = fresh[device]
-                self.lives.take_up(device, one.asset, model, lines.get(device), numbers[device])
+                self.lives.take_up(device, one.asset, model, known.get(device), numbers[device])
 
         models = {device: model for device, (_, model) in used.items()} | dict(self.files)
         await self.announce(models, [machines[device] for device in scored], begin)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +23,8 @@ from edge.outbox.store import OutboxFullError, Store
 from edge.recorder import Takes
 from edge.station.station_view import LifeView
 from protocols.catalogue import Catalogue
-from protocols.prognostics import lifeline
+from protocols.clock import Clock
+from protocols.prognostics import deployment, lifeline
 from protocols.prognostics.lifeline import Lifeline, Score, Stretch, asked, newest_judged
 from protocols.prognostics.rows import Assembler, Row, assembler
 from protocols.states import Event, ItemState, MachineStateChanged
@@ -30,6 +32,12 @@ from protocols.telemetry import Flag, SampleColumns
 from protocols.values import Quality, Reason
 
 log = structlog.get_logger(__name__)
+
+LATELY, LATELY_SECONDS = 100_000, 60.0
+"""Samples, and seconds of them, that are remembered for a model that comes: what the service remembers of a
+machine is some seconds old when it is here."""
+STATES = 50
+"""States of a machine that are remembered for it."""
 
 
 @dataclass(slots=True)
@@ -54,10 +62,29 @@ class _Scored:
     tags: dict[int, str] = field(default_factory=dict)
     """Number → name of the tags that the model asks for."""
 
+    @property
+    def by_work(self) -> bool:
+        """Whether a row is made by work, and not by a counter."""
+        row = self.model.prognoser.model.row
+        return row is not None and not row.counter
+
+    @property
+    def newest(self) -> int:
+        """µs UTC of the newest scored row, or of the life's beginning."""
+        return self.line.last[0].end if self.line.last is not None else self.since
+
     def rows_after(self, ts: int) -> list[Row]:
         """The rows that stand after a time (µs UTC), scored or not, as far as they are remembered."""
         known = [row for stretch in (*self.line.done, self.line.stretch) for row in [*stretch.rows]]
         return [row for row in (*known, *self.due) if row.end > ts]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a machine under a model: its lifeline, and what the assembler has of its open row."""
+
+    line: Lifeline
+    row: bytes = b""
 
 
 @dataclass(slots=True)
@@ -67,6 +94,9 @@ class Lives:
     """
 
     store: Store
+    clock: Clock
+    expects: bool = True
+    """Whether models may come while it runs."""
     recorder: Takes = field(init=False)
     """Takes the scores; set before :meth:`run`."""
     _since: dict[str, int] = field(default_factory=dict, init=False)
@@ -76,6 +106,12 @@ class Lives:
     _begun: set[str] = field(default_factory=set, init=False)
     """Devices whose new life, or new model, is not on disk yet."""
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _lately: deque[tuple[float, SampleColumns]] = field(default_factory=deque, init=False)
+    """What was heard lately, with monotonic seconds."""
+    _waiting: int = field(default=0, init=False)
+    """Samples in it."""
+    _states: dict[str, list[MachineStateChanged]] = field(default_factory=dict, init=False)
+    """The newest states of each device."""
 
     async def open(
         self, models: Mapping[str, EdgeModel], assets: Mapping[str, str], catalogue: Mapping[str, Catalogue]
@@ -112,20 +148,22 @@ class Lives:
         return self._since.get(asset, 0)
 
     def take_up(
-        self, device: str, asset: str, model: EdgeModel, line: Lifeline | None, catalogue: Catalogue
+        self, device: str, asset: str, model: EdgeModel, known: Known | None, catalogue: Catalogue
     ) -> None:
-        """Score a machine with a model from now on; call :meth:`save` then. ``line`` is what is known of the
-        machine under it. Rows that the model before made of the same tags are scored on with this one.
+        """Score a machine with a model from now on; call :meth:`save` then. ``known`` is what is known of the
+        machine under it. Rows that the model before made of the same tags are scored on with this one; else
+        what was heard since is heard again.
         """
         before = self._scored.get(device)
-        scored = self._made(device, asset, model, line or Lifeline(model.prognoser), catalogue)
-        if before is not None and _same_rows(before, scored):
-            last = scored.line.last
-            scored.rows = before.rows
-            scored.due = before.rows_after(last[0].end if last is not None else scored.since)
-            self._news.set()
+        known = known or Known(Lifeline(model.prognoser))
+        scored = self._made(device, asset, model, known.line, catalogue)
         self._engage(scored)
         self._begun.add(device)
+        if before is not None and _same_rows(before, scored):
+            scored.rows, scored.due = before.rows, before.rows_after(scored.newest)
+            self._news.set()
+        else:
+            self._go_on(scored, known.row)
 
     def drop(self, device: str) -> None:
         """Score a machine no more."""
@@ -135,7 +173,15 @@ class Lives:
 
     def heard(self, columns: SampleColumns) -> None:
         """Samples are on disk."""
-        by_tag = self._by_tag
+        if self.expects:
+            now = self.clock.monotonic()
+            self._lately.append((now, columns))
+            self._waiting += len(columns.tags)
+            while self._lately and (self._waiting > LATELY or self._lately[0][0] < now - LATELY_SECONDS):
+                self._waiting -= len(self._lately.popleft()[1].tags)
+        self._hear(columns, self._by_tag)
+
+    def _hear(self, columns: SampleColumns, by_tag: Mapping[int, tuple[_Scored, str]]) -> None:
         if not by_tag:
             return
         qualities = {flag.index: flag.quality for flag in columns.flags}
@@ -156,13 +202,25 @@ class Lives:
             if isinstance(event, MachineStateChanged) and event.device in self._scored:
                 executes = event.item_state == ItemState.EXECUTING
                 self._scored[event.device].rows.works(event.ts, executes=executes)
+            if isinstance(event, MachineStateChanged):
+                self._states[event.device] = [*self._states.get(event.device, [])[-STATES:], event]
 
-    def renewed(
-        self, device: str, since: int, asset: str | None = None, line: Lifeline | None = None
-    ) -> None:
-        """A machine was repaired: its life begins anew at ``since`` (µs UTC), with what is known of it in
-        ``line``. An earlier time than the one that is known changes nothing. ``asset`` is that of a machine
-        which may not be scored here.
+    def _go_on(self, scored: _Scored, row: bytes) -> None:
+        """Go on with a row that somebody else began, and with what was heard here meanwhile: of that what is
+        not newer is passed over.
+        """
+        if row:
+            scored.rows.remember(row)
+        for state in self._states.get(scored.device, []):
+            scored.rows.works(state.ts, executes=state.item_state == ItemState.EXECUTING)
+        by_tag = {number: (scored, name) for number, name in scored.tags.items()}
+        for _, columns in self._lately:
+            self._hear(columns, by_tag)
+
+    def renewed(self, device: str, since: int, asset: str | None = None, known: Known | None = None) -> None:
+        """A machine was repaired: its life begins anew at ``since`` (µs UTC), with what is ``known`` of it.
+        An earlier time than the one that is known changes nothing. ``asset`` is that of a machine which may
+        not be scored here.
         """
         scored = self._scored.get(device)
         asset = scored.asset if scored is not None else asset
@@ -173,12 +231,17 @@ class Lives:
         self._news.set()
         if scored is None:
             return
-        line = line or Lifeline(scored.model.prognoser)
-        after = line.last[0].end if line.last is not None else since
-        scored.due = scored.rows_after(after)
+        line = known.line if known is not None else Lifeline(scored.model.prognoser)
+        later = scored.rows_after(max(since, line.last[0].end if line.last is not None else 0))
         scored.line, scored.since = line, since
-        scored.rows.renew(since)
         self._show(scored)
+        if known is not None and scored.by_work:
+            # Where its rows begin depends on what was worked since the renewal, which the service knows.
+            scored.rows, scored.due = _assembler(scored.model, line, since), []
+            self._go_on(scored, known.row)
+        else:
+            scored.due = later
+            scored.rows.renew(since)
 
     async def save(self, also: Callable[[sqlite3.Connection], None] = lambda _db: None) -> None:
         """Write all that began anew, with something ``also`` in the same transaction.
@@ -224,11 +287,9 @@ class Lives:
         self, device: str, asset: str, model: EdgeModel, line: Lifeline, catalogue: Catalogue
     ) -> _Scored:
         numbers = {tag.path.removeprefix(f"{device}/"): tag.number for tag in catalogue.tags}
-        since, kind, last = self._since.get(asset, 0), model.prognoser.model.row, line.last
-        assert kind is not None  # noqa: S101 - without it a model is not loaded
-        rows = assembler(kind, asked(model.prognoser.model), last[0] if last else None, since)
+        since = self._since.get(asset, 0)
         own = tuple(numbers[name] for name in NAMES)
-        scored = _Scored(device, asset, model, since, line, own, rows)
+        scored = _Scored(device, asset, model, since, line, own, _assembler(model, line, since))
         self._show(scored)
         scored.tags = {numbers[name]: name for name in model.tags}
         return scored
@@ -344,22 +405,29 @@ def _same_rows(one: _Scored, other: _Scored) -> bool:
 
 def _score_again(scored: _Scored, rows: Sequence[Row]) -> None:
     """Rows that were being scored for nothing: those that its lifeline has not are due."""
-    last = scored.line.last
-    after = last[0].end if last is not None else scored.since
-    due = {row.end: row for row in (*rows, *scored.due) if row.end > after}
+    due = {row.end: row for row in (*rows, *scored.due) if row.end > scored.newest}
     scored.due = [due[end] for end in sorted(due)]
 
 
-def begun(model: EdgeModel, beginning: bytes) -> Lifeline | None:
+def begun(model: EdgeModel, data: bytes) -> Known | None:
     """What the service remembered of a machine under a model, scored again here; None where that gives other
     scores than it gave there, or it is not of this model.
     """
     try:
-        stretch = lifeline.unpacked(beginning)
+        found = deployment.begun(data)
+        stretch = lifeline.unpacked(found.stretch)
         again, _ = lifeline.replayed(model.prognoser, stretch)
-        return Lifeline(model.prognoser, stretch) if again == stretch.scores else None
-    except (msgspec.DecodeError, ValueError, IndexError):
+        line = Lifeline(model.prognoser, stretch)
+        _assembler(model, line, 0).remember(found.row)
+    except (msgspec.DecodeError, ValueError, IndexError, KeyError, TypeError):
         return None
+    return Known(line, found.row) if again == stretch.scores else None
+
+
+def _assembler(model: EdgeModel, line: Lifeline, since: int) -> Assembler:
+    kind, last = model.prognoser.model.row, line.last
+    assert kind is not None  # noqa: S101 - without it a model is not loaded
+    return assembler(kind, asked(model.prognoser.model), last[0] if last else None, since)
 
 
 def _view(scored: _Scored) -> LifeView:

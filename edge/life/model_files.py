@@ -14,17 +14,13 @@ from drivers.profile.profile import AnyProfile
 from edge.tags import sampled
 from protocols.documents import Document, Problem, not_one_of
 from protocols.prognostics import model_file
+from protocols.prognostics.deployment import NOBODY_TRUSTED
 from protocols.prognostics.lifeline import asked
 from protocols.prognostics.model import Model, Prognoser
 from protocols.prognostics.model_file import ModelRefusedError
 from protocols.prognostics.public_keys import NoPublicKeyError, public_key
 from protocols.prognostics.rows import wanted
 from protocols.values import DataType
-
-NOBODY_TRUSTED = (
-    "no key is trusted at this edge: name the public key (a file ending in .pub) in edge.yaml under life: "
-    "trusted_keys"
-)
 
 
 class _Part(BaseModel):

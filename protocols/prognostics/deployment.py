@@ -24,6 +24,13 @@ MAX_PARTS = MAX_FILE // PART
 MAX_BEGINNING = 256 * 1024
 """Bytes of what was remembered of one machine."""
 
+NOBODY_TRUSTED = (
+    "no key is trusted at this edge: name the public key (a file ending in .pub) in edge.yaml under life: "
+    "trusted_keys"
+)
+FILE_FIRST = "edge.yaml names a file for this machine, which goes first: remove it there"
+"""Why an edge refuses a model, where that says no names."""
+
 Name = Annotated[str, msgspec.Meta(max_length=64)]
 Sha = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Time = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
@@ -32,7 +39,7 @@ Time = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 class Assigned(msgspec.Struct, frozen=True, omit_defaults=True):
     """The model of one machine: its id at the service, its hash, the bytes of its file.
 
-    ``beginning`` is what the service remembered of the machine under it (a packed stretch), so that the edge
+    ``beginning`` is what the service remembered of the machine under it (:func:`beginning`), so that the edge
     goes on at its age; empty where there is nothing, or the edge has it.
     """
 
@@ -64,8 +71,31 @@ class Part(msgspec.Struct, frozen=True, tag="part"):
     data: Annotated[bytes, msgspec.Meta(max_length=PART)]
 
 
+class Beginning(msgspec.Struct, frozen=True, array_like=True):
+    """A packed stretch, and what the assembler of rows remembered of the row that is not closed yet."""
+
+    stretch: bytes
+    row: bytes
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Deployment | Part)
+
+
+_beginning = msgspec.msgpack.Decoder(Beginning)
+
+
+def beginning(stretch: bytes, row: bytes) -> bytes:
+    """What is remembered of a machine, for :class:`Assigned`."""
+    return _encoder.encode(Beginning(stretch, row))
+
+
+def begun(data: bytes) -> Beginning:
+    """The same, read; raises UndecodableError."""
+    try:
+        return _beginning.decode(data)
+    except MALFORMED as error:
+        raise UndecodableError(f"not what is remembered of a machine: {error}") from error
 
 
 def deployment(edge: str, machines: tuple[Assigned, ...], renewed: dict[str, int]) -> Deployment:

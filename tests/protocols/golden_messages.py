@@ -15,6 +15,7 @@ from protocols import actions, jobs, session, states, telemetry
 from protocols.catalogue import Catalogue, TagDefinition, catalogue
 from protocols.lanes import Lane
 from protocols.packing import pack, unpack
+from protocols.prognostics import deployment
 from protocols.session import Bounds, Ranges
 from protocols.values import DataType, Quality, Reason, Sample
 
@@ -25,6 +26,7 @@ STREAM = bytes(range(16))
 OTHER = bytes(range(16, 32))
 DIGEST = bytes(range(32, 48))
 HASH = bytes(range(48, 64))
+ASSET = "b6de0459-4908-58bd-8e73-62fe1e58a6ee"
 
 CATALOGUE: Catalogue = catalogue(
     "machining",
@@ -111,6 +113,20 @@ STATES: list[states.Event] = [
     states.ConfigApplied(TS, {"site": "abc"}),
     states.Notice(TS, "error", "link.fork", "batch 1 is another one in the ledger"),
 ]
+
+MODELS: list[states.Event] = [
+    states.ModelsHeld(
+        TS,
+        "0123456789abcdef",
+        (
+            states.ModelHeld("laser-1", "ab" * 32, TS - 5, life=TS - 9),
+            states.ModelHeld("laser-2", "ef" * 32, 0, True, "cd" * 32, "not signed"),
+            states.ModelHeld("laser-3"),
+        ),
+        ("cd" * 32,),
+    )
+]
+"""Came later than :data:`STATES`."""
 
 JOB_LIST = jobs.JobList(
     "machining",
@@ -273,6 +289,53 @@ GOLDEN: dict[str, Golden] = {
         ),
         jobs.encode,
         jobs.decode_jobs,
+        packed=True,
+    ),
+    "jobs_sensor": Golden(
+        jobs.JobList(
+            "machining",
+            15,
+            TS,
+            (),
+            (
+                jobs.MaintenanceOrder(
+                    "case-2",
+                    "laser-1",
+                    "laser-1",
+                    jobs.Text("Exchange the sensor", "更换传感器"),
+                    renews=False,
+                ),
+            ),
+        ),
+        jobs.encode,
+        jobs.decode_jobs,
+        packed=True,
+    ),
+    "models": Golden(
+        deployment.deployment(
+            "machining",
+            (
+                deployment.Assigned(
+                    "laser-1", ASSET, "model-1", "ab" * 32, 1000, deployment.beginning(b"past", b"row")
+                ),
+                deployment.Assigned("laser-2", ASSET, "model-2", "cd" * 32, 2000),
+            ),
+            {"laser-1": TS},
+        ),
+        deployment.encode,
+        deployment.decode,
+        packed=True,
+    ),
+    "models_part": Golden(
+        deployment.Part("ab" * 32, 3, 4, b"a piece of a file"),
+        deployment.encode,
+        deployment.decode,
+        packed=True,
+    ),
+    "models_held": Golden(
+        MODELS,
+        states.encode,
+        states.decode,
         packed=True,
     ),
     "release": Golden(

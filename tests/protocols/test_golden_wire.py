@@ -15,6 +15,7 @@ from tests.protocols.golden_messages import (
     GOLDEN,
     HOLDS,
     MAINTENANCE,
+    MODELS,
     MOVES,
     SAMPLES,
     STATES,
@@ -50,7 +51,7 @@ def test_every_kind_of_event_and_message_has_its_golden_bytes() -> None:
     assert {type(event) for event in (*EVENTS, *CONTROL, *MAINTENANCE, *MOVES, *HOLDS)} == members(
         actions.Event
     )
-    assert {type(event) for event in STATES} == members(states.Event)
+    assert {type(event) for event in (*STATES, *MODELS)} == members(states.Event)
     messages = members(session.UpMessage) | members(session.DownMessage)
     assert messages <= {type(golden.message) for golden in GOLDEN.values()}
 

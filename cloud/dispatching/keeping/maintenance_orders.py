@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from cloud.dispatching.floor.load import services
 from cloud.maintenance.case import Case
-from cloud.maintenance.cases import cases
+from cloud.maintenance.cases import SENSOR, cases
 from protocols.jobs import MaintenanceOrder, Text
 from protocols.lifecycles import CaseState
 from protocols.site import Site
@@ -61,6 +61,7 @@ def _order(case: Case, site: Site, planned: tuple[int, int] | None) -> Maintenan
         skills=tuple(_skills(upkeep, site)),
         parts=upkeep.parts,
         declined=order.declined if order is not None else None,
+        renews=case.mode != SENSOR,
     )
 
 

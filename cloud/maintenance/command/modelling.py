@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,7 +36,7 @@ TIMEOUT = 60.0
 
 @app.command("list")
 def list_models(server: Server = SERVER, login: Login = LOGIN, as_json: AsJson = False) -> None:
-    """Show every model: what it is for, its state, its validation, and how it fares."""
+    """Show every model: what it is for, its state, its validation, which edges have it, and how it fares."""
     with _service(server, login) as http:
         found = _answer(http.get("/maintenance/models"))
     if as_json:
@@ -45,7 +45,7 @@ def list_models(server: Server = SERVER, login: Login = LOGIN, as_json: AsJson =
     if not found:
         typer.echo("no models: bring one in with `onelot maintenance models add`")
         return
-    head = ("id", "model", "for", "state", "error", "says")
+    head = ("id", "model", "for", "state", "error", "at edges", "says")
     typer.echo(columns([head, *(_cells(sheet) for sheet in found)]))
 
 
@@ -121,8 +121,24 @@ def _cells(sheet: Mapping[str, Any]) -> tuple[str, ...]:
     version = sheet["version"]
     told = version["summary"]
     error = f"{told['validation']['rmse_capped']:.1f} {told['unit']}"
-    machines = ", ".join(sheet["machines"][:3]) + (" …" if len(sheet["machines"]) > 3 else "")
-    return version["id"][:SHOWN_ID], told["name"], machines, version["state"], error, sheet["says"]
+    found = [one["holding"] for one in sheet["edges"]]
+    used = [f"{one['edge']}: {one['device']}" for one in found if one["sha256"] == version["sha256"]]
+    refused = [
+        f"{one['edge']}: {one['device']} refused" for one in found if one["refused"] == version["sha256"]
+    ]
+    return (
+        version["id"][:SHOWN_ID],
+        told["name"],
+        _few(sheet["machines"]),
+        version["state"],
+        error,
+        _few([*refused, *used]) or "–",
+        sheet["says"],
+    )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection
 
 from cloud.maintenance.prognosis import Prognosis
-from cloud.maintenance.rul import foresight, lives, registry
+from cloud.maintenance.rul import foresight, holdings, lives, registry
+from cloud.maintenance.rul.holdings import Holding
 from cloud.maintenance.rul.lives import RemainingLife, ScoredRow
 from cloud.maintenance.rul.registry import (
     FEWEST_SHADOW_SCORES,
@@ -23,13 +24,23 @@ from protocols.prognostics.model import Contribution, Prognoser
 from protocols.site import Device
 
 
+class EdgeSheet(msgspec.Struct, frozen=True):
+    """What an edge says of a model, and in words."""
+
+    holding: Holding
+    says: str
+
+
 class ModelSheet(msgspec.Struct, frozen=True):
-    """A version with its machines, what was done with it, newest first, and how it fares in words."""
+    """A version with its machines, what was done with it, newest first, how it fares in words, and which
+    edges score with it or refuse it.
+    """
 
     version: ModelVersion
     machines: list[str]
     journal: list[ModelStep]
     says: str
+    edges: list[EdgeSheet]
 
 
 class ReasonSheet(msgspec.Struct, frozen=True):
@@ -66,14 +77,23 @@ def sheet(
     """One version; raises NoSuchModelError."""
     version = registry.version(tx, version_id)
     machines = sorted(device.id for device in meant(version.scope, devices))
-    return ModelSheet(version, machines, registry.steps(tx, version_id), fares(version, refused))
+    names = registry.names(tx)
+    edges = [
+        EdgeSheet(one, holdings.words(one, version.sha256, names))
+        for one in holdings.about(holdings.holdings(tx), version.sha256)
+        if one.device in machines
+    ]
+    says = fares(version, refused, edges)
+    return ModelSheet(version, machines, registry.steps(tx, version_id), says, edges)
 
 
-def fares(version: ModelVersion, refused: Mapping[str, str]) -> str:
+def fares(version: ModelVersion, refused: Mapping[str, str], edges: Sequence[EdgeSheet] = ()) -> str:
     """How a version fares, in words; empty where there is nothing to say."""
     if version.id in refused and version.state in (ModelState.ACTIVE, ModelState.SHADOW):
         return f"not used: {refused[version.id]}"
     found = []
+    if version.state is ModelState.ACTIVE:
+        found += [one.says for one in edges if one.holding.refused == version.sha256]
     if version.state is ModelState.SHADOW:
         apart = f"{version.shadow_difference:.1f} {version.summary['unit']} from the active one on average"
         found.append(f"{version.shadow_scores} of {FEWEST_SHADOW_SCORES} scores in shadow, {apart}")

@@ -154,6 +154,12 @@ def versions(tx: Connection, scope: str | None = None, limit: int = 200) -> list
     return [_version(row) for row in tx.execute(query).mappings()]
 
 
+def names(tx: Connection) -> dict[str, str]:
+    """The names of the models by the hash of each."""
+    found = tx.execute(select(MODEL_VERSION.c.sha256, MODEL_VERSION.c.summary))
+    return {sha256: str(summary["name"]) for sha256, summary in found}
+
+
 def standing(tx: Connection, scope: str, state: ModelState) -> ModelVersion | None:
     """The version of a scope that is active, or in shadow."""
     query = select(*_COLUMNS).where(MODEL_VERSION.c.scope == scope, MODEL_VERSION.c.state == state)

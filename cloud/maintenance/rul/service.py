@@ -39,6 +39,7 @@ from cloud.store.database import Database
 from cloud.store.outage import Outage
 from protocols.clock import Clock
 from protocols.prognostics import lifeline, model_file
+from protocols.prognostics.deployment import beginning
 from protocols.prognostics.lifeline import Lifeline
 from protocols.prognostics.model import Prognoser
 from protocols.prognostics.model_file import ModelRefusedError
@@ -103,6 +104,8 @@ class LifeService:
     _drifts: Drifts = field(default_factory=Drifts, init=False)
     _scoring: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     """Held while a thread scores, or lifelines are written down."""
+    _unscored: int = field(default=0, init=False)
+    """Batches of rows that were made and wait to be scored."""
     _shown: dict[str, RemainingLife] = field(default_factory=dict, init=False)
     """As it is in the database."""
     _untidy: bool = field(default=True, init=False)
@@ -132,15 +135,18 @@ class LifeService:
         return sum(follower.behind for follower in self._followers.values())
 
     async def remembered(self, asset: str, version: str, since: int) -> bytes | None:
-        """What is remembered of an asset under a model in the life that began at ``since`` (µs UTC), packed;
-        empty where that is nothing. None while samples from before are being worked through.
+        """What is remembered of an asset under a model in the life that began at ``since`` (µs UTC), as a
+        deployment has it; empty where that is nothing. None while it is being worked out.
         """
         follower = self._followers.get((asset, version))
-        if follower is None or follower.behind or follower.since != since:
+        if follower is None:
             return None
         async with self._scoring:
-            stretch = follower.line.stretch
-            return lifeline.packed(stretch) if stretch.rows or stretch.first else b""
+            if follower.behind or follower.since != since or self._unscored:
+                return None
+            if follower.rows.newest < 0 and follower.line.last is None:
+                return b""
+            return beginning(lifeline.packed(follower.line.stretch), follower.rows.remembered())
 
     async def _follow(self) -> None:
         kinds: set[type[Event]] = {
@@ -234,8 +240,12 @@ class LifeService:
         if not due:
             return
         believed = {id(follower): not self._unbelieved(follower) for follower, _ in due}
-        async with self._scoring:
-            await asyncio.to_thread(self._score_all, due, believed)
+        self._unscored += 1
+        try:
+            async with self._scoring:
+                await asyncio.to_thread(self._score_all, due, believed)
+        finally:
+            self._unscored -= 1
 
     def _score_all(self, due: Sequence[tuple[Follower, Row]], believed: Mapping[int, bool]) -> None:
         for follower, row in due:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from protocols.prognostics.deployment import FILE_FIRST, NOBODY_TRUSTED
+
 MAINTENANCE: dict[str, str] = {
     # waveforms
     "Waveform of {path}": "{path} 的波形",
@@ -191,6 +193,15 @@ MAINTENANCE: dict[str, str] = {
         "影子评分 {count}/{wanted}，与在用模型平均相差 {apart} {unit}"
     ),
     "no drift found": "未发现漂移",
+    "At edges": "在边缘端",
+    NOBODY_TRUSTED: "此边缘端没有受信任的公钥：请在 edge.yaml 的 life: trusted_keys 下填写公钥（.pub 文件）",
+    FILE_FIRST: "edge.yaml 已为该机器指定文件，优先使用：请先在其中删除",
+    "Edge": "边缘端",
+    "What it says": "情况",
+    "no edge has told of it": "尚无边缘端报告",
+    "used since {since}": "自 {since} 起使用",
+    "used: edge.yaml names it": "使用中：由 edge.yaml 指定",
+    "▲ refused, it goes on with {model}: {why}": "▲ 已拒绝，继续使用 {model}：{why}",
     "▲ drift since {since}: {what}": "▲ {since} 起漂移：{what}",
     "brought in": "已导入",
     "put in shadow": "转入影子",

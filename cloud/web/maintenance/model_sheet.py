@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from cloud.maintenance.case import Case
-from cloud.maintenance.rul import foresight, lives, model_sheets, registry
+from cloud.maintenance.rul import foresight, holdings, lives, model_sheets, registry
 from cloud.maintenance.rul.lives import LifeState, RemainingLife
 from cloud.maintenance.rul.registry import (
     FEWEST_SHADOW_SCORES,
@@ -157,9 +157,24 @@ def sheet(r: Reader, name: str) -> Sheet:
     return Sheet(
         r.say("Model {name}", name=version.summary["name"]),
         tuple(_lines(r, version, refused.get(name, ""))),
-        (Table("Journal", heads, journal, "nothing yet"),),
+        (_at_edges(r, version), Table("Journal", heads, journal, "nothing yet")),
         tuple(_acts(r, version)),
     )
+
+
+def _at_edges(r: Reader, version: ModelVersion) -> Table:
+    """Which edges score with the model, and which refuse it."""
+    names, rows = registry.names(r.tx), []
+    for one in holdings.about(holdings.holdings(r.tx), version.sha256):
+        goes_on = names.get(one.sha256, one.sha256[:HASH]) if one.sha256 else "–"
+        if one.refused == version.sha256:
+            words = r.say("▲ refused, it goes on with {model}: {why}", model=goes_on, why=r.say(one.why))
+        elif one.file:
+            words = r.say("used: edge.yaml names it")
+        else:
+            words = r.say("used since {since}", since=r.time(one.since))
+        rows.append(Row((one.edge, one.device, words), late=one.refused == version.sha256))
+    return Table("At edges", ("Edge", "Machine", "What it says"), rows, "no edge has told of it")
 
 
 def _lines(r: Reader, version: ModelVersion, refused: str) -> Iterator[str]:

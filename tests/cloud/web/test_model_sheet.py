@@ -15,6 +15,7 @@ from cloud.maintenance.case import Case
 from cloud.maintenance.desk import CaseDesk, NoModels
 from cloud.maintenance.rul import lives, registry
 from cloud.maintenance.rul.foresight import by_model
+from cloud.maintenance.rul.holdings import HoldingEffects
 from cloud.maintenance.rul.lives import Kept, LifeState, RemainingLife
 from cloud.maintenance.rul.registry import DriftKind
 from cloud.store.database import Database
@@ -24,9 +25,11 @@ from cloud.web.speech import CHINA, ENGLISH, Speech
 from protocols.clock import Clock
 from protocols.lifecycles import CaseState
 from protocols.prognostics import model_file
+from protocols.prognostics.deployment import NOBODY_TRUSTED
 from protocols.prognostics.lifeline import Lifeline
 from protocols.prognostics.model import Prognoser
 from protocols.prognostics.rows import Row
+from protocols.states import ModelHeld, ModelsHeld
 from tests.cloud.api.service import SITE
 from tests.cloud.maintenance.rul import signed
 
@@ -165,3 +168,25 @@ def test_without_a_model_nothing_is_said(tmp_path: Path) -> None:
         made.create_all()
         assert all("life" not in one.heading for one in shown(made, "risk").tables)
         assert shown(made, "model:nine").lines == ("there is no such model",)
+
+
+def test_which_edges_have_a_model_and_why_one_refuses_it_stands_on_its_sheet(database: Database) -> None:
+    one, old = (model_file.identity(model_file.write(signed.model(n), signed.KEY)) for n in (2, 1))
+    held = ModelsHeld(
+        NOW,
+        "1",
+        (
+            ModelHeld("laser-1", one, NOW),
+            ModelHeld("laser-2", one, file=True),
+            ModelHeld("laser-3", old, NOW, refused=one, why=NOBODY_TRUSTED),
+        ),
+    )
+    database.write(lambda tx: HoldingEffects().states(tx, "cutting", [held], NOW)).result()
+    rows = table(shown(database, "model:one"), "At edges").rows
+    assert [row.cells[:2] for row in rows] == [("cutting", f"laser-{n}") for n in (1, 2, 3)]
+    assert rows[0].cells[2].startswith("used since ")
+    assert rows[1].cells[2] == "used: edge.yaml names it"
+    assert rows[2].cells[2].startswith("▲ refused, it goes on with spindle: no key is trusted")
+    assert [row.late for row in rows] == [False, False, True]
+    chinese = table(shown(database, "model:one", CHINA), "At edges").rows
+    assert chinese[2].cells[2].startswith("▲ 已拒绝，继续使用 spindle：此边缘端没有受信任的公钥")

@@ -97,6 +97,21 @@ async def test_begun_it_locks_the_machine_and_ends_when_production_accepts(tmp_p
             await ask(edge, asked.OpenRun, 8, operations=("op-1",))
 
 
+@pytest.mark.parametrize("renews", [True, False])
+async def test_a_machine_is_as_new_when_it_is_done_and_as_old_as_it_was_when_a_sensor_was(
+    tmp_path: Path, renews: bool
+) -> None:
+    repaired: list[str] = []
+    async with shop() as machines, station(tmp_path, machines) as edge:
+        edge.control.on_repaired = lambda device, _since: repaired.append(device)
+        await edge.stations.jobs_received(listed(replace(ORDER, renews=renews)))
+        await ask(edge, asked.StartMaintenance, 1, case="case-1")
+        await ask(edge, asked.ReleaseLock, 2, device="press-1")
+        assert repaired == []
+        await ask(edge, asked.AcceptMachine, 3, device="press-1")
+    assert repaired == (["press-1"] if renews else [])
+
+
 async def test_broken_off_the_lock_stays_and_acceptance_finishes_nothing(tmp_path: Path) -> None:
     async with shop() as machines, station(tmp_path, machines) as edge:
         await edge.stations.jobs_received(listed(ORDER))

@@ -19,10 +19,11 @@ from edge.station.station_view import LifeView
 from protocols import states
 from protocols.lanes import Lane
 from protocols.prognostics import lifeline, model_file
-from protocols.prognostics.deployment import Assigned, Deployment, deployment, parts
+from protocols.prognostics.deployment import Assigned, Deployment, beginning, deployment, parts
 from protocols.prognostics.lifeline import Lifeline
+from protocols.prognostics.lifeline import asked as asked_of
 from protocols.prognostics.model import Prognoser
-from protocols.prognostics.rows import Row, RowKind
+from protocols.prognostics.rows import Row, RowKind, assembler
 from protocols.states import ModelHeld, ModelsHeld
 from tests.cloud.maintenance.rul import hall, signed
 from tests.edge.life.test_lives import configured, show, work
@@ -39,6 +40,13 @@ def assigned(data: bytes, sha256: str = "", asset: str = ASSET, beginning: bytes
 
 def asked(*machines: Assigned, renewed: int = 0) -> Deployment:
     return deployment(EDGE, machines, {"press-1": renewed} if renewed else {})
+
+
+def remembered(line: Lifeline) -> bytes:
+    """What the service would send of a machine."""
+    last = line.last
+    rows = assembler(signed.BY_CYCLE, asked_of(line.prognoser.model), last[0] if last else None)
+    return beginning(lifeline.packed(line.stretch), rows.remembered())
 
 
 async def give(agent: Agent, data: bytes, wanted: Deployment | None = None) -> ModelsHeld:
@@ -206,8 +214,7 @@ async def test_another_model_scores_on_at_the_machines_age_and_goes_when_it_is_r
         rows = [row for row, _ in _rows(agent)]
         for row in rows[:12]:
             line.take(row)
-        remembered = lifeline.packed(line.stretch)
-        await give(agent, second, asked(assigned(second, beginning=remembered)))
+        await give(agent, second, asked(assigned(second, beginning=remembered(line))))
         await work(agent, server, measured[20:30], 21)
         await until(lambda: view(agent).age == 29)
         changed = view(agent)
@@ -234,10 +241,10 @@ async def test_what_is_remembered_must_give_the_scores_that_came_with_it(tmp_pat
     line = Lifeline(Prognoser(signed.model()))
     for n, values in enumerate(hall.cycles(10), 1):
         line.take(Row(n, values, 0, float(n)))
-    good = lifeline.packed(line.stretch)
+    good = remembered(line)
     line.stretch.scores[3] = line.stretch.scores[4]
     async with press(tmp_path) as (_, config), living(load_setup(config)) as (agent, _):
-        await give(agent, data, asked(assigned(data, beginning=lifeline.packed(line.stretch))))
+        await give(agent, data, asked(assigned(data, beginning=remembered(line))))
         assert view(agent).age == 0
         await agent.uplink.handlers.models(asked())
         await give(agent, data, asked(assigned(data, beginning=b"\x91")))

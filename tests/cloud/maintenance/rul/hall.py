@@ -89,15 +89,15 @@ class Hall:
     def opened(self) -> None:
         self.hub.publish(EdgeOpened("hall"))
 
-    async def use(self, model: Model, *, active: bool = True, name: str = "one") -> None:
+    async def use(self, model: Model, *, active: bool = True, name: str = "one", now: int = 1) -> None:
         """Take a model in; into use, or into shadow."""
         data = model_file.write(model, signed.KEY)
 
         def work(tx: Connection) -> None:
-            registry.register(tx, name, "acme/press", model, data, 1, "ann")
-            registry.shadow(tx, name, 2, "ann")
+            registry.register(tx, name, "acme/press", model, data, now, "ann")
+            registry.shadow(tx, name, now + 1, "ann")
             if active:
-                registry.activate(tx, name, 3, "ann", "it is a test")
+                registry.activate(tx, name, now + 2, "ann", "it is a test")
 
         await self.database.run(work)
         self.hub.publish(ModelsChanged())
