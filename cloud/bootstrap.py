@@ -54,8 +54,9 @@ from cloud.maintenance.rul.deploying import ModelDeployment
 from cloud.maintenance.rul.desk import ModelDesk
 from cloud.maintenance.rul.foresight import by_model
 from cloud.maintenance.rul.holdings import HoldingEffects
+from cloud.maintenance.rul.life_cases import LifeCases
 from cloud.maintenance.rul.service import LifeService
-from cloud.maintenance.service import WATCHED_ROLES, MaintenanceService, Settings, WatchedTag
+from cloud.maintenance.service import MODE, WATCHED_ROLES, MaintenanceService, Settings, WatchedTag
 from cloud.maintenance.waveforms.desk import WaveformDesk, WaveformSettings
 from cloud.maintenance.waveforms.store import WaveformStore
 from cloud.mqtt import MqttPipe
@@ -191,6 +192,15 @@ class Service:
             (by_model(), by_limit(self.site), by_trend(self.maintenance.settings.limits)),
             self.lives,
         )
+        self.life_cases = LifeCases(
+            self.database,
+            self.hub,
+            self.clock,
+            self.maintenance.settings.limits,
+            MODE,
+            lambda device: self.desk_of_cases.upkeep_of(device, MODE).within_hours,
+            lambda: self.lives.prognosers,
+        )
 
     # --- running --------------------------------------------------------------------------------------
 
@@ -204,6 +214,8 @@ class Service:
             gc.collect()
             gc.freeze()
             async with asyncio.TaskGroup() as tasks:
+                if self.maintenance.settings.life_cases:
+                    tasks.create_task(self.life_cases.run(), name="cases of lives")
                 if self.sparkplug is not None:
                     tasks.create_task(self.sparkplug.run(), name="sparkplug")
                 for name, part in {

@@ -162,7 +162,11 @@ class CaseDesk:
 
     def upkeep(self, case: Case) -> Upkeep:
         """What is done against the failure of a case."""
-        found, section = self.site.upkeep(case.device, case.mode), self.site.maintenance
+        return self.upkeep_of(case.device, case.mode)
+
+    def upkeep_of(self, device: str, mode: str) -> Upkeep:
+        """What is done against a failure mode of a device; raises KeyError for an unknown one."""
+        found, section = self.site.upkeep(device, mode), self.site.maintenance
         unsaid = found is section.default and "default" not in section.model_fields_set
         return self.usual if unsaid else found
 

@@ -51,12 +51,13 @@ SILENT = 120 * MICROSECONDS
 
 class Settings(msgspec.Struct, frozen=True):
     """``window`` in seconds; ``limits`` judge what the windows say. ``trusted_keys`` are files with the
-    public keys of who may sign models of remaining life.
+    public keys of who may sign models of remaining life; with ``life_cases`` such a life alone opens a case.
     """
 
     window: float = 60.0
     limits: Limits = Limits()
     trusted_keys: tuple[str, ...] = ()
+    life_cases: bool = True
 
     def __post_init__(self) -> None:
         """Raise ValueError for windows that cannot be meant."""

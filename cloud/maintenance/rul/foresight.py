@@ -19,6 +19,8 @@ from protocols.prognostics.model import Contribution, Prognoser
 PACED_BY = 100
 """Newest rows by whose distance a row of a counter is turned into hours."""
 FEWEST_ROWS = 5
+BY_MODEL = "by its model"
+"""Stands for the regime of evidence that a model gave, whose values are in spreads of their own regimes."""
 
 
 def by_model() -> Foresight:
@@ -42,12 +44,7 @@ def hours(tx: Connection, life: RemainingLife, now: int) -> Prognosis | None:
     """A remaining life in operating hours from now on; None where it cannot be told."""
     if life.life is None or life.lower is None:
         return None
-    if life.row.counter:
-        newest = lives.scored_rows(tx, life.asset, life.version, PACED_BY)
-        rows = [row for row in newest if row.end > life.since]
-        a_row = pace(tx, life.device, rows)
-    else:
-        a_row = life.row.every / 3600.0
+    a_row = hours_of_a_row(tx, life)
     if a_row is None:
         return None
     since = worked(tx, life.device, life.judged, now)
@@ -57,6 +54,19 @@ def hours(tx: Connection, life: RemainingLife, now: int) -> Prognosis | None:
 
     upper = None if life.upper is None else left(life.upper)
     return Prognosis(left(life.lower), left(life.life), upper)
+
+
+def hours_of_a_row(tx: Connection, life: RemainingLife) -> float | None:
+    """Operating hours that a row of a machine takes; None where that cannot be told yet."""
+    if not life.row.counter:
+        return life.row.every / 3600.0
+    newest = lives.scored_rows(tx, life.asset, life.version, PACED_BY)
+    return pace(tx, life.device, [row for row in newest if row.end > life.since])
+
+
+def from_model(case: Case) -> bool:
+    """Whether a life alone opened a case: its evidence is that of the model."""
+    return any(item.regime == BY_MODEL for item in case.evidence)
 
 
 def pace(tx: Connection, device: str, rows: Sequence[ScoredRow]) -> float | None:

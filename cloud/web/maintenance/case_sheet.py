@@ -13,6 +13,7 @@ from cloud.ledger import reading
 from cloud.maintenance import assets, cases
 from cloud.maintenance.case import Case, Verdict
 from cloud.maintenance.health.plot import plot
+from cloud.maintenance.rul.foresight import BY_MODEL, from_model
 from cloud.maintenance.work_order import BoundFrom, WorkOrder
 from cloud.web import events, today
 from cloud.web.maintenance import evidence_plot, model_sheet, waveform_sheet
@@ -98,7 +99,7 @@ def sheet(r: Reader, name: str) -> Sheet:
         Row(
             (
                 item.tag,
-                item.regime,
+                r.say(item.regime) if item.regime == BY_MODEL else item.regime,
                 f"{item.current:.4g}",
                 f"{item.normal:.4g} ± {item.spread:.2g}",
                 f"{item.deviation:+.1f}",
@@ -159,6 +160,8 @@ def possible_acts(case: Case) -> tuple[tuple[str, str], ...]:
 
 def _lines(r: Reader, case: Case) -> Iterator[str]:
     yield case.summary
+    if from_model(case):
+        yield r.say("opened by its model alone: the machine itself still looked well")
     yield r.say(
         "{state} since {since} · opened {opened} at health {health}",
         state=r.say(str(case.state)),

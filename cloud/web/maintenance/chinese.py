@@ -193,6 +193,8 @@ MAINTENANCE: dict[str, str] = {
         "影子评分 {count}/{wanted}，与在用模型平均相差 {apart} {unit}"
     ),
     "no drift found": "未发现漂移",
+    "by its model": "由其模型",
+    "opened by its model alone: the machine itself still looked well": "仅由其模型开启：机器本身看起来仍正常",
     "At edges": "在边缘端",
     NOBODY_TRUSTED: "此边缘端没有受信任的公钥：请在 edge.yaml 的 life: trusted_keys 下填写公钥（.pub 文件）",
     FILE_FIRST: "edge.yaml 已为该机器指定文件，优先使用：请先在其中删除",
