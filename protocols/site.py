@@ -27,6 +27,7 @@ from pydantic import (
 
 from protocols.documents import Finding, Findings, nearest
 from protocols.site_consistency import inconsistencies
+from protocols.site_costs import Costs, Rate
 from protocols.site_maintenance import Maintenance, Upkeep
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
@@ -62,6 +63,9 @@ class Workcell(_Part):
         description="heads of a skill and tools that all work here takes, from changeover to end",
     )
     micro_stop: float = Field(default=5.0, ge=0, description="seconds; shorter stops are micro-stops")
+    cost_per_hour: Rate | None = Field(
+        default=None, description="of its work and set-ups, in the currency under costs"
+    )
 
 
 class Line(_Part):
@@ -170,6 +174,9 @@ class Crew(_Part):
     title_zh: str = Field(default="", max_length=60)
     heads: Heads
     shifts: dict[str, Heads] = Field(default_factory=dict)
+    cost_per_hour: Rate | None = Field(
+        default=None, description="of one head at work, in the currency under costs"
+    )
 
     @property
     def most(self) -> int:
@@ -237,6 +244,7 @@ class Site(_Part):
     crew: dict[Name, Crew] = Field(default_factory=dict, max_length=100, description="skill: heads a shift")
     tools: dict[Name, Tool] = Field(default_factory=dict, max_length=500)
     transport: Transport = Transport()
+    costs: Costs | None = Field(default=None, description="what hours cost, for comparing plans in money")
     maintenance: Maintenance = Field(default=Maintenance(), description="how machines are kept up")
     quality: Quality = Field(default=Quality(), description="who decides about lots on hold at stations")
     graph: str = Field(default="", description="site graph for AGVs, relative to this file: graph.yaml")

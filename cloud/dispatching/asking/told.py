@@ -9,6 +9,7 @@ import msgspec
 
 from cloud.dispatching.questions.comparison import Comparison, Fate, OrderDifference, Totals
 from cloud.dispatching.questions.sentences import sentences
+from cloud.dispatching.shop.money import Lack, Money
 from cloud.dispatching.shop.problem import Problem
 from cloud.dispatching.shop.schedule import Finish, Move
 
@@ -48,7 +49,8 @@ class MoveNews(msgspec.Struct, frozen=True):
 
 class PlanTotals(msgspec.Struct, frozen=True):
     """A plan in numbers. ``cost`` leaves out what is charged for leaving the published plan; ``tardiness`` is
-    weighted by priority, ``late_seconds`` is not; ``end`` is when all work is done.
+    weighted by priority, ``late_seconds`` is not; ``end`` is when all work is done. ``money`` is what it
+    costs in a currency, part by part, null while the site file has no rates.
     """
 
     cost: int
@@ -58,6 +60,7 @@ class PlanTotals(msgspec.Struct, frozen=True):
     tardiness: int
     changeover_seconds: int
     end: int
+    money: Money | None = None
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -65,6 +68,7 @@ class Compared(msgspec.Struct, frozen=True):
 
     ``orders`` that change, what matters most first; ``hurt`` are those that become late or later still.
     ``moved`` of ``movable`` operations move, ``share`` of them; ``moves`` names the first of these in time.
+    ``lacks`` are the rates that the site file lacks for telling all of it in money.
     """
 
     sentences: list[str]
@@ -78,6 +82,7 @@ class Compared(msgspec.Struct, frozen=True):
     removed: int
     before: PlanTotals
     after: PlanTotals
+    lacks: list[Lack] = []
 
 
 def told(comparison: Comparison, problem: Problem, zone: ZoneInfo) -> Compared:
@@ -99,6 +104,7 @@ def told(comparison: Comparison, problem: Problem, zone: ZoneInfo) -> Compared:
         removed=comparison.removed,
         before=_totals(problem, comparison.before),
         after=_totals(problem, comparison.after),
+        lacks=list(comparison.lacks),
     )
 
 
@@ -145,4 +151,5 @@ def _totals(problem: Problem, totals: Totals) -> PlanTotals:
         tardiness=totals.objective.weighted_tardiness,
         changeover_seconds=totals.objective.changeover_seconds,
         end=problem.utc(totals.end),
+        money=totals.money,
     )

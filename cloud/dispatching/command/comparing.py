@@ -56,7 +56,8 @@ from cloud.dispatching.questions.comparison import Comparison, Fate, OrderDiffer
 from cloud.dispatching.questions.durations import words
 from cloud.dispatching.questions.refused import ImpossibleScenario
 from cloud.dispatching.questions.scenario import Scenario
-from cloud.dispatching.questions.sentences import sentences
+from cloud.dispatching.questions.sentences import amount, sentences, signed_amount
+from cloud.dispatching.shop.money import Part
 from cloud.dispatching.shop.problem import Problem
 from cloud.dispatching.shop.validation import ImpossibleProblem
 from protocols.documents import DocumentError
@@ -166,6 +167,7 @@ def report(comparison: Comparison, problem: Problem) -> str:
         lines += ["", columns([head, *rows])]
     if len(changed) > SHOWN:
         lines.append(f"and {len(changed) - SHOWN} more")
+    lines += _costs(comparison)
     return "\n".join([*lines, zone_note(problem)]).rstrip()
 
 
@@ -181,6 +183,18 @@ def _row(order: OrderDifference, when: Any) -> tuple[str, ...]:
         words(order.later) if order.later else "–",
         words(order.after.late) if order.after and order.after.late else "–",
     )
+
+
+def _costs(comparison: Comparison) -> list[str]:
+    """Both plans in money, part by part; nothing while there are no rates."""
+    before, after = comparison.before.money, comparison.after.money
+    if before is None or after is None:
+        return []
+    rows = [(str(part), before.part(part), after.part(part)) for part in Part]
+    rows = [row for row in rows if row[1] or row[2]]
+    rows.append(("all", before.total, after.total))
+    told = [(name, amount(old), amount(new), signed_amount(new - old)) for name, old, new in rows]
+    return ["", columns([(f"cost in {after.currency}", "planned", "then", "difference"), *told])]
 
 
 def as_plain(comparison: Comparison, problem: Problem) -> dict[str, Any]:

@@ -114,7 +114,16 @@ def schema_text(kind: str) -> str:
     for part in schema.get("$defs", {}).values():
         if part.get("type") == "object" and "properties" in part:
             part["additionalProperties"] = False
+            for value in part["properties"].values():
+                _let_be_numbers(value)
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _let_be_numbers(value: Any) -> None:
+    """Decimals are written as text and read from numbers, too, digit by digit."""
+    for one in value.get("anyOf", [value]):
+        if one.get("format") == "decimal":
+            one["type"] = ["string", "number"]
 
 
 def _written(file: Document) -> str:

@@ -37,7 +37,7 @@ class Availability:
 
     def windows(self, cell: Workcell) -> Iterator[Window]:
         """When a workcell cannot work: rests of the calendar less overtime, planned stops, and while down."""
-        overtime = [_span(d) for d in self._overtime if d.holds_at(cell.id)]
+        overtime = self._overtime_at(cell)
         for rest, reason in self._rests:
             for left in without([rest], overtime):
                 yield from self._window(left, reason, pause=True)
@@ -48,6 +48,16 @@ class Availability:
         if down is not None:
             until = max(down.expected, self.start + MICROSECONDS)
             yield from self._window(Span(min(down.since, self.start), until), down.reason)
+
+    def overtime(self, cell: Workcell) -> Iterator[Window]:
+        """When a workcell works though the calendar rests."""
+        overtime = self._overtime_at(cell)
+        for rest, _ in self._rests if overtime else ():
+            for worked in without([rest], without([rest], overtime)):
+                yield from self._window(worked, "overtime")
+
+    def _overtime_at(self, cell: Workcell) -> list[Span]:
+        return [_span(d) for d in self._overtime if d.holds_at(cell.id)]
 
     def resting_seconds(self, cell: Workcell, seconds: int) -> int:
         """How long work of so many ``seconds`` that begins now rests on its way, if it may."""
@@ -82,7 +92,14 @@ class Availability:
         """Crews and tools of the site."""
         for name, crew in self.site.crew.items():
             levels = tuple(self._levels(name, crew))
-            yield Resource(id=name, label=crew.title, kind=Kind.CREW, capacity=crew.most, levels=levels)
+            yield Resource(
+                id=name,
+                label=crew.title,
+                kind=Kind.CREW,
+                capacity=crew.most,
+                levels=levels,
+                cost_per_hour=crew.cost_per_hour,
+            )
         for name, tool in self.site.tools.items():
             yield Resource(id=name, label=tool.title, kind=Kind.TOOL, capacity=tool.count)
 

@@ -19,6 +19,7 @@ from cloud.dispatching.shop.levels import Taken, left
 from cloud.dispatching.shop.problem import (
     Alternative,
     Changeover,
+    Costs,
     Machine,
     Maintenance,
     Operation,
@@ -150,6 +151,7 @@ class _Builder:
                 if name in self.work and self._binds(name, planned.workcell)
             },
             weights=Weights(deviation=self.settings.stability, other_machine=self._usual_seconds()),
+            costs=self._costs(),
         )
         return self._grouped(problem)
 
@@ -179,6 +181,10 @@ class _Builder:
         seconds = sorted(work.run_seconds for work in self.work.values())
         return max(1, seconds[len(seconds) // 2] // 2) if seconds else 1
 
+    def _costs(self) -> Costs | None:
+        said = self.site.costs
+        return None if said is None else Costs(**said.model_dump())
+
     def _seconds(self, utc: int) -> int:
         return (utc - self.origin) // MICROSECONDS
 
@@ -193,6 +199,8 @@ class _Builder:
                 Changeover(attribute=name, seconds=seconds) for name, seconds in cell.changeover.items()
             ),
             unavailable=(*self.available.windows(cell), *self.services.get(cell.id, ())),
+            cost_per_hour=cell.cost_per_hour,
+            overtime=tuple(self.available.overtime(cell)),
         )
 
     def _transports(self) -> Iterable[Transport]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from msgspec.structs import replace
 
@@ -52,9 +53,20 @@ def open_up(problem: Problem, change: Overtime) -> Problem:
 
 
 def _opened(machine: Machine, change: Overtime) -> Machine:
-    return replace(
-        machine, unavailable=tuple(part for window in machine.unavailable for part in _left(window, change))
-    )
+    left = tuple(part for window in machine.unavailable for part in _left(window, change))
+    if left == machine.unavailable:
+        return machine
+    return replace(machine, unavailable=left, overtime=(*machine.overtime, *_worked(machine, change, left)))
+
+
+def _worked(machine: Machine, change: Overtime, left: Iterable[Window]) -> Iterator[Window]:
+    """The time that the overtime gains: within it something was closed, and nothing is any more."""
+    closed = sorted({time for w in (*machine.unavailable, *left) for time in (w.start, w.end)})
+    cuts = [change.start, *(time for time in closed if change.start < time < change.end), change.end]
+    for start, end in pairwise(cuts):
+        was = any(w.start <= start and end <= w.end for w in machine.unavailable)
+        if was and not any(w.start < end and start < w.end for w in left):
+            yield Window(start=start, end=end, reason="overtime")
 
 
 def _left(window: Window, change: Overtime) -> Iterator[Window]:

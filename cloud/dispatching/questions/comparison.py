@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from cloud.dispatching.shop.money import Lack, Money, lacking, money
 from cloud.dispatching.shop.problem import Problem, State
 from cloud.dispatching.shop.schedule import Finish, Move, Objective, Schedule, difference, evaluate, orders
 
@@ -55,7 +56,8 @@ class OrderDifference(Struct, frozen=True, kw_only=True):
 class Totals(Struct, frozen=True, kw_only=True):
     """A plan in numbers. ``late_seconds`` adds up all orders, unweighted; ``end`` is when all work is done.
 
-    ``cost`` is ``objective.total`` without what is charged for leaving the published plan.
+    ``cost`` is ``objective.total`` without what is charged for leaving the published plan. ``money`` is what
+    the plan costs in a currency, where there are rates.
     """
 
     objective: Objective
@@ -64,6 +66,7 @@ class Totals(Struct, frozen=True, kw_only=True):
     orders: int
     late_orders: int
     late_seconds: int
+    money: Money | None = None
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -71,6 +74,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
     ``moves`` are operations of both plans that are on another machine or start at another time, of the
     ``movable`` ones that are not frozen. ``added`` and ``removed`` count operations that only one plan has.
+    ``lacks`` are the rates that are not filled in.
     """
 
     title: str
@@ -82,6 +86,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     removed: int
     before: Totals
     after: Totals
+    lacks: tuple[Lack, ...] = ()
 
     @property
     def moved_share(self) -> float:
@@ -119,6 +124,7 @@ def compare(
         removed=sum(name not in other_schedule.assignments for name in schedule.assignments),
         before=_totals(problem, schedule, before),
         after=_totals(other_problem, other_schedule, after),
+        lacks=lacking(other_problem),
     )
 
 
@@ -155,4 +161,5 @@ def _totals(problem: Problem, schedule: Schedule, finishes: dict[str, Finish]) -
         orders=len(finishes),
         late_orders=sum(finish.late > 0 for finish in finishes.values()),
         late_seconds=sum(finish.late for finish in finishes.values()),
+        money=money(problem, schedule),
     )

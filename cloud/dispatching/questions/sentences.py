@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 from cloud.dispatching.questions.comparison import Comparison, Fate, OrderDifference
 from cloud.dispatching.questions.durations import words
+from cloud.dispatching.shop.money import Lack, Money, Part
 
 NAMED = 5
 """Orders that a sentence names; the others it counts."""
@@ -65,6 +67,7 @@ def _told(comparison: Comparison, when: When) -> Iterator[str]:
             yield _counted(found, saying)
     yield _moves(comparison)
     yield from _sums(comparison)
+    yield from _money(comparison)
 
 
 def _added(order: OrderDifference, when: When) -> str:
@@ -121,4 +124,47 @@ def _sums(comparison: Comparison) -> Iterator[str]:
     if dearer:
         was = abs(comparison.before.cost)
         share = f" ({100 * abs(dearer) / was:.1f} %)" if was else ""
-        yield f"The plan costs {abs(dearer)} {'more' if dearer > 0 else 'less'}{share}."
+        yield f"The weighted cost is {abs(dearer)} {'more' if dearer > 0 else 'less'}{share}."
+
+
+def _money(comparison: Comparison) -> Iterator[str]:
+    before, after = comparison.before.money, comparison.after.money
+    if before is not None and after is not None:
+        yield _dearer(before, after)
+    if comparison.lacks:
+        rates = ", ".join(map(_rate, comparison.lacks))
+        yield (
+            f"No cost in money is told before there are rates: fill in {rates}."
+            if after is None
+            else f"The cost leaves out what has no rate: {rates}."
+        )
+
+
+def _dearer(before: Money, after: Money) -> str:
+    change = after.total - before.total
+    if not change:
+        return f"It costs as much as before: {amount(after.total)} {after.currency}."
+    parts = [
+        f"{part} {signed_amount(difference)}"
+        for part in Part
+        if (difference := after.part(part) - before.part(part))
+    ]
+    more = "more" if change > 0 else "less"
+    return f"It costs {amount(abs(change))} {after.currency} {more}: {', '.join(parts)}."
+
+
+def _rate(lack: Lack) -> str:
+    if not lack.names:
+        return str(lack.rate)
+    more = f" and {len(lack.names) - NAMED} more" if len(lack.names) > NAMED else ""
+    return f"{lack.rate} of {', '.join(lack.names[:NAMED])}{more}"
+
+
+def amount(money: Decimal) -> str:
+    """An amount without its currency: ``1,234.50``."""
+    return f"{money:,.2f}".replace("-", "−")
+
+
+def signed_amount(money: Decimal) -> str:
+    """A difference with its sign: ``+12.50``, ``−3.00``."""
+    return f"{'+' if money > 0 else ''}{amount(money)}" if money else "±0"

@@ -20,6 +20,7 @@ How a machine's time is read, by the planner and the validator alike:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
 
@@ -72,7 +73,7 @@ class Resource(Struct, frozen=True, kw_only=True):
     """Something that machines share: heads with a skill, fixtures, tools.
 
     There are ``capacity`` of it, or what the ``levels`` say while they last (a shift with one head less);
-    levels do not overlap.
+    levels do not overlap. ``cost_per_hour`` is what one of it costs while it works (:class:`Costs`).
     """
 
     id: str
@@ -80,6 +81,7 @@ class Resource(Struct, frozen=True, kw_only=True):
     kind: Kind = Kind.CREW
     label: str = ""
     levels: tuple[Level, ...] = ()
+    cost_per_hour: Decimal | None = None
 
 
 class Vehicles(Struct, frozen=True, kw_only=True):
@@ -118,7 +120,8 @@ class Machine(Struct, frozen=True, kw_only=True):
     """One resource that does one thing at a time.
 
     ``place`` is where material must be brought (default: the machine's own id), ``setup`` how the machine
-    stands now; rules of several attributes add up.
+    stands now; rules of several attributes add up. ``cost_per_hour`` is what its work and set-ups cost
+    (:class:`Costs`), ``overtime`` when it works though the calendar rests.
     """
 
     id: str
@@ -127,6 +130,8 @@ class Machine(Struct, frozen=True, kw_only=True):
     setup: dict[str, str] = field(default_factory=dict)
     changeovers: tuple[Changeover, ...] = ()
     unavailable: tuple[Window, ...] = ()
+    cost_per_hour: Decimal | None = None
+    overtime: tuple[Window, ...] = ()
 
     def changeover(self, before: Mapping[str, str], after: Mapping[str, str]) -> int:
         """Seconds of changeover on this machine when ``after`` directly follows ``before``."""
@@ -281,6 +286,18 @@ class Weights(Struct, frozen=True, kw_only=True):
     pinned: int = 100
 
 
+class Costs(Struct, frozen=True, kw_only=True):
+    """What a plan costs in ``currency`` (ISO 4217: ``EUR``): told to people, no part of the objective.
+
+    In a machine's ``overtime`` an hour of it and of what its work needs costs ``overtime_percent`` more. An
+    hour that an order is late by the clock costs ``late_per_hour``, times its weight.
+    """
+
+    currency: str
+    overtime_percent: Decimal | None = None
+    late_per_hour: Decimal | None = None
+
+
 class Problem(Struct, frozen=True, kw_only=True):
     """Everything the planner knows. ``now`` is seconds after ``origin``; nothing free starts before it.
 
@@ -300,6 +317,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     known_until: int | None = None
     published: dict[str, Placement] = field(default_factory=dict)
     weights: Weights = Weights()
+    costs: Costs | None = None
 
     def utc(self, seconds: int) -> int:
         """µs UTC of a planned time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from cloud.dispatching.shop.money_validation import money_errors
 from cloud.dispatching.shop.problem import Operation, Problem, State, lease_order
 from cloud.dispatching.shop.shared_validation import ProblemError, shared_errors
 from cloud.dispatching.shop.time_validation import fits_nowhere, waits_too_long
@@ -35,6 +36,7 @@ def validate(problem: Problem) -> list[ProblemError]:
         *_run_errors(problem),
         *_pin_errors(problem),
         *shared_errors(problem),
+        *money_errors(problem),
         *_cycles(problem),
         *waits_too_long(problem),
         *fits_nowhere(problem),

@@ -90,7 +90,22 @@ _ANSWER = {
     "lateness of all orders": "总延期",
     "changeovers": "换型",
     "all work ends": "全部完工",
-    "cost, not counting moved work": "成本（不计工序变动）",
+    "weighted cost, not counting moved work": "加权代价（不计工序变动）",
+    "costs {amount}": "费用 {amount}",
+    "Cost in {currency}": "费用（{currency}）",
+    "working": "加工",
+    "set-ups and changeovers": "准备与换型",
+    "surcharge for overtime": "加班附加费",
+    "who maintains machines": "维护人工",
+    "all together": "合计",
+    "Nothing is told in money before the site file has rates: {rates}": (
+        "工厂文件尚无费率，不显示费用，请填写：{rates}"
+    ),
+    "Without a rate in the site file, and so not counted: {rates}": "工厂文件缺少费率，未计入：{rates}",
+    "the currency (costs: currency)": "货币（costs: currency）",
+    "cost_per_hour of {names}": "{names} 的 cost_per_hour",
+    "what overtime costs more (costs: overtime_percent)": "加班附加百分比（costs: overtime_percent）",
+    "what lateness costs (costs: late_per_hour)": "延期费率（costs: late_per_hour）",
     "▲ the plan has changed since this was asked: ask again for a comparison with the new one": (
         "▲ 询问之后计划已变：请重新询问，以便与新计划比较"
     ),

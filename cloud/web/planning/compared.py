@@ -5,12 +5,14 @@ Every text from outside is escaped here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 
 from cloud.dispatching.asking.scenarios import ScenarioAnswer, ScenarioState
 from cloud.dispatching.asking.told import Compared, OrderNews
 from cloud.dispatching.questions.comparison import Fate
+from cloud.dispatching.questions.sentences import amount, signed_amount
+from cloud.dispatching.shop.money import Lack, Part, Rate
 from cloud.web.lists import row, table
 from cloud.web.sheet import Teller
 from cloud.web.speech import Speech
@@ -61,6 +63,9 @@ def _news(compared: Compared, t: Teller) -> Iterator[str]:
     changeover = compared.after.changeover_seconds - compared.before.changeover_seconds
     if changeover:
         yield say("changeovers {time}", time=signed(changeover))
+    before, after = compared.before.money, compared.after.money
+    if before is not None and after is not None:
+        yield say("costs {amount}", amount=f"{signed_amount(after.total - before.total)} {after.currency}")
 
 
 def later_late(order: OrderNews) -> int:
@@ -162,12 +167,57 @@ def figures(compared: Compared, t: Teller) -> str:
         (t.say("lateness of all orders"), before.late_seconds, after.late_seconds, span, signed),
         (t.say("changeovers"), before.changeover_seconds, after.changeover_seconds, span, signed),
         (t.say("all work ends"), before.end, after.end, t.time, _shift),
-        (t.say("cost, not counting moved work"), before.cost, after.cost, "{:,}".format, _number),
+        (
+            t.say("weighted cost, not counting moved work"),
+            before.cost,
+            after.cost,
+            "{:,}".format,
+            _number,
+        ),
     ]
     drawn = [
         row((name, tell(old), tell(new), difference(new - old))) for name, old, new, tell, difference in rows
     ]
     return table(FIGURE_HEADS, drawn, "none", t.say)
+
+
+PARTS: Mapping[Part, str] = {
+    Part.WORKING: "working",
+    Part.SETUP: "set-ups and changeovers",
+    Part.OVERTIME: "surcharge for overtime",
+    Part.SERVICE: "who maintains machines",
+    Part.LATENESS: "late orders",
+}
+RATES: Mapping[Rate, str] = {
+    Rate.CURRENCY: "the currency (costs: currency)",
+    Rate.PER_HOUR: "cost_per_hour of {names}",
+    Rate.OVERTIME: "what overtime costs more (costs: overtime_percent)",
+    Rate.LATE: "what lateness costs (costs: late_per_hour)",
+}
+NO_MONEY = "Nothing is told in money before the site file has rates: {rates}"
+NOT_ALL = "Without a rate in the site file, and so not counted: {rates}"
+
+
+def costs(compared: Compared, t: Teller) -> str:
+    """Both plans in money, part by part, and which rates the site file lacks."""
+    whole, before, after = "", compared.before.money, compared.after.money
+    if before is not None and after is not None:
+        rows = [(t.say(PARTS[part]), before.part(part), after.part(part)) for part in Part]
+        rows = [row for row in rows if row[1] or row[2]]
+        rows.append((t.say("all together"), before.total, after.total))
+        drawn = [row((name, amount(old), amount(new), signed_amount(new - old))) for name, old, new in rows]
+        heads = (t.say("Cost in {currency}", currency=after.currency), *FIGURE_HEADS[1:])
+        whole = table(heads, drawn, "none", t.say)
+    if compared.lacks:
+        rates = ", ".join(_rate(lack, t) for lack in compared.lacks)
+        text = t.say(NO_MONEY if after is None else NOT_ALL, rates=rates)
+        whole += f'<div class="more">{escape(text)}</div>'
+    return whole
+
+
+def _rate(lack: Lack, t: Teller) -> str:
+    names = ", ".join(t.title(name) for name in lack.names[:NAMED])
+    return t.say(RATES[lack.rate], names=names + (" …" if len(lack.names) > NAMED else ""))
 
 
 def _number(difference: int) -> str:
@@ -228,5 +278,5 @@ def html(answer: ScenarioAnswer, t: Teller) -> str:
     return (
         f'{stale}<p class="headline">{escape(first)}</p><ul class="news">{news}</ul>'
         f"<h3>{escape(t.say('Orders that move'))}</h3>{orders(compared, t)}"
-        f"<h3>{escape(t.say('Both plans'))}</h3>{figures(compared, t)}"
+        f"<h3>{escape(t.say('Both plans'))}</h3>{figures(compared, t)}{costs(compared, t)}"
     )

@@ -70,6 +70,7 @@ def phrases() -> set[str]:
     found |= {words for _, words in expected.LIKELY} | set(lists.ORDER_HEADS)
     found |= {*asked.KINDS.values(), *compared.ORDER_HEADS, *compared.FIGURE_HEADS}
     found |= {*compared.FATES, *compared.STATES, *map(str, ScenarioState)}
+    found |= {*compared.PARTS.values(), *compared.RATES.values(), compared.NO_MONEY, compared.NOT_ALL}
     found |= {*case_sheet.BOUNDS.values(), *case_sheet.VERDICTS.values(), *case_sheet.STEPS.values()}
     found |= {*case_sheet.REASONS.values(), *map(str, CaseState), *FORMS}
     found |= {words for form in FORMS.values() for words in (form.title, form.done)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from cloud.dispatching.asking.changes import MachineDown, ScenarioRequest
 from cloud.dispatching.asking.scenarios import ScenarioAnswer, ScenarioState
 from cloud.dispatching.asking.told import Compared, OrderNews, PlanTotals
 from cloud.dispatching.questions.comparison import Fate
+from cloud.dispatching.shop.money import Lack, Money, Rate
 from cloud.web.planning import asked, compared
 from cloud.web.planning.asked import FormError, Shop
 from cloud.web.sheet import Teller
@@ -104,7 +106,8 @@ def test_a_long_question_has_a_title_that_fits() -> None:
 
 def totals(**fields: int) -> PlanTotals:
     plain = {"cost": 1000, "orders": 3, "late_orders": 0, "late_seconds": 0, "tardiness": 0}
-    return PlanTotals(**{**plain, "changeover_seconds": 600, "end": NOW + 8 * HOUR, **fields})
+    whole = {**plain, "changeover_seconds": 600, "end": NOW + 8 * HOUR, **fields}
+    return PlanTotals(**whole)  # type: ignore[arg-type]
 
 
 def news(order: str, fate: Fate, before: int | None, after: int | None, late: tuple[int, int]) -> OrderNews:
@@ -189,3 +192,38 @@ def test_the_search_says_how_far_it_is() -> None:
     assert compared.share(msgspec.structs.replace(answer(), state=ScenarioState.FINISHED), 32) == 1.0
     for state in ScenarioState:
         assert compared.progress(answer(state=state), 30, CHINA)
+
+
+def money(working: str, lateness: str = "0") -> Money:
+    none = Decimal(0)
+    return Money(
+        currency="CNY",
+        working=Decimal(working),
+        setup=none,
+        overtime=none,
+        service=none,
+        lateness=Decimal(lateness),
+    )
+
+
+def test_both_plans_in_money() -> None:
+    before = msgspec.structs.replace(totals(), money=money("1200.50"))
+    after = msgspec.structs.replace(totals(), money=money("1100.00", "220.40"))
+    found = Compared([], [], [], [], 0, 3, 0.0, 0, 0, before, after, [Lack(Rate.PER_HOUR, ("laser-1",))])
+    teller = shop().teller
+    assert compared.headline(found, teller).endswith("costs +119.90 CNY")
+    text = compared.costs(found, teller)
+    for part in ("Cost in CNY", "1,200.50", "−100.50", "late orders", "+220.40", "all together", "+119.90"):
+        assert part in text
+    assert "set-ups" not in text  # nothing of it in either plan
+    assert "cost_per_hour of LASER-1" in text
+    chinese = compared.costs(found, shop(CHINA).teller)
+    assert "费用（CNY）" in chinese
+    assert "Cost in" not in chinese
+
+
+def test_without_rates_the_page_says_what_to_fill_in() -> None:
+    found = Compared([], [], [], [], 0, 3, 0.0, 0, 0, totals(), totals(), [Lack(Rate.CURRENCY)])
+    assert "the currency (costs: currency)" in compared.costs(found, shop().teller)
+    assert "请填写：货币" in compared.costs(found, shop(CHINA).teller)
+    assert "costs" not in compared.headline(found, shop().teller)

@@ -199,3 +199,33 @@ def test_risk_names_what_binds_the_orders_that_may_be_late(files: tuple[Path, Pa
     assert "did you mean" in dispatch("risk", *files, "--order", "b").stderr
     wide = dispatch("risk", *files, "--spread", "2", "--shape", "triangular")
     assert (wide.exit_code, "spread 2 is not between 0 and 1" in wide.stderr) == (2, True)
+
+
+def test_what_if_tells_the_cost_in_money(files: tuple[Path, Path]) -> None:
+    problem = files[0]
+    text = json.loads(problem.read_text())
+    for machine in text["problem"]["machines"]:
+        machine["cost_per_hour"] = 47.30 if machine["id"] == "SAW" else "38.25"
+    text["problem"]["costs"] = {"currency": "EUR", "late_per_hour": "12.5"}
+    problem.write_text(json.dumps(text))
+    words = ("--like", "A", "--due", "4h", "--weight", "20", "--seconds", "1")
+    lines = dispatch("whatif", *files, *words).stdout.splitlines()
+    head = next(at for at, line in enumerate(lines) if line.startswith("cost in EUR"))
+    assert lines[head].split() == ["cost", "in", "EUR", "planned", "then", "difference"]
+    # Three steps of an hour are new: 47.30 + 2 × 38.25.
+    assert lines[head + 1].split()[0] == "working"
+    assert lines[head + 1].split()[-1] == "+123.80"
+    assert any(line.startswith("It costs ") and line.endswith(".") for line in lines)
+    told = json.loads(dispatch("whatif", *files, *words, "--json").stdout)[0]
+    assert told["before"]["money"]["working"] == "318.55"
+    assert told["lacks"] == []
+
+
+def test_a_rate_that_is_none_is_refused_before_anything_is_planned(files: tuple[Path, Path]) -> None:
+    problem = files[0]
+    text = json.loads(problem.read_text())
+    text["problem"]["costs"] = {"currency": "Euro"}
+    problem.write_text(json.dumps(text))
+    result = dispatch("whatif", *files, "--cancel", "A")
+    assert result.exit_code == 2
+    assert "currency 'Euro' is not a code of ISO 4217, such as EUR" in result.stderr

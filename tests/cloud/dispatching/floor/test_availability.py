@@ -163,3 +163,11 @@ def test_the_longest_work_counts_overtime() -> None:
     assert longest_work(floor(), site()) == 12.5 * H
     assert longest_work(floor(decided(Kind.OVERTIME, 14, 16)), site()) == 14.5 * H
     assert longest_work(floor(), site(calendar="{}", more="")) is None
+
+
+def test_overtime_is_where_there_would_be_no_work_otherwise() -> None:
+    decision = decided(Kind.OVERTIME, 0.5, 3, workcell="weld-1")
+    available = Availability(floor(decision), site(), 2, NOW_US)
+    cells = site().workcells()
+    assert list(available.overtime(cells["weld-1"])) == [Window(start=H, end=3 * H // 2, reason="overtime")]
+    assert list(available.overtime(cells["laser-1"])) == []

@@ -15,7 +15,7 @@ from cloud.dispatching.keeping import plans
 from cloud.dispatching.keeping.causes import causes
 from cloud.dispatching.keeping.releases import wanted
 from cloud.dispatching.settings import DispatchSettings
-from cloud.dispatching.shop.problem import Problem, Run, State
+from cloud.dispatching.shop.problem import Costs, Problem, Run, State
 from cloud.dispatching.shop.violations import violations
 from cloud.dispatching.solving.construct import construct
 from cloud.ledger.tables import device
@@ -23,7 +23,7 @@ from cloud.orders import leases
 from cloud.store.database import Database
 from protocols import actions as act
 from protocols.actions import RunPart
-from protocols.documents import loads
+from protocols.documents import DocumentError, loads
 from protocols.site import Site
 from tests.cloud.orders.shop import NOW_US, SECOND, SITE, open_database, order, order_desk, site_text
 from tests.cloud.orders.shop import Floor as Shopfloor
@@ -240,3 +240,27 @@ def test_lateness_and_cancellation_are_causes_only_against_the_plan(database: Da
     database.write(lambda tx: desk.cancel(tx, "26-0001")).result()
     found = causes(floor_of(database), SITE, SETTINGS, **none)
     assert {c.kind for c in found} == {"cancelled"}
+
+
+def test_rates_of_the_site_file_come_with_the_problem(database: Database) -> None:
+    text = site_text().replace("kind: weld}", "kind: weld, cost_per_hour: 61.5}")
+    text += "costs: {currency: CNY, overtime_percent: 50}\n"
+    text += "crew: {welding: {title: Welders, heads: 2, cost_per_hour: 45}}\n"
+    problem = build(floor_of(database), loads(text, Site, "site.yaml"), SETTINGS)
+    hourly = {machine.id: machine.cost_per_hour for machine in problem.machines}
+    assert (hourly["weld-1"], hourly["laser-1"]) == (Decimal("61.5"), None)
+    assert [resource.cost_per_hour for resource in problem.resources] == [Decimal(45)]
+    assert problem.costs == Costs(currency="CNY", overtime_percent=Decimal(50))
+
+
+@pytest.mark.parametrize(
+    ("costs", "wrong"),
+    [
+        ("{currency: yuan}", "costs.currency"),
+        ("{currency: CNY, late_per_hour: -1}", "costs.late_per_hour"),
+        ("{currency: CNY, overtime: 50}", "overtime_percent"),
+    ],
+)
+def test_wrong_rates_are_refused_where_they_stand(costs: str, wrong: str) -> None:
+    with pytest.raises(DocumentError, match=wrong):
+        loads(site_text() + f"costs: {costs}\n", Site, "site.yaml")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from msgspec.structs import replace
 
@@ -10,6 +12,7 @@ from cloud.dispatching.questions.comparison import Comparison, Fate, compare
 from cloud.dispatching.questions.durations import parse, words
 from cloud.dispatching.questions.scenario import Scenario, apply
 from cloud.dispatching.questions.sentences import sentences
+from cloud.dispatching.shop.problem import Costs, Problem
 from cloud.dispatching.shop.schedule import Assignment, Schedule, evaluate
 from tests.cloud.dispatching.questions.plans import BASE, HALF, plan
 from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop
@@ -91,7 +94,7 @@ def test_nothing_changes_between_a_plan_and_itself() -> None:
     found = compare(shop, base, shop, base)
     assert set(fates(found).values()) == {Fate.SAME}
     assert (found.moves, found.moved_share, found.before) == ((), 0.0, found.after)
-    assert len(told(found)) == 2
+    assert len(told(found)) == 3  # with what to fill in for money
 
 
 def test_plans_that_count_from_different_origins_are_not_compared() -> None:
@@ -130,3 +133,40 @@ def test_spans_from_words(text: str, seconds: int) -> None:
 def test_what_is_no_span_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"duration"):
         parse(text)
+
+
+def priced(problem: Problem, **costs: str) -> Problem:
+    """The saw costs 60 an hour, the lathes 40, the booth nothing that anybody has filled in."""
+    hourly = {"SAW": Decimal(60), "LATHE1": Decimal(40), "LATHE2": Decimal(40)}
+    machines = tuple(replace(m, cost_per_hour=hourly.get(m.id)) for m in problem.machines)
+    rates = {name: Decimal(rate) for name, rate in costs.items()}
+    return replace(problem, machines=machines, costs=Costs(currency="EUR", **rates))
+
+
+def test_what_a_scenario_costs_in_money() -> None:
+    shop = priced(small_shop(), late_per_hour="9.50")
+    base = plan(shop, **BASE)
+    change = MachineDown(machine="LATHE1", start=0, end=6 * HOUR)
+    other = apply(shop, Scenario(changes=(change,)))
+    after = plan(other, **{**BASE, "A_turn": ("LATHE2", 7, 0), "A_paint": ("BOOTH", 11, 1)})
+    found = compare(shop, base, other, after)
+    assert found.before.money is not None
+    assert found.after.money is not None
+    assert (found.before.money.lateness, found.after.money.lateness) == (Decimal(0), Decimal("23.75"))
+    assert told(found)[-2:] == [
+        "It costs 23.75 EUR more: lateness +23.75.",
+        "The cost leaves out what has no rate: cost_per_hour of BOOTH.",
+    ]
+    same = compare(shop, base, shop, base)
+    assert told(same)[-2] == f"It costs as much as before: {same.after.money and same.after.money.total} EUR."
+
+
+def test_without_rates_it_says_what_to_fill_in() -> None:
+    shop = small_shop()
+    base = plan(shop, **BASE)
+    found = compare(shop, base, shop, base)
+    assert (found.before.money, found.after.money) == (None, None)
+    assert told(found)[-1] == (
+        "No cost in money is told before there are rates: fill in costs.currency, "
+        "cost_per_hour of SAW, LATHE1, LATHE2, BOOTH, costs.late_per_hour."
+    )
