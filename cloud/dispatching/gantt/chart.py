@@ -8,10 +8,13 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from cloud.dispatching.shop.explanation import why
 from cloud.dispatching.shop.problem import Machine, Operation, Problem
 from cloud.dispatching.shop.schedule import Assignment, Schedule, jobs
 from cloud.dispatching.shop.shared_violations import interruptible, pauses_of
 
+EXPLAINED = 300
+"""Operations up to which each bar says what its work waits for: the effort grows with their square."""
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 CLOCK_STEPS = (
     MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, DAY, 2 * DAY, 7 * DAY,
@@ -136,7 +139,7 @@ def _work(problem: Problem, schedule: Schedule, number: dict[str, int]) -> Itera
             label=(first.label or first.id) if len(members) == 1 else name,
             order=number[first.order_id],
             late=bool(late),
-            note=_note(problem, a, members) + "".join(
+            note=_note(problem, schedule, a, members) + "".join(
                 f"\n{m.job_id} late by {_duration(finishes[m.job_id].late)}" for m in late
             ),
         )  # fmt: skip
@@ -172,12 +175,14 @@ def _trips(problem: Problem, schedule: Schedule) -> Iterator[Bar]:
         yield Bar(row=len(problem.machines) + lane, start=trip.start, end=trip.end, kind=Kind.TRIP, note=note)
 
 
-def _note(problem: Problem, a: Assignment, members: list[Operation]) -> str:
+def _note(problem: Problem, schedule: Schedule, a: Assignment, members: list[Operation]) -> str:
     lines = [f"{m.label} ({m.id}), order {m.order_id}" if m.label else f"{m.id}, order {m.order_id}"
              for m in members]  # fmt: skip
     lines.append(f"{a.machine}: {_span(problem, a.start, a.end)}")
     if a.setup_seconds:
         lines.append(f"of it set-up {_duration(a.setup_seconds)}")
+    if len(problem.operations) <= EXPLAINED:
+        lines += [link.text for link in why(problem, schedule, members[0].id)]
     return "\n".join(lines)
 
 

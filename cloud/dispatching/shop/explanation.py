@@ -17,9 +17,13 @@ from cloud.dispatching.shop.shared_explanation import carried, scarce
 
 
 class Cause(StrEnum):
-    """What holds an operation back. The chain goes on behind the other work that the first five name."""
+    """What holds an operation back. The chain goes on behind the other work that the first seven name."""
 
     PREDECESSOR = "predecessor"
+    PIECES = "pieces"
+    """The first pieces of a predecessor that still runs meanwhile."""
+    LAST_PIECES = "last_pieces"
+    """It would be done before a predecessor that still runs has made the last pieces for it."""
     MACHINE = "machine"
     RESOURCE = "resource"
     """Heads of a crew or tools, which other work has."""
@@ -36,6 +40,8 @@ class Cause(StrEnum):
     NOW = "now"
     KEPT = "kept"
     """Nothing: it could start earlier, the plan leaves it where it is."""
+    REST = "rest"
+    """Not why it starts, but why it ends so late: it rests over breaks and nights on its way."""
 
 
 class Link(Struct, frozen=True, kw_only=True):
@@ -43,7 +49,9 @@ class Link(Struct, frozen=True, kw_only=True):
 
     ``other`` is the operation, maintenance or window behind it, ``seconds`` what passes between its end
     and ``until`` (lag and transport, or changeover; for *kept*: what it could start earlier). ``resource`` is
-    what there is not enough of, by the name people know.
+    what there is not enough of, by the name people know, ``pieces`` how many overlapping work waits for.
+
+    Of *rest*, ``until`` is when the operation ends, ``seconds`` how long it rests, ``other`` over what.
     """
 
     operation: str
@@ -53,6 +61,7 @@ class Link(Struct, frozen=True, kw_only=True):
     other: str = ""
     seconds: int = 0
     resource: str = ""
+    pieces: int = 0
 
     @property
     def text(self) -> str:
@@ -66,20 +75,27 @@ class Link(Struct, frozen=True, kw_only=True):
             other=self.other,
             extra=self._extra(),
             resource=self.resource,
+            pieces="piece" if self.pieces == 1 else f"{self.pieces} pieces",
         )
 
     def _extra(self) -> str:
         if not self.seconds:
             return ""
+        after = " and {0} s of transport or waiting time after it"
         words = {
-            Cause.PREDECESSOR: " and {0} s of transport or waiting time after it",
+            Cause.PREDECESSOR: after,
+            Cause.PIECES: after,
+            Cause.LAST_PIECES: after,
             Cause.KEPT: " (by {0} s)",
+            Cause.REST: " for {0} s",
         }
         return words.get(self.cause, " and {0} s of changeover").format(self.seconds)
 
 
 _SENTENCES = {
     Cause.PREDECESSOR: "{operation} waits for {other}{extra}",
+    Cause.PIECES: "{operation} waits for the first {pieces} of {other}{extra}",
+    Cause.LAST_PIECES: "{operation} starts so that its last {pieces} can follow the end of {other}{extra}",
     Cause.MACHINE: "{operation} waits for {machine}, because {other} runs there{extra}",
     Cause.RESOURCE: "{operation} waits for {resource}, because {other} needs it until then",
     Cause.VEHICLE: "{operation} waits for a vehicle that brings what {other} made",
@@ -92,10 +108,12 @@ _SENTENCES = {
     Cause.FIXED: "{operation} is fixed on {machine}",
     Cause.NOW: "{operation} starts on {machine} at once{extra}",
     Cause.KEPT: "{operation} could start earlier{extra}; the plan leaves it where it is",
+    Cause.REST: "{operation} rests over {other}{extra} before it ends",
 }
 
 
-_GOES_ON = (Cause.PREDECESSOR, Cause.MACHINE, Cause.RESOURCE, Cause.VEHICLE, Cause.FOLLOWER)
+_FOR_AN_END = (Cause.PREDECESSOR, Cause.LAST_PIECES, Cause.MACHINE, Cause.RESOURCE, Cause.VEHICLE)
+_GOES_ON = (*_FOR_AN_END, Cause.PIECES, Cause.FOLLOWER)
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -113,21 +131,59 @@ class Explanation(Struct, frozen=True, kw_only=True):
 def explain(problem: Problem, schedule: Schedule, operation: str) -> Explanation:
     """What ``operation`` waits for in ``schedule``, and what that waits for, and so on.
 
+    Where its end matters, to the operation asked about and to what waits for an end, and it rests on its way,
+    that comes first.
+
     Raises :class:`KeyError` for an operation that the plan does not have.
     """
-    operations = {o.id: o for o in problem.operations}
-    covered = {name: run.operations for run in problem.runs for name in run.operations}
+    known = {o.id for o in problem.operations}
     links: list[Link] = []
     seen: set[str] = set()
     current: str | None = operation
+    for_its_end = True
     while current is not None and current not in seen:
         seen.add(current)
-        members = [operations[name] for name in covered.get(current, (current,))]
-        link = _binding(problem, schedule, operations[current], members)
-        links.append(link)
+        own = why(problem, schedule, current)
+        link = own[-1]
+        links += own if for_its_end else (link,)
+        for_its_end = link.cause in _FOR_AN_END
         # A maintenance holds people and tools, too: the chain ends there.
-        current = link.other if link.cause in _GOES_ON and link.other in operations else None
+        current = link.other if link.cause in _GOES_ON and link.other in known else None
     return Explanation(operation=operation, assignment=schedule.assignments[operation], links=tuple(links))
+
+
+def why(problem: Problem, schedule: Schedule, operation: str) -> tuple[Link, ...]:
+    """The first of the chain: that ``operation`` rests, if it does, and then what it waits for."""
+    run = next((run for run in problem.runs if operation in run.operations), None)
+    names = run.operations if run is not None else (operation,)
+    found = {o.id: o for o in problem.operations if o.id in names}
+    members = [found[name] for name in names]
+    binding = _binding(problem, schedule, found[operation], members)
+    if all(member.interruptible for member in members):
+        return (*_resting(problem, operation, schedule.assignments[operation]), binding)
+    return (binding,)
+
+
+def _resting(problem: Problem, operation: str, planned: Assignment) -> Iterator[Link]:
+    """The pauses that an operation lies on both sides of, as one link; none where it does not rest."""
+    machine = next(m for m in problem.machines if m.id == planned.machine)
+    pauses = sorted(
+        (w for w in machine.unavailable if w.pause and planned.start < w.start and w.end < planned.end),
+        key=lambda window: window.start,
+    )
+    seconds, over = 0, planned.start
+    for window in pauses:
+        seconds += max(0, window.end - max(over, window.start))
+        over = max(over, window.end)
+    if seconds:
+        yield Link(
+            operation=operation,
+            cause=Cause.REST,
+            until=planned.end,
+            machine=planned.machine,
+            other=", ".join(dict.fromkeys(window.reason or "a pause" for window in pauses)),
+            seconds=seconds,
+        )
 
 
 def _binding(problem: Problem, schedule: Schedule, operation: Operation, members: list[Operation]) -> Link:
@@ -177,9 +233,11 @@ def _causes(
         for name in member.predecessors:
             before = schedule.assignments[name]
             wait = travel.get((before.machine, planned.machine), 0) + member.lags.get(name, 0)
-            pieces = member.overlaps.get(name, 0) if before.run is None and planned.run is None else 0
-            early = _saved(problem, name, before, planned, pieces, member.quantity) if pieces else 0
-            yield link(Cause.PREDECESSOR, before.end + wait - early, name, max(0, wait - early))
+            if name in member.overlaps and before.run is None and planned.run is None:
+                found = link(Cause.PREDECESSOR, before.end + wait, name, wait)
+                yield _overlapping(problem, found, before, planned, member)
+            else:
+                yield link(Cause.PREDECESSOR, before.end + wait, name, wait)
         yield link(Cause.EARLIEST, member.earliest)
         if member.state is State.FREE and member.pin is not None and member.pin.start is not None:
             yield link(Cause.PIN, member.pin.start, member.pin.by)
@@ -208,19 +266,22 @@ def _causes(
             )
 
 
-def _saved(
-    problem: Problem, name: str, before: Assignment, planned: Assignment, pieces: int, quantity: int
-) -> int:
-    """Seconds by which overlapping work may start before its predecessor ends.
-
-    Its first ``pieces`` must be done, and the last as many must still be worked on after the end.
+def _overlapping(
+    problem: Problem, found: Link, before: Assignment, planned: Assignment, member: Operation
+) -> Link:
+    """What binds overlapping work of the two: its first pieces must be done and on their way, and the last as
+    many must still be worked on after the predecessor's end.
     """
+    name, pieces = found.other, member.overlaps[found.other]
     whole = next(o.quantity for o in problem.operations if o.id == name)
     run = before.end - before.start - before.setup_seconds
-    first = before.start + before.setup_seconds + -(-run * min(pieces, whole) // whole)
+    first, last = min(pieces, whole), min(pieces, member.quantity)
+    started = before.start + before.setup_seconds + -(-run * first // whole)
     own = planned.end - planned.start - planned.setup_seconds
-    last = -(-own * min(pieces, quantity) // quantity)
-    return min(before.end - first, planned.end - planned.start - last)
+    finished = before.end + -(-own * last // member.quantity) - (planned.end - planned.start)
+    if started >= finished:
+        return replace(found, cause=Cause.PIECES, until=started + found.seconds, pieces=first)
+    return replace(found, cause=Cause.LAST_PIECES, until=finished + found.seconds, pieces=last)
 
 
 def _hurried(problem: Problem, schedule: Schedule, members: list[Operation]) -> str:

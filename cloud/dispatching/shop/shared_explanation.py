@@ -76,7 +76,10 @@ def _needs(problem: Problem, operation: Operation, planned: Assignment) -> Mappi
 def _holders(
     problem: Problem, schedule: Schedule, resource: Resource, at: int, own: set[str]
 ) -> Iterator[tuple[int, int, str]]:
-    """Amount, end and name of what has some of ``resource`` at a moment; each run once."""
+    """Amount, until when, and name of what has some of ``resource`` at a moment; each run once.
+
+    A crew is given back when the work ends, or rests before.
+    """
     for task in problem.maintenance:
         service, amount = schedule.services.get(task.id), task.needs.get(resource.id, 0)
         if amount and service is not None and service.start <= at < service.end and task.id not in own:
@@ -96,7 +99,9 @@ def _holders(
         )
         amount = _needs(problem, operation, planned).get(resource.id, 0)
         if amount and not resting:
-            yield amount, planned.end, operation.id
+            around = pauses.get(planned.machine, ()) if operation.id in rests else ()
+            free_at = (start for start, end in around if at < start and end < planned.end)
+            yield amount, min(free_at, default=planned.end), operation.id
 
 
 def _there(resource: Resource, at: int) -> int:

@@ -75,6 +75,18 @@ _WAITS = {
     ", after {extra} of changeover": "，先换型 {extra}",
     ", with {extra} of transport or waiting after it": "，其后运输或等待 {extra}",
     " (by {extra})": "（早 {extra}）",
+    " ({extra})": "（{extra}）",
+    ", with {extra} of transport or waiting after them": "，其后运输或等待 {extra}",
+    ", with {extra} of transport or waiting in between": "，其间运输或等待 {extra}",
+    "{operation} waits until {until} for the first pieces of {other} ({pieces})": (
+        "{operation} 等待 {other} 的前 {pieces} 件至 {until}"
+    ),
+    "{operation} does not begin before {until}: its last pieces ({pieces}) must follow {other}": (
+        "{operation} 不早于 {until} 开始：其最后 {pieces} 件须在 {other} 结束之后"
+    ),
+    "{operation} ends only at {until}, because it rests over {other}": (
+        "{operation} 至 {until} 才结束，因为中途停歇：{other}"
+    ),
     "{operation} waits until {until} for {other}": "{operation} 等待 {other} 至 {until}",
     "{operation} waits until {until} for {machine}, because {other} runs there": (
         "{operation} 等待 {machine} 至 {until}，因为 {other} 在该处运行"
@@ -107,6 +119,8 @@ _WAITS = {
     "{operation} could begin earlier; the plan leaves it where it is": "{operation} 可更早开始；计划不动它",
     "… and {more} links more": "… 另有 {more} 环",
     "no shift": "无班次",
+    "break": "休息",
+    "a pause": "停歇",
 }
 _DECISIONS = {
     "decisions": "决定",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import select
 
@@ -10,8 +10,9 @@ from cloud.dispatching.floor.floor import current_version, read_plan
 from cloud.dispatching.keeping import plans
 from cloud.dispatching.shop.explanation import Cause, Link
 from cloud.orders.tables import operation as operations
-from cloud.web.sheet import Reader
+from cloud.web.sheet import Reader, Teller
 from cloud.web.words import span
+from protocols.site import Crew, Tool
 from protocols.values import MICROSECONDS
 
 _CHANGEOVER = ", then {extra} of changeover"
@@ -19,6 +20,14 @@ SENTENCES: Mapping[Cause, tuple[str, str]] = {
     Cause.PREDECESSOR: (
         "{operation} waits until {until} for {other}",
         ", with {extra} of transport or waiting after it",
+    ),
+    Cause.PIECES: (
+        "{operation} waits until {until} for the first pieces of {other} ({pieces})",
+        ", with {extra} of transport or waiting after them",
+    ),
+    Cause.LAST_PIECES: (
+        "{operation} does not begin before {until}: its last pieces ({pieces}) must follow {other}",
+        ", with {extra} of transport or waiting in between",
     ),
     Cause.MACHINE: (
         "{operation} waits until {until} for {machine}, because {other} runs there",
@@ -44,6 +53,7 @@ SENTENCES: Mapping[Cause, tuple[str, str]] = {
     Cause.FIXED: ("{operation} is fixed on {machine}", ""),
     Cause.NOW: ("{operation} begins on {machine} at once", ", after {extra} of changeover"),
     Cause.KEPT: ("{operation} could begin earlier; the plan leaves it where it is", " (by {extra})"),
+    Cause.REST: ("{operation} ends only at {until}, because it rests over {other}", " ({extra})"),
 }
 """By cause, with how it goes on where seconds pass in between."""
 NO_MORE = "{operation} waits until {until}, when there is more of {resource}"
@@ -63,27 +73,34 @@ def chain(r: Reader, operation: str) -> list[str]:
     origin = planned.start - found.assignment.start * MICROSECONDS
     links = found.links[:MOST]
     names = _names(r, {name for link in links for name in (link.operation, link.other) if name})
-    sentences = [_sentence(r, link, origin, names) for link in links]
+    sentences = [sentence(r, link, origin, names) for link in links]
     if len(found.links) > MOST:
         sentences.append(r.say("… and {more} links more", more=len(found.links) - MOST))
     return sentences
 
 
-def _sentence(r: Reader, link: Link, origin: int, names: Mapping[str, str]) -> str:
-    if link.cause not in SENTENCES:
-        return link.text
-    sentence, more = SENTENCES[link.cause]
+def sentence(t: Teller, link: Link, origin: int, names: Mapping[str, str]) -> str:
+    """One link in words; ``names`` are what operations are called, ``origin`` of its times is µs UTC."""
+    phrase, more = SENTENCES[link.cause]
     if link.cause is Cause.RESOURCE and not link.other:
-        sentence = NO_MORE
-    said = r.say(
-        sentence,
+        phrase = NO_MORE
+    said = t.say(
+        phrase,
         operation=names.get(link.operation, link.operation),
-        other=names.get(link.other) or r.say(link.other),
-        machine=r.title(link.machine),
-        resource=link.resource,
-        until=r.time(origin + link.until * MICROSECONDS),
+        other=names.get(link.other) or ", ".join(map(t.say, link.other.split(", "))),
+        machine=t.title(link.machine),
+        resource=_resource(t, link.resource),
+        pieces=link.pieces,
+        until=t.time(origin + link.until * MICROSECONDS),
     )
-    return said + r.say(more, extra=span(link.seconds)) if more and link.seconds else said
+    return said + t.say(more, extra=span(link.seconds)) if more and link.seconds else said
+
+
+def _resource(t: Teller, label: str) -> str:
+    """A crew or tool, which the plan knows by its English title."""
+    shared: Sequence[Crew | Tool] = (*t.site.crew.values(), *t.site.tools.values())
+    found = {thing.title: thing for thing in shared}.get(label)
+    return label if found is None else t.say.either(found.title, found.title_zh)
 
 
 def _names(r: Reader, ids: Collection[str]) -> dict[str, str]:

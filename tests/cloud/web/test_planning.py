@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from cloud.dispatching.floor import decisions
@@ -14,16 +17,21 @@ from cloud.dispatching.floor.decisions import Decision, Kind
 from cloud.dispatching.keeping import causes as planner
 from cloud.dispatching.keeping.making import SearchProgress
 from cloud.dispatching.keeping.plans import Cause, Difference, Shift, StoredPlan
+from cloud.dispatching.shop.explanation import Cause as Reason
+from cloud.dispatching.shop.explanation import explain
 from cloud.dispatching.shop.schedule import Objective
+from cloud.dispatching.solving.construct import construct
 from cloud.store.database import Database
 from cloud.web import sheets
-from cloud.web.planning import replans
+from cloud.web.planning import replans, waits
 from cloud.web.planning.causes import WORDS, cause_words, causes_words
-from cloud.web.sheet import Sheet
+from cloud.web.sheet import Sheet, Teller
 from cloud.web.speech import CHINA, ENGLISH, Speech
 from protocols.clock import Clock
 from protocols.values import MICROSECONDS
 from tests.cloud.dispatching.keeping.test_service import QUICK, SITE, Shop, until
+from tests.cloud.dispatching.random_features import ALL
+from tests.cloud.dispatching.random_shop import random_shop
 from tests.cloud.orders.shop import open_database
 
 NOW = 1_790_000_000 * MICROSECONDS
@@ -113,6 +121,27 @@ def test_while_a_plan_is_made_the_page_says_how_far_it_is() -> None:
         "planning … 0.8 s, gap 12 %"
     )
     assert replans.planning(SearchProgress(searching=True, seconds=2), CHINA) == "计划中 … 2.0 秒"
+
+
+def test_every_reason_of_a_chain_has_a_sentence_in_both_languages() -> None:
+    assert set(waits.SENTENCES) == set(Reason)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 20))
+def test_whatever_work_waits_for_is_told_in_both_languages(seed: int, operations: int) -> None:
+    problem = random_shop(random.Random(seed), operations=operations, runs=2, features=ALL)
+    plan = construct(problem)
+    for name in plan.assignments:
+        for link in explain(problem, plan, name).links:
+            told = {
+                say.language: waits.sentence(Teller(SITE, NOW, say), link, NOW, {})
+                for say in (ENGLISH, CHINA)
+            }
+            assert told["en"].startswith(f"{link.operation} ")
+            assert told["zh"] != told["en"]
+            assert not {"{", "}"} & set(told["en"] + told["zh"])
+            assert " waits " not in told["zh"]
 
 
 async def test_sheets_say_why_it_was_planned_anew_and_what_waits_for_what(database: Database) -> None:

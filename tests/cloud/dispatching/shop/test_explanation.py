@@ -194,7 +194,7 @@ def shared() -> tuple[Problem, Schedule]:
             "heat could start earlier, but forge must follow it in time and cannot",
             "forge",
         ),
-        ("sew", Cause.PREDECESSOR, "sew waits for cut", "cut"),
+        ("sew", Cause.PIECES, "sew waits for the first 2 pieces of cut", "cut"),
     ],
 )
 def test_what_machines_share_and_people_decide(
@@ -218,8 +218,102 @@ def test_with_every_feature_each_start_is_explained_to_the_second(seed: int, ope
     plan = construct(problem)
     for name, assignment in plan.assignments.items():
         links = explain(problem, plan, name).links
-        assert links[0].until == assignment.start
-        assert all(link.text.startswith(link.operation) for link in links)
+        rests = [link for link in links[:1] if link.cause is Cause.REST]
+        assert links[len(rests)].until == assignment.start
+        for link in links:
+            assert link.text.startswith(link.operation)
+            assert not {"{", "}"} & set(link.text)
+            if link.cause is Cause.REST:
+                assert link.until == plan.assignments[link.operation].end
+        if problem_state(problem, name) is not State.FIXED:  # a fact may end while it rests
+            assert sum(link.seconds for link in rests) == rested(problem, assignment, name)
+
+
+def problem_state(problem: Problem, name: str) -> State:
+    return next(operation.state for operation in problem.operations if operation.id == name)
+
+
+def rested(problem: Problem, planned: Assignment, name: str) -> int:
+    """By how much it takes longer than it works, as the data say."""
+    run = next((run for run in problem.runs if name in run.operations), None)
+    operation = next(operation for operation in problem.operations if operation.id == name)
+    offered = run.alternatives if run is not None else operation.alternatives
+    return planned.end - planned.start - next(a for a in offered if a.machine == planned.machine).seconds
+
+
+def test_what_rests_on_its_way_says_so_and_what_waits_for_it_too() -> None:
+    night = Window(start=100, end=150, reason="no shift", pause=True)
+    breaks = (Window(start=20, end=25, reason="break", pause=True), night)
+    problem = Problem(
+        origin=0,
+        now=0,
+        machines=(Machine(id="W1", unavailable=breaks), Machine(id="A")),
+        operations=(
+            step(
+                "weld",
+                "W1",
+                interruptible=True,
+                alternatives=(Alternative(machine="W1", run_seconds=100),),
+            ),
+            step("fit", "A", predecessors=("weld",)),
+        ),
+    )
+    plan = Schedule(
+        assignments={
+            "weld": Assignment(machine="W1", start=0, end=155),
+            "fit": Assignment(machine="A", start=155, end=165),
+        }
+    )
+    assert violations(problem, replace(plan, objective=evaluate(problem, plan.assignments, {}))) == []
+    assert explain(problem, plan, "fit").text == (
+        "fit waits for weld; weld rests over break, no shift for 55 s before it ends; "
+        "weld starts on W1 at once"
+    )
+    assert [link.cause for link in explain(problem, plan, "weld").links] == [Cause.REST, Cause.NOW]
+
+
+def test_a_crew_that_a_rest_sets_free_is_known_by_who_rests() -> None:
+    """The welder goes from the one that rests to the other, and comes back for it afterwards."""
+    pause = (Window(start=10, end=30, reason="lunch", pause=True),)
+    problem = Problem(
+        origin=0,
+        now=0,
+        machines=(Machine(id="W1", unavailable=pause), Machine(id="W2")),
+        resources=(Resource(id="welding", label="Welders", capacity=1),),
+        operations=(needy("one", "W1", 20, interruptible=True), needy("two", "W2")),
+    )
+    plan = Schedule(
+        assignments={
+            "one": Assignment(machine="W1", start=0, end=40),
+            "two": Assignment(machine="W2", start=10, end=20),
+        }
+    )
+    assert violations(problem, replace(plan, objective=evaluate(problem, plan.assignments, {}))) == []
+    assert explain(problem, plan, "two").text.startswith(
+        "two waits for Welders, because one needs it until then; one rests over lunch for 20 s"
+    )
+
+
+def test_overlapping_work_that_would_be_done_too_soon_waits_for_the_last_pieces() -> None:
+    problem = Problem(
+        origin=0,
+        now=0,
+        machines=(Machine(id="A"), Machine(id="B")),
+        operations=(
+            step("cut", "A", quantity=10, alternatives=(Alternative(machine="A", run_seconds=100),)),
+            step("sew", "B", predecessors=("cut",), overlaps={"cut": 1}, quantity=10),
+        ),
+    )
+    plan = Schedule(
+        assignments={
+            "cut": Assignment(machine="A", start=0, end=100),
+            "sew": Assignment(machine="B", start=91, end=101),
+        }
+    )
+    assert violations(problem, replace(plan, objective=evaluate(problem, plan.assignments, {}))) == []
+    link = explain(problem, plan, "sew").links[0]
+    assert (link.cause, link.until) == (Cause.LAST_PIECES, 91)
+    assert link.text == "sew starts so that its last piece can follow the end of cut"
 
 
 @settings(max_examples=30, deadline=None)
