@@ -26,9 +26,9 @@ from cloud.orders.requests import (
 )
 from cloud.orders.routing import RoutedOperation, configure, route, shown
 from cloud.orders.tables import instruction, job, lease, operation, order_line, orders, run_part
+from cloud.phrase import one_of, phrase
 from protocols.calendar import longest_stretch
 from protocols.clock import Clock
-from protocols.documents import not_one_of
 from protocols.inspection import Characteristic
 from protocols.jobs import Step
 from protocols.lifecycles import ORDER, OperationState, OrderEvent, OrderState
@@ -149,10 +149,13 @@ class OrderDesk:
     def _checked(self, tx: Connection, request: OrderRequest, now: int) -> PlacedOrder:
         problems = [*_promise_problems(request.due, request.priority, now)]
         if not request.lines:
-            problems.append(OrderProblem("lines", "an order needs at least one line"))
+            problems.append(OrderProblem("lines", phrase("an order needs at least one line")))
         if request.id is not None and _exists(tx, request.id):
             problems.append(
-                OrderProblem("id", f'there is already an order "{request.id}": choose another id')
+                OrderProblem(
+                    "id",
+                    phrase('there is already an order "{order}": choose another id', order=request.id),
+                )
             )
         products = articles.current(tx)
         lines = [
@@ -181,20 +184,32 @@ class OrderDesk:
     ) -> PlacedLine | None:
         before = len(problems)
         if line.quantity <= 0:
-            problems.append(OrderProblem(f"{at}.quantity", f"{line.quantity} is not more than 0"))
+            problems.append(
+                OrderProblem(
+                    f"{at}.quantity", phrase("{quantity} is not more than 0", quantity=line.quantity)
+                )
+            )
         elif line.quantity > MAX_QUANTITY:
-            problems.append(OrderProblem(f"{at}.quantity", f"{line.quantity} is more than {MAX_QUANTITY}"))
+            reason = phrase("{quantity} is more than {most}", quantity=line.quantity, most=MAX_QUANTITY)
+            problems.append(OrderProblem(f"{at}.quantity", reason))
         if line.product not in products:
-            message = not_one_of(line.product, sorted(products)) if products else "no product is defined yet"
-            problems.append(OrderProblem(f"{at}.product", message))
+            reason = (
+                one_of(line.product, sorted(products)) if products else phrase("no product is defined yet")
+            )
+            problems.append(OrderProblem(f"{at}.product", reason))
             return None
         key, product = products[line.product]
         places = line.quantity.as_tuple().exponent
         if product.unit == "C62" and line.quantity != line.quantity.to_integral_value():
-            message = f"{line.quantity} is not a whole number: {product.id} is made in pieces"
-            problems.append(OrderProblem(f"{at}.quantity", message))
+            reason = phrase(
+                "{quantity} is not a whole number: {product} is made in pieces",
+                quantity=line.quantity,
+                product=product.id,
+            )
+            problems.append(OrderProblem(f"{at}.quantity", reason))
         elif isinstance(places, int) and places < -6:
-            problems.append(OrderProblem(f"{at}.quantity", f"{line.quantity} has more than 6 decimal places"))
+            reason = phrase("{quantity} has more than 6 decimal places", quantity=line.quantity)
+            problems.append(OrderProblem(f"{at}.quantity", reason))
         problems += _parameter_problems(f"{at}.parameters", product, line.parameters)
         if len(problems) > before:
             return None
@@ -207,7 +222,12 @@ class OrderDesk:
         try:
             routed = route(product, configure(product, parameters))
         except FormulaError as error:
-            problems.append(OrderProblem(f"{at}.parameters", str(error)))
+            reason = phrase(
+                "the product file has no numbers for {product} like this: {formula}",
+                product=product.id,
+                formula=error,
+            )
+            problems.append(OrderProblem(f"{at}.parameters", reason))
             return None
         problems += self._routing_problems(f"{at}.product", product, routed, line.quantity)
         material = None if line.material_at is None else _microseconds(line.material_at)
@@ -219,18 +239,36 @@ class OrderDesk:
         for step in routed:
             if step.kind not in self._kinds:
                 yield OrderProblem(
-                    at, f'{product.id} needs a workcell of kind "{step.kind}", and the site has none'
+                    at,
+                    phrase(
+                        '{product} needs a workcell of kind "{kind}", and the site has none',
+                        product=product.id,
+                        kind=step.kind,
+                    ),
                 )
             for name, number in step.needs.items():
                 there = self._shared.get(name, 0)
                 if number > there:
-                    yield OrderProblem(at, f'{product.id} needs {number} of "{name}", the site has {there}')
+                    reason = phrase(
+                        '{product} needs {number} of "{name}", the site has {there}',
+                        product=product.id,
+                        number=number,
+                        name=name,
+                        there=there,
+                    )
+                    yield OrderProblem(at, reason)
             seconds = int(step.setup_seconds) + step.run_seconds(quantity)
             if self._longest is not None and seconds > self._longest and not step.interruptible:
                 yield OrderProblem(
                     at.replace("product", "quantity"),
-                    f"{step.title.en} of {quantity} takes {seconds // 60} min, and nobody works longer than "
-                    f"{self._longest // 60} without a rest: split the quantity over several lines",
+                    phrase(
+                        "{step} of {quantity} takes {minutes} min, and nobody works longer than {longest} "
+                        "without a rest: split the quantity over several lines",
+                        step=step.title.en,
+                        quantity=quantity,
+                        minutes=seconds // 60,
+                        longest=self._longest // 60,
+                    ),
                 )
 
 
@@ -238,9 +276,13 @@ def _promise_problems(due: datetime | None, priority: int | None, now: int) -> I
     """What is wrong with a due date and a priority, where they are given."""
     if due is not None and _microseconds(due) <= now:
         moment = _EPOCH + timedelta(microseconds=now)
-        yield OrderProblem("due", f"{due.isoformat()} is in the past (now {moment:%Y-%m-%d %H:%M} UTC)")
+        reason = phrase(
+            "{time} is in the past (now {now})", time=due.isoformat(), now=f"{moment:%Y-%m-%d %H:%M} UTC"
+        )
+        yield OrderProblem("due", reason)
     if priority is not None and not 1 <= priority <= 10:
-        yield OrderProblem("priority", f"{priority} is not between 1 and 10")
+        reason = phrase("{value} is not between {least} and {most}", value=priority, least=1, most=10)
+        yield OrderProblem("priority", reason)
 
 
 def _microseconds(moment: datetime) -> int:
@@ -253,12 +295,14 @@ def _parameter_problems(
     for name, value in given.items():
         parameter = product.parameters.get(name)
         if parameter is None:
-            yield OrderProblem(f"{at}.{name}", f"unknown parameter: {not_one_of(name, product.parameters)}")
+            reason = phrase("unknown parameter: {what}", what=one_of(name, product.parameters))
+            yield OrderProblem(f"{at}.{name}", reason)
         elif problem := parameter.problem(value):
             yield OrderProblem(f"{at}.{name}", problem)
     for name, parameter in product.parameters.items():
         if name not in given and parameter.default is None:
-            yield OrderProblem(f"{at}.{name}", f"is missing: allowed is {parameter.allowed()}")
+            reason = phrase("is missing: allowed is {allowed}", allowed=parameter.allowed())
+            yield OrderProblem(f"{at}.{name}", reason)
 
 
 def _exists(tx: Connection, order_id: str) -> bool:

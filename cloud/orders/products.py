@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from cloud.orders.arithmetic import FormulaError, names_in_formula, names_in_text
 from cloud.orders.inspection import PlannedCharacteristic, inspection_findings
+from cloud.phrase import Phrase, one_of, phrase
 from protocols.documents import Finding, Findings, Location, not_one_of
 from protocols.site import Name, Needed
 
@@ -46,30 +47,45 @@ class Parameter(_Part):
     )
     default: Decimal | str | None = None
 
-    def problem(self, value: Decimal | str) -> str | None:
+    def problem(self, value: Decimal | str) -> Phrase | None:
         """What is wrong with a value, naming what is allowed; None when it may be ordered."""
         if self.type == "choice":
-            return None if str(value) in self.choices else not_one_of(str(value), self.choices)
+            return None if str(value) in self.choices else one_of(str(value), self.choices)
         number = as_number(value)
         if number is None:
-            return f'"{value}" is not a number: allowed is {self.allowed()}'
+            return phrase(
+                '"{value}" is not a number: allowed is {allowed}', value=value, allowed=self.allowed()
+            )
         if self.type == "integer" and number != number.to_integral_value():
-            return f"{value} is not a whole number: allowed is {self.allowed()}"
+            return phrase(
+                "{value} is not a whole number: allowed is {allowed}", value=value, allowed=self.allowed()
+            )
         if (self.min is not None and number < self.min) or (self.max is not None and number > self.max):
-            return f"{value} is outside the limits: allowed is {self.allowed()}"
+            return phrase(
+                "{value} is outside the limits: allowed is {allowed}", value=value, allowed=self.allowed()
+            )
         if self.step is not None and (number - (self.min or Decimal(0))) % self.step:
-            return f"{value} does not fit the step: allowed is {self.allowed()}"
+            return phrase(
+                "{value} does not fit the step: allowed is {allowed}", value=value, allowed=self.allowed()
+            )
         return None
 
-    def allowed(self) -> str:
+    def allowed(self) -> Phrase | str:
         """The allowed values in words, e.g. ``300 to 1200 in steps of 5 MMT``."""
         if self.type == "choice":
             return ", ".join(self.choices)
-        low = "" if self.min is None else f"{self.min}"
-        high = "" if self.max is None else f"{self.max}"
-        span = f"{low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
-        step = f" in steps of {self.step}" if self.step is not None else ""
-        return f"{span if low or high else 'any number'}{step}{' ' + self.unit if self.unit else ''}"
+        unit = f" {self.unit}" if self.unit else ""
+        span = self._span()
+        if self.step is not None:
+            return phrase("{span} in steps of {step}{unit}", span=span, step=self.step, unit=unit)
+        return phrase("{span}{unit}", span=span, unit=unit)
+
+    def _span(self) -> Phrase:
+        if self.min is not None and self.max is not None:
+            return phrase("{least} to {most}", least=self.min, most=self.max)
+        if self.min is not None:
+            return phrase("at least {least}", least=self.min)
+        return phrase("any number") if self.max is None else phrase("at most {most}", most=self.max)
 
 
 def as_number(value: Decimal | str) -> Decimal | None:
@@ -193,7 +209,7 @@ def _parameter_findings(product: Product) -> Iterator[Finding]:
             if label not in parameter.choices:
                 yield Finding((*at, "labels", label), not_one_of(label, parameter.choices))
         if parameter.default is not None and (problem := parameter.problem(parameter.default)):
-            yield Finding((*at, "default"), problem)
+            yield Finding((*at, "default"), str(problem))
         if name in product.derived:
             yield Finding(("derived", name), f"{name} is already a parameter: choose another name")
 

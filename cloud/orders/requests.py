@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from cloud.phrase import Phrase, phrase
+
 OrderId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,20}$")]
 Words = Annotated[str, StringConstraints(max_length=500)]
 
@@ -60,7 +62,12 @@ class OrderProblem(msgspec.Struct, frozen=True):
     """One reason why an order is impossible; ``path`` says where, e.g. ``lines.0.parameters.width``."""
 
     path: str
-    message: str
+    reason: Phrase
+
+    @property
+    def message(self) -> str:
+        """The reason in English."""
+        return str(self.reason)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
@@ -79,4 +86,5 @@ class UnknownOrder(KeyError):
 
     def __init__(self, order: str) -> None:
         self.order = order
-        super().__init__(f'there is no order "{order}"')
+        self.reason = phrase('there is no order "{order}"', order=order)
+        super().__init__(str(self.reason))

@@ -15,10 +15,13 @@ from cloud.maintenance import cases
 from cloud.maintenance.case import Case, ImpossibleStep
 from cloud.maintenance.desk import CaseDesk
 from cloud.orders import exceptions
+from cloud.phrase import Phrase, joined
 from cloud.web.maintenance import waveform_sheet
 from cloud.web.speech import ENGLISH, Speech
 from protocols.lifecycle import IllegalTransitionError
 
+Act = Callable[[Context, str, str], Awaitable[str | Phrase]]
+"""What is done to a thing by a person (the name of the account); says what came of it, by a phrase."""
 CaseWork = Callable[[CaseDesk, Connection, str, str], Case]
 """A step of a case: the desk, a transaction, the id of the case, who takes it."""
 
@@ -38,7 +41,7 @@ async def step(context: Context, case: str, actor: str, work: CaseWork, say: Spe
     return ""
 
 
-def _case(work: CaseWork, done: str) -> Callable[[Context, str, str], Awaitable[str]]:
+def _case(work: CaseWork, done: str) -> Act:
     async def act(context: Context, case: str, actor: str) -> str:
         return await step(context, case, actor, work) or done
 
@@ -57,8 +60,8 @@ async def settle(context: Context, entry: str, actor: str) -> str:
     return "settled" if done else "somebody settled it already"
 
 
-def _pin(*, time: bool) -> Callable[[Context, str, str], Awaitable[str]]:
-    async def pin(context: Context, operation: str, actor: str) -> str:
+def _pin(*, time: bool) -> Act:
+    async def pin(context: Context, operation: str, actor: str) -> str | Phrase:
         now = context.clock.now()
 
         def write(tx: Connection) -> bool:
@@ -73,7 +76,7 @@ def _pin(*, time: bool) -> Callable[[Context, str, str], Awaitable[str]]:
         try:
             done = await context.database.run(write)
         except ImpossibleDecision as error:
-            return "; ".join(problem.message for problem in error.problems)
+            return joined(problem.reason for problem in error.problems)
         context.hub.publish(OrdersChanged())
         return "pinned: every plan keeps it there" if done else "the plan in force does not have it any more"
 
@@ -91,7 +94,7 @@ async def revoke(context: Context, decision: str, actor: str) -> str:
     return "revoked: it is planned anew"
 
 
-ACTS: dict[str, Callable[[Context, str, str], Awaitable[str]]] = {
+ACTS: dict[str, Act] = {
     "acknowledge": _case(CaseDesk.acknowledge, "acknowledged"),
     "plan": _case(CaseDesk.plan, "the next plan has a maintenance window for it"),
     "free": _case(CaseDesk.free, "the planner places it again"),
@@ -102,7 +105,7 @@ ACTS: dict[str, Callable[[Context, str, str], Awaitable[str]]] = {
     "pin": _pin(time=False),
     "pin time": _pin(time=True),
 }
-"""By name: what is done to a thing by a person (the name of the account); each says what came of it."""
+"""By name."""
 
 
 OF_OPERATORS = frozenset({"keep", "move", "free", "refuse"})

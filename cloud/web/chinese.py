@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloud.web.maintenance.chinese import MAINTENANCE
 from cloud.web.planning.chinese import PLANNING
+from cloud.web.planning.chinese_reasons import REASONS
 from cloud.web.planning.chinese_whatif import WHAT_IF
 from cloud.web.quality.chinese import QUALITY
 
@@ -62,6 +63,9 @@ _STATES = {
     "paused": "已暂停",
     "finished": "已完工",
     "cancelled": "已取消",
+    "completed": "已完成",
+    "released": "已下达",
+    "started": "已开始",
     "open": "未处理",
     "acknowledged": "已确认",
     "done": "已完成",
@@ -369,6 +373,7 @@ CHINESE: dict[str, str] = {
     **_SHEETS,
     **_EVENTS,
     **PLANNING,
+    **REASONS,
     **MAINTENANCE,
     **WHAT_IF,
 }

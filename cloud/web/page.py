@@ -394,7 +394,8 @@ class _Page:
         elif act in QUALITY_FORMS and self._quality_form is not None:
             await self._quality_form.ask(act, target)
         else:
-            ui.notify(self.say(await acts.ACTS[act](self.context, target, self.session.user)))
+            told = await acts.ACTS[act](self.context, target, self.session.user)
+            ui.notify(self.say(told) if isinstance(told, str) else told.told(self.say))
 
     def _acts_of(self, possible: tuple[tuple[str, str], ...]) -> list[tuple[str, Callable[[], Any]]]:
         """Buttons of a sheet: none for who may only look."""

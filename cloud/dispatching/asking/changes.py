@@ -25,6 +25,7 @@ from cloud.orders.requests import (
     UnknownOrder,
     Words,
 )
+from cloud.phrase import Phrase, phrase
 from cloud.store.database import savepoint
 from protocols.lifecycle import IllegalTransitionError
 from protocols.site import Site
@@ -154,12 +155,17 @@ def make(tx: Connection, changes: tuple[Change, ...], doors: Doors) -> tuple[str
         except (ImpossibleOrder, ImpossibleDecision) as error:
             inner = "order." if isinstance(change, NewOrder) else ""
             problems += [
-                OrderProblem(f"changes.{number}.{inner}{one.path}", one.message) for one in error.problems
+                OrderProblem(f"changes.{number}.{inner}{one.path}", one.reason) for one in error.problems
             ]
         except UnknownOrder as error:
-            problems.append(OrderProblem(f"changes.{number}.order", str(error.args[0])))
+            problems.append(OrderProblem(f"changes.{number}.order", error.reason))
         except IllegalTransitionError as error:
-            problems.append(OrderProblem(f"changes.{number}.order", str(error)))
+            reason = phrase(
+                "{order} is {state}, and that is not possible any more",
+                order=error.object_id,
+                state=Phrase(error.state),
+            )
+            problems.append(OrderProblem(f"changes.{number}.order", reason))
     if problems:
         raise ImpossibleChanges(problems)
     return tuple(made)
@@ -177,7 +183,8 @@ def _new_order(tx: Connection, change: NewOrder, doors: Doors) -> tuple[str, ...
 def _order_terms(tx: Connection, change: OrderTerms, doors: Doors) -> tuple[str, ...]:
     wanted = OrderChange(due=change.due, priority=change.priority, material_at=change.material_at)
     if wanted == OrderChange():
-        raise ImpossibleOrder([OrderProblem("due", "nothing changes: name a due date or a priority")])
+        reason = phrase("nothing changes: name a due date or a priority")
+        raise ImpossibleOrder([OrderProblem("due", reason)])
     doors.desk.change(tx, change.order, wanted, doors.actor)
     return ()
 

@@ -266,7 +266,7 @@ def _here(known: Experience, problem: Problem) -> Assumptions:
 def _as_asked(problem: OrderProblem) -> OrderProblem:
     """A reason against the trial's order as one against what was asked."""
     path = problem.path.removeprefix("changes.0.order.")
-    return OrderProblem("by" if path == "due" else path, problem.message)
+    return OrderProblem("by" if path == "due" else path, problem.reason)
 
 
 def _promised_end(plan: Plan, place: ZoneInfo) -> PromisedEnd:

@@ -19,7 +19,7 @@ from cloud.dispatching.tables import decision as table
 from cloud.orders import journal
 from cloud.orders.tables import lease
 from cloud.orders.tables import operation as operations
-from protocols.documents import not_one_of
+from cloud.phrase import Phrase, one_of, phrase
 from protocols.lifecycles import OperationState
 from protocols.site import Site
 from protocols.values import MICROSECONDS
@@ -78,7 +78,12 @@ class Objection(msgspec.Struct, frozen=True):
     """One reason against a decision; ``path`` is the field it is about."""
 
     path: str
-    message: str
+    reason: Phrase
+
+    @property
+    def message(self) -> str:
+        """The reason in English."""
+        return str(self.reason)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
@@ -222,12 +227,12 @@ _EMPTY: dict[str, object] = {
     "end": None,
 }
 _MISSING = {
-    "workcell": "name the workcell",
-    "skill": "name the skill",
-    "heads": "say how many heads more, or fewer as a negative number",
-    "operation": "name the operation",
-    "start": "say from when",
-    "end": "say until when",
+    "workcell": phrase("name the workcell"),
+    "skill": phrase("name the skill"),
+    "heads": phrase("say how many heads more, or fewer as a negative number"),
+    "operation": phrase("name the operation"),
+    "start": phrase("say from when"),
+    "end": phrase("say until when"),
 }
 
 
@@ -236,75 +241,121 @@ def _problems(tx: Connection, decision: Decision, now: int, site: Site | None) -
     given = {name for name, empty in _EMPTY.items() if getattr(decision, name) != empty}
     for name in form.needs:
         if name not in given:
-            yield Objection(name, f"is missing: {_MISSING[name]}")
+            yield Objection(name, phrase("is missing: {what}", what=_MISSING[name]))
     for name in sorted(given.difference(form.needs, form.may)):
-        yield Objection(name, f'does not belong to a decision of kind "{decision.kind}": leave it out')
+        reason = phrase('does not belong to a decision of kind "{kind}": leave it out', kind=decision.kind)
+        yield Objection(name, reason)
     if abs(decision.heads) > MAX_HEADS:
-        yield Objection("heads", f"{decision.heads} is not between -{MAX_HEADS} and {MAX_HEADS}")
+        reason = phrase(
+            "{value} is not between {least} and {most}",
+            value=decision.heads,
+            least=-MAX_HEADS,
+            most=MAX_HEADS,
+        )
+        yield Objection("heads", reason)
     if len(decision.reason) > MAX_REASON:
-        yield Objection("reason", f"has {len(decision.reason)} characters, at most {MAX_REASON} are kept")
+        reason = phrase(
+            "has {count} characters, at most {most} are kept", count=len(decision.reason), most=MAX_REASON
+        )
+        yield Objection("reason", reason)
     yield from _time_problems(decision, now)
     if site is not None:
         yield from _name_problems(decision, site)
     if decision.kind is Kind.PIN and decision.operation:
         yield from _pin_problems(tx, decision, now, site)
     if len(current(tx, now)) >= MAX_DECISIONS:
-        yield Objection("kind", f"{MAX_DECISIONS} decisions are in force: revoke some first")
+        reason = phrase("{count} decisions are in force: revoke some first", count=MAX_DECISIONS)
+        yield Objection("kind", reason)
 
 
 def _time_problems(decision: Decision, now: int) -> Iterator[Objection]:
     most = MAX_DAYS * 86_400 * MICROSECONDS
     start, end = decision.start, decision.end
     if start is not None and not 0 < start <= now + most:
-        yield Objection("start", f"{_shown(start)} is more than {MAX_DAYS} days away")
+        reason = phrase("{time} is more than {days} days away", time=_shown(start), days=MAX_DAYS)
+        yield Objection("start", reason)
     elif start is not None and decision.kind is Kind.PIN and start < now:
-        yield Objection("start", f"{_shown(start)} is in the past (now {_shown(now)})")
+        yield Objection("start", _past(start, now))
     if end is None:
         return
     if end <= now:
-        yield Objection("end", f"{_shown(end)} is in the past (now {_shown(now)})")
+        yield Objection("end", _past(end, now))
     if start is not None and end <= start:
-        yield Objection("end", f"{_shown(end)} is not after the start {_shown(start)}")
+        reason = phrase("{end} is not after the start {start}", end=_shown(end), start=_shown(start))
+        yield Objection("end", reason)
     elif start is not None and end - start > most:
-        yield Objection("end", f"is more than {MAX_DAYS} days after the start: change the site file instead")
+        reason = phrase(
+            "is more than {days} days after the start: change the site file instead", days=MAX_DAYS
+        )
+        yield Objection("end", reason)
 
 
 def _name_problems(decision: Decision, site: Site) -> Iterator[Objection]:
     cells = site.workcells()
     if decision.workcell and decision.workcell not in cells:
-        yield Objection("workcell", f"there is no such workcell: {not_one_of(decision.workcell, cells)}")
+        reason = phrase("there is no such workcell: {what}", what=one_of(decision.workcell, cells))
+        yield Objection("workcell", reason)
     if decision.skill and decision.skill not in site.crew:
-        skills = not_one_of(decision.skill, site.crew) if site.crew else "the site file has no crew"
-        yield Objection("skill", f"there is no such skill: {skills}")
+        skills = one_of(decision.skill, site.crew) if site.crew else phrase("the site file has no crew")
+        yield Objection("skill", phrase("there is no such skill: {what}", what=skills))
     elif decision.skill and decision.heads < -site.crew[decision.skill].most:
         most = site.crew[decision.skill].most
-        yield Objection("heads", f"{-decision.heads} are not there to be fewer: {decision.skill} has {most}")
+        reason = phrase(
+            "{count} are not there to be fewer: {skill} has {most}",
+            count=-decision.heads,
+            skill=decision.skill,
+            most=most,
+        )
+        yield Objection("heads", reason)
 
 
 def _pin_problems(tx: Connection, decision: Decision, now: int, site: Site | None) -> Iterator[Objection]:
     name = decision.operation
     if not decision.workcell and decision.start is None:
-        yield Objection("workcell", "a pin needs a workcell, a start, or both")
+        yield Objection("workcell", phrase("a pin needs a workcell, a start, or both"))
     row = tx.execute(select(operations.c.state, operations.c.kind).where(operations.c.id == name)).first()
     if row is None:
-        yield Objection("operation", f'there is no operation "{name}"')
+        yield Objection("operation", phrase('there is no operation "{name}"', name=name))
         return
     if row.state != OperationState.PLANNED:
-        yield Objection("operation", f"{name} is {row.state}: only work that has not begun can be pinned")
+        reason = phrase(
+            "{name} is {state}: only work that has not begun can be pinned",
+            name=name,
+            state=Phrase(row.state),
+        )
+        yield Objection("operation", reason)
     cell = site.workcells().get(decision.workcell) if site is not None else None
     if cell is not None and cell.kind != row.kind:
-        message = f'{name} needs a workcell of kind "{row.kind}", and {cell.id} is of kind "{cell.kind}"'
-        yield Objection("workcell", message)
+        reason = phrase(
+            '{name} needs a workcell of kind "{kind}", and {workcell} is of kind "{other}"',
+            name=name,
+            kind=row.kind,
+            workcell=cell.id,
+            other=cell.kind,
+        )
+        yield Objection("workcell", reason)
     held = (lease.c.operation_id == name) & ~lease.c.returned
     leased = tx.execute(select(lease.c.edge, lease.c.workcell).where(held)).first()
     if leased is not None and decision.workcell and leased.workcell != decision.workcell:
         yield Objection(
             "workcell",
-            f'edge "{leased.edge}" holds {name} for {leased.workcell}: pin it there, or take it back first',
+            phrase(
+                'edge "{edge}" holds {name} for {workcell}: pin it there, or take it back first',
+                edge=leased.edge,
+                name=name,
+                workcell=leased.workcell,
+            ),
         )
     for other in current(tx, now):
         if other.kind is Kind.PIN and other.operation == name:
-            yield Objection("operation", f"decision {other.id} pins {name} already: revoke that one first")
+            reason = phrase(
+                "decision {decision} pins {name} already: revoke that one first", decision=other.id, name=name
+            )
+            yield Objection("operation", reason)
+
+
+def _past(time: int, now: int) -> Phrase:
+    return phrase("{time} is in the past (now {now})", time=_shown(time), now=_shown(now))
 
 
 def _shown(utc: int) -> str:

@@ -24,6 +24,7 @@ from cloud.dispatching.asking.changes import (
 from cloud.orders.products import Product
 from cloud.orders.requests import ImpossibleOrder
 from cloud.web.sheet import Teller
+from cloud.web.speech import Speech
 
 KINDS: Mapping[str, str] = {
     "new_order": "an order comes in",
@@ -229,11 +230,57 @@ _WORDS: Mapping[type, Callable[[Any, Shop], str]] = {
 }
 
 
-def refusals(error: ValidationError) -> str:
+FIELDS: Mapping[str, str] = {
+    "product": "Product",
+    "quantity": "Quantity",
+    "due": "Wanted by",
+    "by": "Wanted by",
+    "priority": "Priority",
+    "customer": "Customer",
+    "workcell": "Workcell",
+    "skill": "Skill",
+    "order": "Order",
+    "operation": "Operation",
+    "start": "Begins",
+    "end": "Ends",
+    "heads": "How many more (−: fewer)",
+}
+"""What fields are called on the page; parameters of products have names of their own."""
+VALUES: Mapping[str, str] = {
+    "missing": "is missing",
+    "greater_than": "is not more than {gt}",
+    "greater_than_equal": "is less than {ge}",
+    "less_than_equal": "is more than {le}",
+    "string_too_long": "has more than {max_length} characters",
+    "int_parsing": "is not a whole number",
+    "int_from_float": "is not a whole number",
+    "decimal_parsing": "is not a number",
+    "decimal_type": "is not a number",
+}
+"""What is wrong with a single value, by the kind of mistake that pydantic finds."""
+
+
+def refusals(error: ValidationError, say: Speech) -> str:
     """What is wrong with the values of a form, each with its field."""
-    return "\n".join(f"{one['loc'][-1]}: {one['msg']}" for one in error.errors())
+    # What holds a wrong value is too short without it, says pydantic.
+    found = [one for one in error.errors() if one["type"] != "too_short"] or error.errors()
+    return "\n".join(
+        f"{_field(str(one['loc'][-1]), say)}: {_wrong(one['type'], one['msg'], one.get('ctx', {}), say)}"
+        for one in found
+    )
 
 
-def objections(error: ImpossibleChanges | ImpossibleOrder) -> str:
+def _wrong(kind: str, message: str, limits: Mapping[str, Any], say: Speech) -> str:
+    return say(VALUES[kind], **limits) if kind in VALUES else message
+
+
+def objections(error: ImpossibleChanges | ImpossibleOrder, say: Speech) -> str:
     """Why nobody could make this, each reason with the field that it is about."""
-    return "\n".join(f"{problem.path.rsplit('.', 1)[-1]}: {problem.message}" for problem in error.problems)
+    return "\n".join(
+        f"{_field(problem.path.rsplit('.', 1)[-1], say)}: {problem.reason.told(say)}"
+        for problem in error.problems
+    )
+
+
+def _field(name: str, say: Speech) -> str:
+    return say(FIELDS.get(name, name))

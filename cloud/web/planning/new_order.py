@@ -68,9 +68,9 @@ class NewOrderSheet:
         except FormError as error:
             self._wrong.set_text(self.say(str(error)))
         except ValidationError as error:
-            self._wrong.set_text(asked.refusals(error))
+            self._wrong.set_text(asked.refusals(error, self.say))
         except ImpossibleOrder as error:
-            self._wrong.set_text(asked.objections(error))
+            self._wrong.set_text(asked.objections(error, self.say))
         else:
             self.context.hub.publish(OrdersChanged())
             self._dialog.close()

@@ -63,14 +63,14 @@ class PromiseButton:
             self._say(self.say(str(error)), wrong=True)
             return
         except ValidationError as error:
-            self._say(asked.refusals(error), wrong=True)
+            self._say(asked.refusals(error, self.say), wrong=True)
             return
         self._say(self.say("looking for gaps in the plan: about {seconds} s …", seconds=_SHORT))
         self._button.disable()
         try:
             answer = await self.context.forecasts.promise(request, self.user)
         except ImpossibleChanges as error:
-            self._say(asked.objections(error), wrong=True)
+            self._say(asked.objections(error, self.say), wrong=True)
             return
         except (ImpossibleProblem, BusyError) as error:
             self._say(str(error), wrong=True)

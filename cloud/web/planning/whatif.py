@@ -144,7 +144,7 @@ class WhatIf:
             self._say_wrong(self.say(str(error)))
             return None
         except ValidationError as error:
-            self._say_wrong(asked.refusals(error))
+            self._say_wrong(asked.refusals(error, self.say))
             return None
         self._say_wrong("")
         return request.changes[0]
@@ -186,7 +186,7 @@ class WhatIf:
         try:
             answer = await self.context.scenarios.ask(request, self.user)
         except ImpossibleChanges as error:
-            self._say_wrong(asked.objections(error))
+            self._say_wrong(asked.objections(error, self.say))
         except (ImpossibleProblem, BusyError) as error:
             self._say_wrong(str(error))
         else:

@@ -22,10 +22,10 @@ from cloud.web.quality import quality_sheets
 from cloud.web.quality.quality_form import QUALITY_FORMS
 from cloud.web.speech import CHINA, ENGLISH, preferred
 from protocols.inspection import Disposition
-from protocols.lifecycles import CaseState, NonconformanceState
+from protocols.lifecycles import CaseState, NonconformanceState, OperationState, OrderState
 
 FOLDER = Path(page.__file__).parent
-SPOKEN = {"say", "_plain", "FormError"}
+SPOKEN = {"say", "_plain", "FormError", "phrase"}
 TABLES = {"Table", "table"}
 
 
@@ -39,14 +39,28 @@ def strings(node: ast.AST) -> Iterator[str]:
             yield from strings(part)
 
 
+def files() -> Iterator[Path]:
+    """The page, and whatever gives reasons that the page tells."""
+    yield from FOLDER.rglob("*.py")
+    cloud = FOLDER.parent
+    yield cloud / "phrase.py"
+    for folder in ("orders", "dispatching/floor", "dispatching/asking"):
+        yield from (cloud / folder).glob("*.py")
+
+
 def phrases() -> set[str]:
     """All that is said as it is, or stands as the head of a table."""
     found: set[str] = set()
-    for file in FOLDER.rglob("*.py"):
+    for file in files():
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Assign) and any(
-                isinstance(target, ast.Name) and target.id in ("heads", "_OPERATION_HEADS", "HEADS")
-                for target in node.targets
+            of_the_page = file.is_relative_to(FOLDER)
+            if (
+                of_the_page
+                and isinstance(node, ast.Assign)
+                and any(
+                    isinstance(target, ast.Name) and target.id in ("heads", "_OPERATION_HEADS", "HEADS")
+                    for target in node.targets
+                )
             ):
                 found |= set(strings(node.value))
             if not isinstance(node, ast.Call):
@@ -55,12 +69,20 @@ def phrases() -> set[str]:
             name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
             if name in SPOKEN and node.args:
                 found |= set(strings(node.args[0]))
+            elif not of_the_page:
+                continue
             elif name == "_needed":
                 found |= set(strings(node.args[1]))
             elif name in TABLES:
                 found |= {text for argument in node.args for text in strings(argument)}
             elif name == "_panel":
                 found |= set(strings(node.args[1]))
+    found |= {
+        *asked.FIELDS.values(),
+        *asked.VALUES.values(),
+        *map(str, OrderState),
+        *map(str, OperationState),
+    }
     found |= (
         {what for _, what in shown.FIGURES} | {words for _, words in gantt.LEGEND} | set(alarm_list.HEADS)
     )

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from pydantic import ValidationError
 
 from cloud.dispatching.asking.changes import MachineDown, ScenarioRequest
 from cloud.dispatching.asking.scenarios import ScenarioAnswer, ScenarioState
 from cloud.dispatching.asking.told import Compared, OrderNews, PlanTotals
 from cloud.dispatching.questions.comparison import Fate
 from cloud.dispatching.shop.money import Lack, Money, Rate
+from cloud.orders.requests import ImpossibleOrder, OrderRequest
+from cloud.store.database import Database
 from cloud.web.planning import asked, compared
 from cloud.web.planning.asked import FormError, Shop
 from cloud.web.sheet import Teller
 from cloud.web.speech import CHINA, ENGLISH, Speech
 from protocols.values import MICROSECONDS
 from tests.cloud.dispatching.keeping.test_service import SITE
+from tests.cloud.orders.shop import open_database, order, order_desk
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 NOW = int(NOON.timestamp()) * MICROSECONDS
@@ -227,3 +232,43 @@ def test_without_rates_the_page_says_what_to_fill_in() -> None:
     assert "the currency (costs: currency)" in compared.costs(found, shop().teller)
     assert "请填写：货币" in compared.costs(found, shop(CHINA).teller)
     assert "costs" not in compared.headline(found, shop().teller)
+
+
+# --- refused ----------------------------------------------------------------------------------------------
+
+
+def refusal(database: Database, request: OrderRequest) -> ImpossibleOrder:
+    with pytest.raises(ImpossibleOrder) as refused:
+        database.write(lambda tx: order_desk().create(tx, request)).result()
+    return refused.value
+
+
+def test_the_order_desk_says_why_not_in_the_language_of_who_asks(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'orders.db'}")
+    error = refusal(
+        database,
+        order(
+            ("cabinet", 0, {"widht": 600, "height": 5000, "colour": "RAL 5011"}),
+            ("cabient", 1, {}),
+            days=-1,
+            priority=11,
+        ),
+    )
+    database.close()
+    english, chinese = (asked.objections(error, say).splitlines() for say in (ENGLISH, CHINA))
+    assert english[0].startswith("Wanted by: 2026-11-22T08:00:00+00:00 is in the past")
+    assert "Priority: 11 is not between 1 and 10" in english
+    assert "优先级: 11 不在 1 至 10 之间" in chinese
+    assert "数量: 0 不大于 0" in chinese
+    assert "height: 5000 超出范围：允许 500 至 2200，步长 1 MMT" in chinese
+    assert any("是否为 cabinet？" in line for line in chinese)
+    assert len(english) == len(chinese) == len(error.problems)
+    # Words of English are those of the site alone: ids, values, colours.
+    assert not [line for line in chinese if " is " in line or "allowed" in line]
+
+
+def test_what_a_form_cannot_hold_is_told_in_both_languages() -> None:
+    with pytest.raises(ValidationError) as refused:
+        request("order_terms", order="26-1", priority=11)
+    assert asked.refusals(refused.value, ENGLISH) == "Priority: is more than 10"
+    assert asked.refusals(refused.value, CHINA) == "优先级: 大于 10"
