@@ -108,7 +108,7 @@ async def products(context: In, _: Viewer) -> Reply:
                         parameter.title_zh,
                         parameter.type,
                         parameter.unit,
-                        parameter.allowed(),
+                        str(parameter.allowed()),
                         None if parameter.default is None else str(parameter.default),
                     )
                     for name, parameter in product.parameters.items()

@@ -30,7 +30,7 @@ from cloud.dispatching.keeping.service import DispatchService
 from cloud.dispatching.questions.assumptions import Assumptions
 from cloud.dispatching.questions.changes import NewOrder
 from cloud.dispatching.questions.promise import Plan, if_by, promise
-from cloud.dispatching.questions.risk import OrderOutlook, chain, risk
+from cloud.dispatching.questions.risk import LagOutlook, OrderOutlook, chain, risk
 from cloud.dispatching.settings import DispatchSettings
 from cloud.dispatching.shop.problem import Problem
 from cloud.dispatching.shop.schedule import Schedule
@@ -55,11 +55,25 @@ FAR = timedelta(days=365)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class LagForecast(msgspec.Struct, frozen=True):
+    """``operation`` must begin at most ``most`` seconds after ``predecessor``: ``planned`` are in the plan,
+    ``p90`` are not exceeded in nine of ten samples, and the share ``broken`` of them takes too long.
+    """
+
+    operation: str
+    predecessor: str
+    most: int
+    planned: int
+    p90: int
+    broken: float
+
+
 class OrderForecast(msgspec.Struct, frozen=True):
     """When an order ends, in µs UTC: as planned, on average, and with 10, 50 and 90 % probability by then.
 
     ``on_time`` is the share of samples that keep the due date. ``last`` is the operation it ends with in the
-    plan, ``chain`` what that waits for, link by link; told for the orders that are least certain.
+    plan, ``chain`` what that waits for, link by link; told for the orders that are least certain. ``lags``
+    are longest waits of its work that are not kept in every sample, the worst first.
     """
 
     order: str
@@ -72,6 +86,7 @@ class OrderForecast(msgspec.Struct, frozen=True):
     p90: int
     on_time: float | None
     chain: list[str]
+    lags: list[LagForecast] = []
 
 
 class OutlookAnswer(msgspec.Struct, frozen=True):
@@ -176,6 +191,10 @@ class Forecasts:
         problem, kept = carried_on(self._dispatching.problem(situation))
         found = risk(problem, kept, _here(known, problem))
         on_time = found.on_time
+        lags: dict[str, list[LagForecast]] = {}
+        for lag in found.lags:
+            if lag.broken:
+                lags.setdefault(lag.order, []).append(_lag(lag))
         return OutlookAnswer(
             version=situation.floor.version,
             at=situation.floor.now,
@@ -183,7 +202,7 @@ class Forecasts:
             samples=found.assumptions.samples,
             on_time=None if on_time is None else round(on_time, 4),
             orders=[
-                _forecast(problem, order, kept if place < CHAINS else None)
+                _forecast(problem, order, kept if place < CHAINS else None, lags.get(order.order, []))
                 for place, order in enumerate(found.orders)
             ],
             runs=known.runs,
@@ -277,7 +296,13 @@ def _promised_end(plan: Plan, place: ZoneInfo) -> PromisedEnd:
     )
 
 
-def _forecast(problem: Problem, order: OrderOutlook, plan: Schedule | None) -> OrderForecast:
+def _lag(lag: LagOutlook) -> LagForecast:
+    return LagForecast(lag.operation, lag.predecessor, lag.most, lag.planned, lag.p90, round(lag.broken, 4))
+
+
+def _forecast(
+    problem: Problem, order: OrderOutlook, plan: Schedule | None, lags: list[LagForecast]
+) -> OrderForecast:
     links = chain(problem, plan, order).links if plan is not None else ()
     return OrderForecast(
         order=order.order,
@@ -290,4 +315,5 @@ def _forecast(problem: Problem, order: OrderOutlook, plan: Schedule | None) -> O
         p90=problem.utc(order.p90),
         on_time=None if order.on_time is None else round(order.on_time, 4),
         chain=[link.text for link in links],
+        lags=lags,
     )

@@ -148,10 +148,35 @@ def _told(found: Outlook, shown: list[OrderOutlook], problem: Problem, plan: Sch
     lines += ["", columns([_HEAD, *(_row(one, when) for one in found.orders[:SHOWN])])]
     if len(found.orders) > SHOWN:
         lines.append(f"and {len(found.orders) - SHOWN} more, all of them safer")
+    lines += _waits(found)
     for one in shown:
         lines += ["", f"What binds order {one.order}, from its end back:"]
         lines += [f"  {link.text}" for link in chain(problem, plan, one).links]
     return [*lines, *filter(None, ["", zone_note(problem)] if problem.origin else [])]
+
+
+def _waits(found: Outlook) -> list[str]:
+    """Longest waits and how often they are not kept; nothing where there are none."""
+    if not found.lags:
+        return []
+    broken = [lag for lag in found.lags if lag.broken]
+    kept = len(found.lags) - len(broken)
+    if not broken:
+        return ["", f"{counted(kept, 'longest wait')}, kept in every sample."]
+    rows = [
+        (
+            f"{lag.operation} after {lag.predecessor}",
+            words(lag.most),
+            words(lag.planned),
+            words(lag.p90),
+            f"{100 * lag.broken:.1f} %",
+        )
+        for lag in broken[:SHOWN]
+    ]
+    lines = ["", columns([("longest wait", "at most", "planned", "90 %", "not kept"), *rows])]
+    if len(broken) > SHOWN:
+        lines.append(f"and {len(broken) - SHOWN} more that are not always kept")
+    return [*lines, f"Of {counted(len(found.lags), 'longest wait')} {kept} are kept in every sample."]
 
 
 _HEAD = ("order", "on time", "due", "planned", "10 %", "50 %", "90 %", "90 % late by")

@@ -39,11 +39,28 @@ class OrderOutlook(Struct, frozen=True, kw_only=True):
     on_time: float | None
 
 
+class LagOutlook(Struct, frozen=True, kw_only=True):
+    """A longest lag: ``operation`` of ``order`` must start within ``most`` seconds after ``predecessor``.
+
+    ``planned`` seconds are between them in the plan, at most ``p90`` in nine of ten samples; in the share
+    ``broken`` of them it is longer than it may be.
+    """
+
+    operation: str
+    predecessor: str
+    order: str
+    most: int
+    planned: int
+    p90: int
+    broken: float
+
+
 class Outlook(Struct, frozen=True, kw_only=True):
-    """The orders of a plan, the least certain to be on time first."""
+    """The orders of a plan, the least certain to be on time first; longest lags, what breaks most first."""
 
     assumptions: Assumptions
     orders: tuple[OrderOutlook, ...]
+    lags: tuple[LagOutlook, ...] = ()
 
     @property
     def on_time(self) -> float | None:
@@ -62,7 +79,8 @@ def risk(problem: Problem, schedule: Schedule, assumptions: Assumptions | None =
     wrong = list(_senseless(problem, said))
     if wrong:
         raise ValueError("; ".join(wrong))
-    ends = Rollout(problem, schedule, said).ends()
+    rollout = Rollout(problem, schedule, said)
+    ends = rollout.ends()
     planned = orders(problem, schedule.assignments)
     of_order: dict[str, list[str]] = {}
     for operation in problem.operations:
@@ -86,7 +104,23 @@ def risk(problem: Problem, schedule: Schedule, assumptions: Assumptions | None =
             )
         )
     found.sort(key=lambda one: (2.0 if one.on_time is None else one.on_time, one.p90))
-    return Outlook(assumptions=said, orders=tuple(found))
+    lags = sorted(_lags(rollout), key=lambda lag: -lag.broken)
+    return Outlook(assumptions=said, orders=tuple(found), lags=tuple(lags))
+
+
+def _lags(rollout: Rollout) -> Iterator[LagOutlook]:
+    assignments = rollout.schedule.assignments
+    for operation, name, waits in rollout.waits():
+        most = operation.max_lags[name]
+        yield LagOutlook(
+            operation=operation.id,
+            predecessor=name,
+            order=operation.order_id,
+            most=most,
+            planned=assignments[operation.id].start - assignments[name].end,
+            p90=round(float(np.percentile(waits, 90))),
+            broken=float(np.mean(waits > most + 0.5)),
+        )
 
 
 def chain(problem: Problem, schedule: Schedule, outlook: OrderOutlook) -> Explanation:

@@ -6,8 +6,10 @@ What a sample assumes:
   duration fits before the machine closes; what then takes longer rests while the machine is closed;
 - a set-up and a run scatter as one, by the same factor for all operations of a run; changeovers, transport
   and services do not;
-- of shared resources as many are there as at the planned start, and who starts first in the plan takes first;
-  there is always a vehicle, and nobody watches the longest lags;
+- of shared resources and limited vehicles as many are there as at the planned start, and who starts first in
+  the plan takes first; a vehicle sets out when it is there and what it carries is ready;
+- work that something must follow within a time starts no sooner than planned, or the wait would be longer
+  from the outset; beyond that nobody watches the longest lags: :meth:`Rollout.waits` says how they fare;
 - what is frozen and to come starts at its time or, held up, later. Frozen work may contradict other facts
   (a window, other frozen work): what it is held up by as it is planned already does not hold it up.
 """
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from graphlib import TopologicalSorter
 
 import numpy as np
@@ -24,8 +26,16 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from cloud.dispatching.questions.assumptions import Assumptions, Shape
-from cloud.dispatching.shop.problem import Machine, Maintenance, Operation, Problem, Run, State
-from cloud.dispatching.shop.schedule import Assignment, Schedule
+from cloud.dispatching.shop.problem import (
+    Level,
+    Machine,
+    Maintenance,
+    Operation,
+    Problem,
+    Run,
+    State,
+)
+from cloud.dispatching.shop.schedule import Assignment, Schedule, Trip
 
 Times = NDArray[np.float64]
 """A time or a duration in seconds, a sample per column."""
@@ -53,6 +63,9 @@ class Rollout:
             )
             for resource in problem.resources
         }
+        self.vehicles = _vehicles(problem, start)
+        self.brought: dict[tuple[str, str], Times] = {}
+        self.hurries = {name for o in problem.operations for name in o.max_lags}
         self.start: dict[str, Times] = {}
         self.end: dict[str, Times] = {}
 
@@ -61,13 +74,28 @@ class Rollout:
         waits = {o.id: o.predecessors for o in self.problem.operations}
         rank = {name: at for at, name in enumerate(TopologicalSorter(waits).static_order())}
 
-        def in_time(step: _Step) -> tuple[int, int, int]:
-            a = step.assignment
-            return a.start, a.end, max((rank[o.id] for o in step.operations), default=-1)
+        def in_time(event: _Step | Trip) -> tuple[int, int, int]:
+            if isinstance(event, Trip):  # behind work without length that ends as it sets out
+                return event.start, event.start, len(rank)
+            a = event.assignment
+            return a.start, a.end, max((rank[o.id] for o in event.operations), default=-1)
 
-        for step in sorted(self._steps(), key=in_time):
-            self._carry_out(step)
+        events: list[_Step | Trip] = [*self._steps(), *self.schedule.trips]
+        for event in sorted(events, key=in_time):
+            if isinstance(event, Trip):
+                self._bring(event)
+            else:
+                self._carry_out(event)
         return {name: end[:-1] for name, end in self.end.items()}
+
+    def waits(self) -> Iterator[tuple[Operation, str, Times]]:
+        """Of each longest lag, its operation and predecessor and the seconds between, a sample per column.
+
+        Only after :meth:`ends`. What was begun before the plan is a fact, and left out.
+        """
+        for operation in self.problem.operations:
+            for name in operation.max_lags if operation.state is not State.FIXED else ():
+                yield operation, name, (self.start[operation.id] - self.end[name])[:-1]
 
     def _steps(self) -> list[_Step]:
         runs = {run.id: run for run in self.problem.runs}
@@ -114,13 +142,26 @@ class Rollout:
         for name, count in step.needs.items():
             self.heads[name].take(count, end)
 
+    def _bring(self, trip: Trip) -> None:
+        """A vehicle takes what is ready to where it is needed, as soon as there is one."""
+        limited = self.problem.vehicles
+        if limited is None or self.vehicles is None:
+            return
+        lag = self.operations[trip.operation].lags.get(trip.predecessor, 0)
+        called = trip.start - limited.empty
+        away = self.vehicles.count - there(limited.count, limited.levels, called)
+        out = np.maximum(self.end[trip.predecessor] + lag, self.vehicles.when(1 + away) + limited.empty)
+        arrives: Times = out + (trip.end - trip.start)
+        self.vehicles.take(1, arrives)
+        self.brought[trip.operation, trip.predecessor] = arrives
+
     def _earliest(self, step: _Step) -> Times:
         a = step.assignment
         start: Times = np.full(self.columns, float(step.earliest))
         for machine in step.machines:
             start = np.maximum(start, self.free[machine] + a.changeover_seconds)
         for operation in step.operations:
-            least = operation.earliest
+            least = max(operation.earliest, a.start) if operation.id in self.hurries else operation.earliest
             if operation.state is not State.FREE and operation.start is not None:
                 least = max(least, operation.start)
             pin = operation.pin if operation.state is State.FREE else None
@@ -138,6 +179,9 @@ class Rollout:
     def _after(self, step: _Step, operation: Operation, name: str) -> Times:
         """From when on the material of a predecessor is there."""
         before = self.schedule.assignments[name]
+        brought = self.brought.get((operation.id, name))
+        if brought is not None:
+            return brought
         wait = self._wait(step, operation, name)
         if name not in operation.overlaps or before.run is not None or step.run is not None:
             return self.end[name] + wait
@@ -163,8 +207,7 @@ class Rollout:
 
     def _there(self, name: str, time: int) -> int:
         resource = self.resources[name]
-        level = next((x for x in resource.levels if x.start <= time < x.end), None)
-        return resource.capacity if level is None else level.capacity
+        return there(resource.capacity, resource.levels, time)
 
     def _drawn(self, step: _Step, since: int) -> Times:
         """Work from ``since`` on, repairs included, in seconds; a service takes what it takes."""
@@ -213,6 +256,18 @@ class _Step(Struct, frozen=True):
             return self.task.needs
         offered = self.run.alternatives if self.run else self.operations[0].alternatives
         return next((a.needs for a in offered if a.machine == self.assignment.machine), {})
+
+
+def there(capacity: int, levels: Iterable[Level], time: int) -> int:
+    """How many there are at a time."""
+    return next((level.capacity for level in levels if level.start <= time < level.end), capacity)
+
+
+def _vehicles(problem: Problem, since: Times) -> _Heads | None:
+    limited = problem.vehicles
+    if limited is None:
+        return None
+    return _Heads(max([limited.count, *(level.capacity for level in limited.levels)]), since)
 
 
 class _Heads:

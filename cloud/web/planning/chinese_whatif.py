@@ -160,6 +160,9 @@ _PROMISE = {
 _EXPECTED = {
     "Likely": "可能",
     "likely {range}, eight times out of ten": "可能 {range}（十次有八次）",
+    "△ {operation} must follow {before} within {most}: in {share} of the cases it does not": (
+        "△ {operation} 须在 {before} 之后 {most} 内开始：{share} 的情况下做不到"
+    ),
     "almost certainly in time": "几乎肯定准时",
     "probably in time": "很可能准时",
     "rather in time": "可能准时",

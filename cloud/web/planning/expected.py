@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cloud.dispatching.asking.forecast import OrderForecast
+from cloud.dispatching.asking.forecast import LagForecast, OrderForecast
 from cloud.web.sheet import Teller
 from cloud.web.speech import Speech
+from cloud.web.words import span
 from protocols.values import MICROSECONDS
 
+NAMED = 5
+"""Longest waits of an order that are named, the worst first."""
+LEAST = 0.01
+"""The smallest share that is told as a number."""
 _TIME, _DAY = "%H:%M", "%a %d %b %H:%M"
 
 LIKELY: tuple[tuple[float, str], ...] = (
@@ -43,4 +48,15 @@ def lines(forecast: OrderForecast, t: Teller) -> list[str]:
     """What the sheet of an order says of it."""
     found = [t.say("likely {range}, eight times out of ten", range=between(forecast, t))]
     words = likely(forecast, t.say)
-    return [*found, words] if words else found
+    found += [words] if words else []
+    return [*found, *(_lag(lag, t.say) for lag in forecast.lags[:NAMED])]
+
+
+def _lag(lag: LagForecast, say: Speech) -> str:
+    return say(
+        "△ {operation} must follow {before} within {most}: in {share} of the cases it does not",
+        operation=lag.operation,
+        before=lag.predecessor,
+        most=span(lag.most),
+        share=f"{100 * lag.broken:.0f} %" if lag.broken >= LEAST else f"< {100 * LEAST:.0f} %",
+    )

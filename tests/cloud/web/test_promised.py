@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from cloud.dispatching.asking.forecast import OrderForecast, PromiseAnswer, PromisedEnd
+from cloud.dispatching.asking.forecast import LagForecast, OrderForecast, PromiseAnswer, PromisedEnd
 from cloud.dispatching.questions.comparison import Fate
 from cloud.web.planning import expected, promised
 from cloud.web.sheet import Teller
@@ -103,3 +104,15 @@ def test_where_no_gap_was_found_others_must_move() -> None:
     assert told[1].startswith("14:00:00 if others may move as its priority earns it: later than promised")
     chinese = promised.sentences(answer(), NOW + 5 * HOUR, Teller(SITE, NOW, CHINA))
     assert chinese[0] == "不影响他人的最早完工：15:00:00"
+
+
+def test_a_longest_wait_that_is_not_always_kept_is_told() -> None:
+    lag = LagForecast("26-1-1-30", "26-1-1-20", 1800, 600, 2400, 0.124)
+    rare = msgspec.structs.replace(lag, broken=0.004)
+    found = forecast(on_time=None, lags=[lag, rare])
+    assert expected.lines(found, TELLER)[1:] == [
+        "△ 26-1-1-30 must follow 26-1-1-20 within 30 min: in 12 % of the cases it does not",
+        "△ 26-1-1-30 must follow 26-1-1-20 within 30 min: in < 1 % of the cases it does not",
+    ]
+    chinese = Teller(TELLER.site, TELLER.now, CHINA)
+    assert "26-1-1-30 须在 26-1-1-20 之后 30 min 内开始：12 %" in expected.lines(found, chinese)[1]

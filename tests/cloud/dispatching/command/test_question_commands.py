@@ -27,6 +27,7 @@ from cloud.dispatching.shop.problem import Resource
 from cloud.dispatching.shop.violations import violations
 from tests.cloud.dispatching.questions.plans import BASE, plan
 from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop, step
+from tests.cloud.dispatching.questions.test_risk import hasty_shop
 
 
 def dispatch(*words: str | Path) -> Result:
@@ -229,3 +230,20 @@ def test_a_rate_that_is_none_is_refused_before_anything_is_planned(files: tuple[
     result = dispatch("whatif", *files, "--cancel", "A")
     assert result.exit_code == 2
     assert "currency 'Euro' is not a code of ISO 4217, such as EUR" in result.stderr
+
+
+def test_risk_tells_which_longest_wait_is_not_kept(tmp_path: Path) -> None:
+    problem, schedule = hasty_shop()
+    files = tmp_path / "hasty.json", tmp_path / "hasty-plan.json"
+    files[0].write_text(problem_text(ProblemFile(name="hasty", problem=problem)))
+    files[1].write_text(plan_text(PlanFile(name="hasty", schedule=schedule)))
+    result = dispatch("risk", *files, "--spread", "0.5", "--shape", "triangular")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    head = next(at for at, line in enumerate(lines) if line.startswith("longest wait"))
+    assert lines[head + 1].split()[3:5] == ["30", "min"]
+    assert lines[head + 2] == "Of 1 longest wait 0 are kept in every sample."
+    told = json.loads(dispatch("risk", *files, "--spread", "0.5", "--json").stdout)
+    assert 0.05 < told["lags"][0]["broken"] < 0.5
+    calm = dispatch("risk", *files, "--spread", "0").stdout.splitlines()
+    assert "1 longest wait, kept in every sample." in calm

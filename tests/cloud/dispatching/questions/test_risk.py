@@ -10,8 +10,19 @@ from msgspec.structs import replace
 from cloud.dispatching.questions.assumptions import Assumptions, Breakdowns, Shape
 from cloud.dispatching.questions.risk import Outlook, chain, risk
 from cloud.dispatching.questions.rollout import Rollout
-from cloud.dispatching.shop.problem import Alternative, Machine, Operation, Problem, Resource, Window
-from cloud.dispatching.shop.schedule import Assignment, Schedule, Status, evaluate, orders
+from cloud.dispatching.shop.problem import (
+    Alternative,
+    Machine,
+    Operation,
+    Problem,
+    Resource,
+    State,
+    Transport,
+    Vehicles,
+    Window,
+)
+from cloud.dispatching.shop.schedule import Assignment, Schedule, Status, Trip, evaluate, orders
+from cloud.dispatching.shop.violations import violations
 from cloud.dispatching.solving.construct import construct
 from tests.cloud.dispatching.questions.plans import BASE, plan
 from tests.cloud.dispatching.questions.small_shop import HOUR, small_shop, step
@@ -171,3 +182,124 @@ def test_assumptions_that_make_no_sense_are_refused_together() -> None:
         risk(shop, plan(shop, **BASE), said)
     for words in ("spread nan", "0 samples", "unknown machine SAWW", "machine SAW fails every 0 s"):
         assert words in str(caught.value)
+
+
+def carried_shop(count: int) -> tuple[Problem, Schedule]:
+    """Two parts that are ready after an hour, 20 min from the machines that need them; 10 min empty."""
+    minute = HOUR // 60
+    problem = Problem(
+        origin=0,
+        now=0,
+        machines=tuple(Machine(id=name) for name in ("M1", "M2", "N1", "N2")),
+        operations=tuple(
+            replace(each, due=2 * HOUR)
+            for n in (1, 2)
+            for each in (
+                step(f"cut{n}", f"O{n}", f"M{n}"),
+                step(f"fit{n}", f"O{n}", f"N{n}", hours=0.5, after=f"cut{n}"),
+            )
+        ),
+        transports=tuple(Transport(origin=f"M{n}", destination=f"N{n}", seconds=20 * minute) for n in (1, 2)),
+        vehicles=Vehicles(count=count, empty=10 * minute),
+    )
+    wait = 30 * minute if count == 1 else 0
+    made = {
+        "cut1": Assignment(machine="M1", start=0, end=HOUR),
+        "fit1": Assignment(machine="N1", start=80 * minute, end=110 * minute),
+        "cut2": Assignment(machine="M2", start=0, end=HOUR),
+        "fit2": Assignment(machine="N2", start=80 * minute + wait, end=110 * minute + wait),
+    }
+    trips = (
+        Trip(operation="fit1", predecessor="cut1", start=HOUR, end=80 * minute),
+        Trip(operation="fit2", predecessor="cut2", start=HOUR + wait, end=80 * minute + wait),
+    )
+    schedule = Schedule(assignments=made, trips=trips, objective=evaluate(problem, made, {}))
+    assert violations(problem, schedule) == []
+    return problem, schedule
+
+
+def test_a_single_vehicle_carries_one_thing_after_the_other() -> None:
+    one, two = (by_order(risk(*carried_shop(count), Assumptions(spread=0, samples=2))) for count in (1, 2))
+    assert (one["O1"][1], one["O2"][1]) == (110 * 60, 140 * 60)
+    assert (two["O1"][1], two["O2"][1]) == (110 * 60, 110 * 60)
+    # When the first part is late, the second waits for the vehicle with it.
+    late, free = (
+        risk(*carried_shop(count), Assumptions(spread=0.5, shape=Shape.TRIANGULAR, samples=4000))
+        for count in (1, 2)
+    )
+    assert by_order(late)["O2"][2] > by_order(free)["O2"][2] + 1500
+    assert (by_order(late)["O2"][3] or 0.0) < (by_order(free)["O2"][3] or 0.0) - 0.2
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_sample_uses_more_vehicles_than_there_ever_are(seed: int) -> None:
+    shop = random_shop(random.Random(seed), operations=30, machines=5, features=ALL)
+    assert shop.vehicles is not None
+    schedule = serial_plan(shop)
+    rollout = Rollout(shop, schedule, Assumptions(spread=0.6, samples=5))
+    ends = rollout.ends()
+    assert set(rollout.brought) == {(trip.operation, trip.predecessor) for trip in schedule.trips}
+    most = max([shop.vehicles.count, *(level.capacity for level in shop.vehicles.levels)])
+    for sample in range(5):
+        taken: list[tuple[float, int]] = []
+        for trip in schedule.trips:
+            lag = next(o for o in shop.operations if o.id == trip.operation).lags.get(trip.predecessor, 0)
+            arrives = rollout.brought[trip.operation, trip.predecessor][sample]
+            out = arrives - (trip.end - trip.start)
+            assert out >= ends[trip.predecessor][sample] + lag - 1e-6
+            assert rollout.start[trip.operation][sample] >= arrives - 1e-6
+            taken += [(round(out - shop.vehicles.empty, 3), 1), (round(arrives, 3), -1)]
+        busy = 0
+        for _, change in sorted(taken):  # what comes back comes before what leaves
+            busy += change
+            assert busy <= most
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_without_spread_the_longest_lags_are_kept_as_planned(seed: int) -> None:
+    shop = random_shop(random.Random(seed), operations=30, machines=4, features=ALL)
+    fixed = {o.id for o in shop.operations if o.state is State.FIXED}
+    found = risk(shop, serial_plan(shop), Assumptions(spread=0, samples=1)).lags
+    assert {(lag.operation, lag.predecessor) for lag in found} == {
+        (o.id, name) for o in shop.operations if o.id not in fixed for name in o.max_lags
+    }
+    assert [lag for lag in found if lag.broken and lag.predecessor not in fixed] == []
+    assert all(lag.p90 <= lag.planned for lag in found)
+
+
+def hasty_shop() -> tuple[Problem, Schedule]:
+    """B is welded at most half an hour after it is bent; before, the welder has A for two hours."""
+    problem = Problem(
+        origin=0,
+        now=0,
+        machines=(Machine(id="BRAKE"), Machine(id="WELD")),
+        operations=(
+            step("A.weld", "A", "WELD", hours=2),
+            step("B.bend", "B", "BRAKE", hours=1),
+            replace(step("B.weld", "B", "WELD", after="B.bend"), max_lags={"B.bend": HOUR // 2}),
+        ),
+    )
+    made = {
+        "A.weld": Assignment(machine="WELD", start=0, end=2 * HOUR),
+        "B.bend": Assignment(machine="BRAKE", start=HOUR, end=2 * HOUR),
+        "B.weld": Assignment(machine="WELD", start=2 * HOUR, end=3 * HOUR),
+    }
+    schedule = Schedule(assignments=made, objective=evaluate(problem, made, {}))
+    assert violations(problem, schedule) == []
+    return problem, schedule
+
+
+def test_how_often_a_longest_lag_is_broken() -> None:
+    assert risk(*hasty_shop(), Assumptions(spread=0, samples=3)).lags[0].broken == 0.0
+    said = Assumptions(spread=0.5, shape=Shape.TRIANGULAR, samples=40_000)
+    (lag,) = risk(*hasty_shop(), said).lags
+    assert (lag.operation, lag.predecessor, lag.order) == ("B.weld", "B.bend", "B")
+    assert (lag.most, lag.planned) == (HOUR // 2, 0)
+    # It is when A's weld takes more than half an hour longer than B's bend: drawn by another generator.
+    draw = random.Random(1).triangular
+    wanted = 0
+    for _ in range(40_000):
+        weld, bend = draw(1, 3, 2), draw(0.5, 1.5, 1)
+        wanted += weld - bend - 1 > 0.5
+    assert lag.broken == pytest.approx(wanted / 40_000, abs=0.01)
+    assert lag.p90 > HOUR // 2
