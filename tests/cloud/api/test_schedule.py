@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,11 @@ async def test_a_rush_order_is_asked_for_hurts_somebody_and_comes_true(tmp_path:
 
     assert asked.status_code == 201
     assert first["comparison"]["before"]["orders"] == len(before) == len(unchanged) == 6
+    # The demo site has all rates: six cabinets more are work, in its currency.
+    was, then = (first["comparison"][plan]["money"] for plan in ("before", "after"))
+    assert (was["currency"], first["comparison"]["lacks"]) == ("EUR", [])
+    assert Decimal(then["working"]) > Decimal(was["working"]) > 0
+    assert any(told.startswith("It costs ") for told in first["comparison"]["sentences"])
     # The first answer may leave all others where they are; one that serves the rush order first costs less.
     hurt = set(better["comparison"]["hurt"])
     assert hurt <= {order["id"] for order in before}
