@@ -39,6 +39,7 @@ from cloud.dispatching.solving.construct import construct
 from cloud.dispatching.solving.solve import Progress, solve
 from cloud.hub import Hub, OrdersChanged
 from cloud.orders.create import OrderDesk
+from cloud.phrase import joined, phrase
 from cloud.store.database import Database
 from protocols.calendar import zone
 from protocols.clock import Clock
@@ -112,15 +113,28 @@ class UnknownScenario(KeyError):
     """There is no such scenario, or no longer."""
 
     def __init__(self, scenario: str) -> None:
-        text = (
-            f'there is no scenario "{scenario}": it was discarded, or nobody looked at it for '
-            f"{KEPT_SECONDS / 60:.0f} min, or the service has started since; ask anew"
+        self.reason = phrase(
+            'there is no scenario "{scenario}": it was discarded, or nobody looked at it for {minutes} min, '
+            "or the service has started since; ask anew",
+            scenario=scenario,
+            minutes=round(KEPT_SECONDS / 60),
         )
-        super().__init__(text)
+        super().__init__(str(self.reason))
 
 
 class NoLongerPossible(ValueError):
     """The floor has changed since a scenario was asked for, so that it cannot be accepted."""
+
+    def __init__(self, scenario: str, error: ImpossibleChanges) -> None:
+        self.reason = phrase(
+            "the floor has changed since {scenario} was asked for, so that it is not possible any more: "
+            "{reasons}. Nothing was changed: ask anew",
+            scenario=scenario,
+            reasons=joined(
+                phrase("{path}: {reason}", path=one.path, reason=one.reason) for one in error.problems
+            ),
+        )
+        super().__init__(str(self.reason))
 
 
 @dataclass(slots=True)
@@ -356,10 +370,11 @@ class Scenarios:
             return
         over = [asked for asked in self._kept.values() if asked.state not in OPEN]
         if not over:
-            raise BusyError(
-                f"{MAX_KEPT} scenarios are searched or wait to be: discard one that is not needed, or wait",
-                self._settings.scenario_seconds,
+            reason = phrase(
+                "{count} scenarios are searched or wait to be: discard one that is not needed, or wait",
+                count=MAX_KEPT,
             )
+            raise BusyError(reason, self._settings.scenario_seconds)
         del self._kept[min(over, key=lambda asked: asked.looked_at).id]
 
     def _end(self, asked: _Asked) -> None:
@@ -390,10 +405,7 @@ class Scenarios:
         try:
             orders = await self._database.run(lambda tx: make(tx, asked.request.changes, doors))
         except ImpossibleChanges as error:
-            raise NoLongerPossible(
-                f"the floor has changed since {asked.id} was asked for, so that it is not possible any more: "
-                f"{error}. Nothing was changed: ask anew"
-            ) from error
+            raise NoLongerPossible(asked.id, error) from error
         self._end(asked)
         # Where an order has got another id than in the trial, the plan does not have its work: it is put in.
         asked.orders, asked.state = orders, ScenarioState.ACCEPTED

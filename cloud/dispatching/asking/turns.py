@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from cloud.phrase import Phrase, phrase
+
 MAX_WAITING = 4
 """Questions that are being answered or wait to be."""
 
@@ -13,9 +15,9 @@ MAX_WAITING = 4
 class BusyError(RuntimeError):
     """Too much is asked at once; ``seconds`` until it is worth trying again."""
 
-    def __init__(self, text: str, seconds: float) -> None:
-        self.seconds = seconds
-        super().__init__(text)
+    def __init__(self, reason: Phrase, seconds: float) -> None:
+        self.reason, self.seconds = reason, seconds
+        super().__init__(str(reason))
 
 
 class Turns:
@@ -32,7 +34,11 @@ class Turns:
         """Wait for one's turn and have it; raises BusyError where too many wait."""
         if self._here >= self._most:
             raise BusyError(
-                f"{self._here} questions are being answered, not more than {self._most} wait: ask again soon",
+                phrase(
+                    "{count} questions are being answered, not more than {most} wait: ask again soon",
+                    count=self._here,
+                    most=self._most,
+                ),
                 self._here * self._seconds,
             )
         self._here += 1

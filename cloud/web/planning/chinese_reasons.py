@@ -84,5 +84,22 @@ _DECISIONS = {
         "决定 {decision} 已固定 {name}：请先撤销它"
     ),
 }
+_QUESTIONS = {
+    "{count} questions are being answered, not more than {most} wait: ask again soon": (
+        "正在回答 {count} 个询问，至多 {most} 个排队：请稍后再问"
+    ),
+    "{count} scenarios are searched or wait to be: discard one that is not needed, or wait": (
+        "已有 {count} 个方案在搜索或等待：请放弃不需要的，或稍候"
+    ),
+    'there is no scenario "{scenario}": it was discarded, or nobody looked at it for {minutes} min, or '
+    "the service has started since; ask anew": (
+        "没有方案“{scenario}”：已放弃，或 {minutes} 分钟无人查看，或服务已重启；请重新询问"
+    ),
+    "the floor has changed since {scenario} was asked for, so that it is not possible any more: "
+    "{reasons}. Nothing was changed: ask anew": (
+        "询问 {scenario} 之后现场已变，不再可行：{reasons}。未作任何更改：请重新询问"
+    ),
+    "{path}: {reason}": "{path}：{reason}",
+}
 
-REASONS: dict[str, str] = {**_VALUES, **_ORDERS, **_DECISIONS}
+REASONS: dict[str, str] = {**_VALUES, **_ORDERS, **_DECISIONS, **_QUESTIONS}

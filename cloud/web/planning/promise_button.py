@@ -72,7 +72,10 @@ class PromiseButton:
         except ImpossibleChanges as error:
             self._say(asked.objections(error, self.say), wrong=True)
             return
-        except (ImpossibleProblem, BusyError) as error:
+        except BusyError as error:
+            self._say(error.reason.told(self.say), wrong=True)
+            return
+        except ImpossibleProblem as error:
             self._say(str(error), wrong=True)
             return
         finally:

@@ -187,7 +187,9 @@ class WhatIf:
             answer = await self.context.scenarios.ask(request, self.user)
         except ImpossibleChanges as error:
             self._say_wrong(asked.objections(error, self.say))
-        except (ImpossibleProblem, BusyError) as error:
+        except BusyError as error:
+            self._say_wrong(error.reason.told(self.say))
+        except ImpossibleProblem as error:
             self._say_wrong(str(error))
         else:
             self._added = []
@@ -289,7 +291,7 @@ class WhatIf:
         try:
             answer = await self.context.scenarios.accept(self._shown, self.user)
         except (NoLongerPossible, UnknownScenario) as error:
-            ui.notify(str(error.args[0]), type="negative", close_button=True, timeout=0)
+            ui.notify(error.reason.told(self.say), type="negative", close_button=True, timeout=0)
             return
         self._refresh(answer)
 
