@@ -161,7 +161,7 @@ def make(tx: Connection, changes: tuple[Change, ...], doors: Doors) -> tuple[str
             problems.append(OrderProblem(f"changes.{number}.order", error.reason))
         except IllegalTransitionError as error:
             reason = phrase(
-                "{order} is {state}, and that is not possible any more",
+                "{order} is {state}: that is not possible now",
                 order=error.object_id,
                 state=Phrase(error.state),
             )

@@ -51,7 +51,7 @@ _ORDERS = {
     ),
     "{time} is in the past (now {now})": "{time} 已过（现在 {now}）",
     "nothing changes: name a due date or a priority": "没有变化：请给出交期或优先级",
-    "{order} is {state}, and that is not possible any more": "{order} {state}，已不能这样做",
+    "{order} is {state}: that is not possible now": "{order} {state}：现在不可行",
 }
 _DECISIONS = {
     "name the workcell": "请给出工位",
