@@ -173,7 +173,9 @@ class Plant:
         if not self._token:
             user, password = self.login()
             answer = await self.http.post(
-                f"{self.page}/api/v1/session", json={"user": user, "password": password}
+                f"{self.page}/api/v1/session",
+                json={"user": user, "password": password},
+                timeout=READY_S,  # a password takes long to check, on purpose, and longer on a busy machine
             )
             answer.raise_for_status()
             self._token = answer.json()["token"]
