@@ -27,7 +27,7 @@ from tests.system.engines import Flight
 
 SET = "FD001"
 PACE_S = 1.0
-"""Seconds of a flight: so slow that engines still fly when the plant has started and the link is cut."""
+"""Seconds of a flight: so slow that engines still fly when each has a row, and the link is cut."""
 OUTAGE_S = 10.0
 AT_EDGE = 3
 """Engines that the edge scores, too."""
@@ -54,8 +54,9 @@ async def _through(folder: Path, size: Size) -> list[Figure]:
     few = ("--trees", "10") if size is Size.QUICK else ()
     model = await asyncio.to_thread(engines.trained, folder, failed, "--horizon", "125", *few)
     async with engines.hangar(folder, flown, model, PACE_S, AT_EDGE) as made:
-        began = time.monotonic()
         await made.use(model)
+        began = time.monotonic()
+        made.take_off()
         progress(f"{len(flown)} engines fly")
         await made.scored(1, PATIENCE_S)
         progress("the broker is away, the service is killed")

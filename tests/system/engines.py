@@ -96,6 +96,10 @@ class Hangar:
     at_edge: Sequence[str]
     """Engines that the edge scores, too."""
 
+    def take_off(self) -> None:
+        """Start the engines: from now on they fly."""
+        self.engines.start()
+
     async def use(self, model: Path) -> None:
         """Bring a model in and make it the one that counts."""
         content = await asyncio.to_thread(model.read_bytes)
@@ -170,7 +174,7 @@ class Hangar:
 async def hangar(
     folder: Path, flown: Mapping[str, Sequence[Flight]], model: Path, interval: float, at_edge: int = 0
 ) -> AsyncIterator[Hangar]:
-    """Engines that fly a row every ``interval`` seconds, and a plant that reads them; both run.
+    """A plant that runs, and engines to fly a row every ``interval`` seconds once they take off.
 
     The edge scores the first ``at_edge`` of them by itself.
     """
@@ -193,7 +197,6 @@ async def hangar(
         more_cloud={"maintenance": keys},
         more_edge={"life": {**keys, "models": models}} if models else None,
     ) as made:
-        engines.start()
         try:
             await made.start()
             yield Hangar(made, engines, file, flown, scored)

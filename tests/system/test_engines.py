@@ -27,6 +27,7 @@ async def test_engines_score_as_their_file_does_over_an_outage(tmp_path: Path) -
     )
     flown = {f"engine-{n}": flights(100 + n, 200, flown=165 + 9 * n) for n in range(3)}
     async with hangar(tmp_path, flown, model, PACE_S, at_edge=len(flown)) as made:
+        made.take_off()
         await made.use(model)
         await made.scored(5, 60)
         before = {engine: len(await made.rows(engine)) for engine in flown}
