@@ -7,12 +7,14 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
 import typer
+
+from protocols.error_groups import leaves
 
 _log = structlog.get_logger(__name__)
 
@@ -55,7 +57,7 @@ def run(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
         return 1
     except ExceptionGroup as errors:
         _log.error("service.failed", exc_info=errors)
-        for leaf in _leaves(errors):
+        for leaf in leaves(errors):
             typer.echo(f"onelot cloud: {type(leaf).__name__}: {leaf}", err=True)
         return 1
     return 0
@@ -82,14 +84,6 @@ async def _until_signal(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working
-
-
-def _leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in errors.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
 
 
 def _set_up_logging() -> None:

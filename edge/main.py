@@ -9,12 +9,13 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
+
+from protocols.error_groups import leaves
 
 if TYPE_CHECKING:
     from edge.config import Setup
@@ -80,7 +81,7 @@ def run(setup: Setup, witness: str = "") -> int:
         return 1
     except BaseExceptionGroup as errors:
         log.error("edge.failed", exc_info=errors)
-        for leaf in _leaves(errors):
+        for leaf in leaves(errors):
             typer.echo(f"onelot edge: {type(leaf).__name__}: {leaf}", err=True)
         return 1
     return 0
@@ -115,14 +116,6 @@ async def _until_signal(setup: Setup, witness: str) -> None:
             working.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await working
-
-
-def _leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in errors.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
 
 
 def set_up_logging() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 import tempfile
 import time
@@ -24,8 +23,8 @@ from asyncua.ua.attribute_ids import AttributeIds
 
 from drivers.opcua.simulator import LightServer
 from tests.bench.figures import progress
+from tests.system.foreign_programs import NODE_OPCUA, node
 from tests.system.processes import ROOT, quiet_port
-from tests.system.test_foreign_servers import FOREIGN, node_opcua
 
 URI = "urn:onelot:bench"
 START_S = 240.0
@@ -60,14 +59,11 @@ async def flat(name: str, count: int) -> AsyncIterator[Flat]:
     """
     port = quiet_port()
     with tempfile.TemporaryDirectory() as folder:
-        command, more = [sys.executable, "-m", "tests.bench.flat", str(port), str(count)], {}
+        command = [sys.executable, "-m", "tests.bench.flat", str(port), str(count)]
         if name == "node-opcua":
-            command = ["node", str(FOREIGN / "flat.js"), str(port), folder, str(count)]
-            more = {"NODE_PATH": str(await asyncio.to_thread(node_opcua) / "node_modules")}
+            command = await asyncio.to_thread(node, NODE_OPCUA, "flat.js", str(port), folder, str(count))
         began = time.perf_counter()
-        process = await asyncio.create_subprocess_exec(
-            *command, cwd=ROOT, env={**os.environ, **more}, stdout=asyncio.subprocess.PIPE
-        )
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
         try:
             async with asyncio.timeout(START_S):
                 await _ready(name, process)

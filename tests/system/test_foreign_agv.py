@@ -7,8 +7,6 @@ virtual AGV.
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -24,13 +22,11 @@ from drivers.virtual.agv import VirtualAgv
 from protocols.vda5050_lifecycles import OrderState
 from protocols.vda5050_topics import VehicleId
 from tests.drivers.virtual.vda5050_world import stops
-from tests.servers import MosquittoServer, require
+from tests.servers import MosquittoServer
+from tests.system.foreign_programs import VDA_5050_LIB, node
 from tests.system.processes import Process, until
 
-FOREIGN = Path(__file__).with_name("foreign")
 PROFILE = Path(__file__).parents[2] / "firmware_configs" / "profiles" / "virtual" / "agv-vda.yaml"
-LIBRARY = "1.4.0"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onelot-tests"
 
 pytestmark = [
     pytest.mark.system,
@@ -39,32 +35,10 @@ pytestmark = [
 ]
 
 
-def vda_5050_lib() -> Path:
-    """The folder that has vda-5050-lib in ``node_modules``; installed there the first time."""
-    home = CACHE / f"vda-5050-lib-{LIBRARY}"
-    if (home / "complete").exists():
-        return home
-    home.mkdir(parents=True, exist_ok=True)
-    command = [require("npm"), "install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"]
-    command += ["--prefix", str(home), f"vda-5050-lib@{LIBRARY}"]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=500, check=False)
-    if done.returncode:
-        reason = f"npm could not install vda-5050-lib: {done.stderr.strip()[-500:]}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    (home / "complete").touch()
-    return home
-
-
 def profile() -> Vda5050Profile:
     loaded = load_profile(PROFILE)
     assert isinstance(loaded, Vda5050Profile)
     return loaded
-
-
-def node(script: str, *arguments: str) -> list[str]:
-    return ["env", f"NODE_PATH={vda_5050_lib() / 'node_modules'}", "node", str(FOREIGN / script), *arguments]
 
 
 async def shown(process: Process, condition: Callable[[str], bool], what: str) -> None:
@@ -89,7 +63,7 @@ async def test_a_foreign_vehicle_completes_our_orders_and_is_cancelled(
     mosquitto: MosquittoServer, tmp_path: Path
 ) -> None:
     serial = uuid.uuid4().hex[:8]
-    agv = Process("agv", node("agv.js", mosquitto.url, serial), tmp_path / "logs" / "agv.log")
+    agv = Process("agv", node(VDA_5050_LIB, "agv.js", mosquitto.url, serial), tmp_path / "logs" / "agv.log")
     agv.start()
     try:
         await shown(agv, lambda text: "ready" in text, "the vehicle is ready")
@@ -139,7 +113,7 @@ async def test_a_foreign_master_drives_our_virtual_vehicle(
     ours = VirtualAgv(who, "n0", map_id="m", hurry=4, version="2.0.0")
     master = Process(
         "master",
-        node("agv_master.js", mosquitto.url, who.manufacturer, who.serial),
+        node(VDA_5050_LIB, "agv_master.js", mosquitto.url, who.manufacturer, who.serial),
         tmp_path / "logs" / "master.log",
     )
     async with Vda5050Server(profile(), mosquitto.host, mosquitto.port, vehicle=who, agv=ours):

@@ -15,8 +15,8 @@ from asyncua.ua.object_ids import ObjectIds
 from drivers.driver import Alarm
 from drivers.opcua.driver import OPCUA, OpcuaDriver
 from drivers.opcua.profile import OpcuaProfile
+from tests.system.foreign_programs import NODE_OPCUA, node
 from tests.system.processes import Process, quiet_port, until
-from tests.system.test_foreign_servers import FOREIGN, node_opcua
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("npm"), pytest.mark.timeout(600)]
 
@@ -88,8 +88,7 @@ async def hearing(driver: OpcuaDriver) -> AsyncIterator[Told]:
 
 async def test_an_alarm_comes_is_acknowledged_and_goes(tmp_path: Path) -> None:
     port = quiet_port()
-    node = ["env", f"NODE_PATH={node_opcua() / 'node_modules'}", "node", str(FOREIGN / "alarms.js")]
-    server = Process("press", [*node, str(port), str(tmp_path)], tmp_path / "press.log")
+    server = Process("press", node(NODE_OPCUA, "alarms.js", str(port), tmp_path), tmp_path / "press.log")
     server.start()
     try:
 

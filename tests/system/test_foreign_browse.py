@@ -9,8 +9,8 @@ import pytest
 from drivers.opcua.driver import OPCUA, OpcuaDriver
 from drivers.opcua.profile import OpcuaProfile
 from protocols.values import DataType
+from tests.system.foreign_programs import NODE_OPCUA, node
 from tests.system.processes import Process, quiet_port, until
-from tests.system.test_foreign_servers import FOREIGN, node_opcua
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("npm"), pytest.mark.timeout(600)]
 
@@ -28,8 +28,7 @@ PROFILE = OpcuaProfile.model_validate(
 
 async def test_every_node_of_a_large_folder_comes_once(tmp_path: Path) -> None:
     port = quiet_port()
-    node = ["env", f"NODE_PATH={node_opcua() / 'node_modules'}"]
-    command = [*node, "node", str(FOREIGN / "flat.js"), str(port), str(tmp_path), str(COUNT)]
+    command = node(NODE_OPCUA, "flat.js", str(port), tmp_path, str(COUNT))
     server = Process("flat", command, tmp_path / "flat.log")
     server.start()
     try:

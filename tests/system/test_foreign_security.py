@@ -12,8 +12,8 @@ from drivers.opcua.endpoints import offers
 from drivers.opcua.options import SecurityMode, SecurityPolicy
 from drivers.opcua.profile import OpcuaProfile
 from drivers.opcua.trust import TrustList
+from tests.system.foreign_programs import NODE_OPCUA, node
 from tests.system.processes import Process, quiet_port, until
-from tests.system.test_foreign_servers import FOREIGN, node_opcua
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("npm"), pytest.mark.timeout(600)]
 
@@ -32,8 +32,7 @@ PROFILE = OpcuaProfile.model_validate(
 
 async def test_every_policy_and_mode_against_node_opcua(tmp_path: Path) -> None:
     port = quiet_port()
-    node = ["env", f"NODE_PATH={node_opcua() / 'node_modules'}", "node", str(FOREIGN / "mill.js")]
-    mill = Process("mill", [*node, str(port), str(tmp_path)], tmp_path / "mill.log")
+    mill = Process("mill", node(NODE_OPCUA, "mill.js", str(port), tmp_path), tmp_path / "mill.log")
     mill.start()
     try:
 

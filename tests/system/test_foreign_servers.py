@@ -5,7 +5,6 @@ Their values go all the way: server, driver, outbox, broker, ledger, and out of 
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,9 @@ import pytest
 
 from tests.servers import require
 from tests.system.accounts import Accounts
+from tests.system.foreign_programs import FOREIGN, NODE_OPCUA, node
 from tests.system.plant import Machine, Plant, plant
 from tests.system.processes import Process, quiet_port, until
-
-FOREIGN = Path(__file__).with_name("foreign")
-NODE_OPCUA = "2.186.4"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onelot-tests"
 
 MILL = {
     "state": 3,
@@ -47,24 +43,6 @@ pytestmark = [
 ]
 
 
-def node_opcua() -> Path:
-    """The folder that has node-opcua in ``node_modules``; installed there the first time."""
-    home = CACHE / f"node-opcua-{NODE_OPCUA}"
-    if (home / "complete").exists():
-        return home
-    home.mkdir(parents=True, exist_ok=True)
-    command = [require("npm"), "install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"]
-    command += ["--prefix", str(home), f"node-opcua@{NODE_OPCUA}"]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=500, check=False)
-    if done.returncode:
-        reason = f"npm could not install node-opcua: {done.stderr.strip()[-500:]}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    (home / "complete").touch()
-    return home
-
-
 def compiled(folder: Path) -> Path:
     """The kiln, compiled."""
     program = folder / "kiln"
@@ -76,8 +54,7 @@ def compiled(folder: Path) -> Path:
 
 async def test_an_edge_reads_servers_that_are_not_ours(tmp_path: Path) -> None:
     mill_port, kiln_port = quiet_port(), quiet_port()
-    node = ["env", f"NODE_PATH={node_opcua() / 'node_modules'}", "node", str(FOREIGN / "mill.js")]
-    mill = Process("mill", [*node, str(mill_port), str(tmp_path)], tmp_path / "logs/mill.log")
+    mill = Process("mill", node(NODE_OPCUA, "mill.js", str(mill_port), tmp_path), tmp_path / "logs/mill.log")
     kiln = Process("kiln", [str(compiled(tmp_path)), str(kiln_port)], tmp_path / "logs/kiln.log")
     machines = [
         Machine("mill-1", "foreign/mill", f"opc.tcp://127.0.0.1:{mill_port}/mill", {"security": "none"}),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import venv
 from pathlib import Path
@@ -13,35 +11,19 @@ from typing import Any
 import pytest
 
 from protocols.sparkplug_host import edge_id
-from tests.servers import require
 from tests.system.accounts import Accounts
+from tests.system.foreign_programs import CACHE, FOREIGN, SPARKPLUG_CLIENT, fetched, node
 from tests.system.machines import Press
 from tests.system.plant import Machine, plant
 from tests.system.processes import Process, until
 
-FOREIGN = Path(__file__).with_name("foreign")
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onelot-tests"
-PYSPARKPLUG, SPARKPLUG_CLIENT = "0.6.1", "3.2.4"
+PYSPARKPLUG = "0.6.1"
 
 pytestmark = [
     pytest.mark.system,
     pytest.mark.needs("npm", "mosquitto"),
     pytest.mark.timeout(600),  # the first time both are fetched
 ]
-
-
-def _fetched(home: Path, command: list[str], what: str) -> None:
-    """Run an installation once; skip (in CI: fail) when it is not to be had."""
-    if (home / "complete").exists():
-        return
-    home.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode:
-        reason = f"{what} could not be installed: {done.stderr.strip()[-500:]}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    (home / "complete").touch()
 
 
 def foreign_host() -> list[str]:
@@ -51,16 +33,13 @@ def foreign_host() -> list[str]:
     if not python.exists():
         venv.create(home, with_pip=False)
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(python)]
-    _fetched(home, [*uv, f"pysparkplug=={PYSPARKPLUG}"], "pysparkplug")
+    fetched(home, [*uv, f"pysparkplug=={PYSPARKPLUG}"], "pysparkplug")
     return [str(python), "-W", "ignore", str(FOREIGN / "sparkplug_host.py")]
 
 
 def foreign_node() -> list[str]:
     """The command that runs sparkplug-client's node."""
-    home = CACHE / f"sparkplug-client-{SPARKPLUG_CLIENT}"
-    npm = [require("npm"), "install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"]
-    _fetched(home, [*npm, "--prefix", str(home), f"sparkplug-client@{SPARKPLUG_CLIENT}"], "sparkplug-client")
-    return ["env", f"NODE_PATH={home / 'node_modules'}", "node", str(FOREIGN / "sparkplug_node.js")]
+    return node(SPARKPLUG_CLIENT, "sparkplug_node.js")
 
 
 class Host(Process):

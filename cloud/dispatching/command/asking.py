@@ -1,11 +1,9 @@
-"""What the commands share: options as people write them, problems and files, tables of text."""
+"""What the commands share: options as people write them, problems and plans in files."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,10 +17,8 @@ from cloud.dispatching.shop.problem import Problem
 from cloud.dispatching.shop.schedule import Schedule
 from cloud.dispatching.shop.validation import ImpossibleProblem, check
 from cloud.dispatching.shop.violations import violations
+from cloud.printing import fail, write_file
 from protocols.documents import DocumentError
-
-UNREADABLE = 2
-"""Exit code: a file cannot be read or says something impossible."""
 
 BROKEN = 1
 """Exit code: the plan breaks rules, or an instance of a bench went wrong."""
@@ -30,19 +26,12 @@ BROKEN = 1
 INTERRUPTED = 130
 """Exit code: ended with Ctrl-C; what was found until then is kept."""
 
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")]
 ProblemPath = Annotated[Path, typer.Argument(help="A problem: JSON, or a classic text format.")]
 FormatOption = Annotated[
     Format | None, typer.Option("--format", help="How the problem is written; recognised when left out.")
 ]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Search threads; 8 pay even on two cores.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the random choices.")]
-
-
-def fail(message: str, code: int = UNREADABLE) -> typer.Exit:
-    """Say what is wrong on stderr; to be raised."""
-    typer.echo(message, err=True)
-    return typer.Exit(code)
 
 
 def problem_at(path: Path, format_: Format | None) -> ProblemFile:
@@ -57,14 +46,6 @@ def check_ending(option: str, path: Path | None, *endings: str) -> None:
     """Refuse a file name whose ending says another kind of file; raises typer.Exit."""
     if path is not None and path.suffix not in endings:
         raise fail(f'{option} {path}: "{path.suffix}" is not one of {", ".join(endings)}')
-
-
-def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file, text as UTF-8; raises typer.Exit when that fails."""
-    try:
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise fail(f"{path}: {error.strerror or error}") from None
 
 
 def write_picture(path: Path, chart: Chart, width: int = WIDTH) -> None:
@@ -85,24 +66,6 @@ def checked_plan(problem_file: Path, problem: Problem, plan_file: Path) -> tuple
     except DocumentError as error:
         raise fail(str(error)) from None
     return plan, violations(problem, plan.schedule)
-
-
-def print_json(value: Any) -> None:
-    """For other programs."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def columns(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of text in aligned columns: the first to the left, the others to the right."""
-    table = [list(row) for row in rows]
-    widths = [max(len(row[n]) for row in table) for n in range(len(table[0]))] if table else []
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if n else cell.ljust(width)
-            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    )
 
 
 def counted(number: int, thing: str) -> str:

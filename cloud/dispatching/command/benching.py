@@ -9,22 +9,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from cloud.dispatching.command.asking import (
-    BROKEN,
-    INTERRUPTED,
-    AsJson,
-    FormatOption,
-    Seed,
-    Workers,
-    columns,
-    counted,
-    fail,
-    print_json,
-)
+from cloud.dispatching.command.asking import BROKEN, INTERRUPTED, FormatOption, Seed, Workers, counted
 from cloud.dispatching.command.instance_bench import ENDINGS, BestKnown, Row, instance_files, measure
 from cloud.dispatching.command.interrupting import ctrl_c_sets
 from cloud.dispatching.files.formats import read_problem
 from cloud.dispatching.shop.validation import ImpossibleProblem
+from cloud.printing import AsJson, columns, fail, print_json
 from protocols.documents import DocumentError
 
 HEAD = ("instance", "makespan", "bound", "status", "best known", "gap %", "seconds", "first plan s")

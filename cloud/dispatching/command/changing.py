@@ -8,7 +8,6 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from cloud.dispatching.command.asking import fail
 from cloud.dispatching.command.times import span_of, time_of
 from cloud.dispatching.files.documents import read_order
 from cloud.dispatching.questions.changes import (
@@ -25,6 +24,7 @@ from cloud.dispatching.questions.changes import (
 )
 from cloud.dispatching.questions.orders import order_ids
 from cloud.dispatching.shop.problem import Problem
+from cloud.printing import fail
 from protocols.documents import DocumentError
 
 

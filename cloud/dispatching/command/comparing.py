@@ -12,19 +12,14 @@ import typer
 
 from cloud.dispatching.command.asking import (
     INTERRUPTED,
-    AsJson,
     FormatOption,
     ProblemPath,
     Seed,
     Workers,
     about,
     check_ending,
-    columns,
     cost,
-    fail,
-    print_json,
     problem_at,
-    write_file,
 )
 from cloud.dispatching.command.changing import (
     Asked,
@@ -60,6 +55,7 @@ from cloud.dispatching.questions.sentences import amount, sentences, signed_amou
 from cloud.dispatching.shop.money import Part
 from cloud.dispatching.shop.problem import Problem
 from cloud.dispatching.shop.validation import ImpossibleProblem
+from cloud.printing import AsJson, columns, fail, print_json, write_file
 from protocols.documents import DocumentError
 
 SHOWN = 15

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from cloud.dispatching.command.asking import FormatOption, ProblemPath, fail, problem_at, write_file
+from cloud.dispatching.command.asking import FormatOption, ProblemPath, problem_at
 from cloud.dispatching.files.documents import KINDS, schema_text
 from cloud.dispatching.files.formats import Format, problem_written
 from cloud.dispatching.files.naming import NotExpressible
+from cloud.printing import fail, write_file
 from protocols.documents import not_one_of
 
 Out = Annotated[Path | None, typer.Option(help="File to write; printed when left out.")]

@@ -13,13 +13,13 @@ from cloud.dispatching.command.asking import (
     ProblemPath,
     check_ending,
     checked_plan,
-    fail,
     problem_at,
     write_picture,
 )
 from cloud.dispatching.gantt.chart import chart
 from cloud.dispatching.gantt.picture import ENDINGS
 from cloud.dispatching.gantt.svg import WIDTH
+from cloud.printing import fail
 
 
 def draw(

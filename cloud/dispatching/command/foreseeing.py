@@ -9,18 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from cloud.dispatching.command.asking import (
-    AsJson,
-    FormatOption,
-    ProblemPath,
-    Seed,
-    Workers,
-    columns,
-    counted,
-    fail,
-    print_json,
-    problem_at,
-)
+from cloud.dispatching.command.asking import FormatOption, ProblemPath, Seed, Workers, counted, problem_at
 from cloud.dispatching.command.interrupting import ctrl_c_sets
 from cloud.dispatching.command.plan_in_force import PlanPath, plan_in_force
 from cloud.dispatching.command.times import teller, zone_note
@@ -30,6 +19,7 @@ from cloud.dispatching.questions.refused import unknown
 from cloud.dispatching.questions.risk import OrderOutlook, Outlook, chain, risk
 from cloud.dispatching.shop.problem import Problem
 from cloud.dispatching.shop.schedule import Schedule
+from cloud.printing import AsJson, columns, fail, print_json
 
 SURE = 0.9
 """Share of samples from which on an order counts as safe."""

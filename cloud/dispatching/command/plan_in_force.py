@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from cloud.dispatching.command.asking import BROKEN, checked_plan, cost, fail
+from cloud.dispatching.command.asking import BROKEN, checked_plan, cost
 from cloud.dispatching.command.live_line import LiveLine
 from cloud.dispatching.files.documents import ProblemFile
 from cloud.dispatching.shop.schedule import Schedule
 from cloud.dispatching.shop.validation import ImpossibleProblem
 from cloud.dispatching.solving.solve import solve
+from cloud.printing import fail
 
 PlanPath = Annotated[
     Path | None,

@@ -10,18 +10,13 @@ import typer
 
 from cloud.dispatching.command.asking import (
     INTERRUPTED,
-    AsJson,
     FormatOption,
     ProblemPath,
     Seed,
     Workers,
     check_ending,
-    columns,
     counted,
-    fail,
-    print_json,
     problem_at,
-    write_file,
 )
 from cloud.dispatching.command.changing import new_order
 from cloud.dispatching.command.comparing import as_plain
@@ -36,6 +31,7 @@ from cloud.dispatching.questions.promise import IfBy, Promise, if_by, promise
 from cloud.dispatching.questions.refused import ImpossibleScenario
 from cloud.dispatching.shop.problem import Problem
 from cloud.dispatching.shop.validation import ImpossibleProblem
+from cloud.printing import AsJson, columns, fail, print_json, write_file
 
 
 def promise_order(

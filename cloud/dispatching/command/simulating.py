@@ -10,15 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from cloud.dispatching.command.asking import (
-    BROKEN,
-    INTERRUPTED,
-    AsJson,
-    columns,
-    counted,
-    fail,
-    print_json,
-)
+from cloud.dispatching.command.asking import BROKEN, INTERRUPTED, counted
 from cloud.dispatching.command.interrupting import ctrl_c_sets
 from cloud.dispatching.simulation.comparison import (
     DISPATCHER,
@@ -31,6 +23,7 @@ from cloud.dispatching.simulation.comparison import (
 from cloud.dispatching.simulation.factory import CABINETS, Factory, read_factory
 from cloud.dispatching.simulation.figures import Figures
 from cloud.dispatching.simulation.world import Chance
+from cloud.printing import AsJson, columns, fail, print_json
 from protocols.documents import DocumentError, not_one_of
 
 HEAD = (

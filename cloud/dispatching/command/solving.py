@@ -13,7 +13,6 @@ import typer
 from cloud.dispatching.command.asking import (
     BROKEN,
     INTERRUPTED,
-    AsJson,
     FormatOption,
     ProblemPath,
     Seed,
@@ -22,10 +21,7 @@ from cloud.dispatching.command.asking import (
     bounded,
     check_ending,
     cost,
-    fail,
-    print_json,
     problem_at,
-    write_file,
     write_picture,
 )
 from cloud.dispatching.command.interrupting import ctrl_c_sets
@@ -38,6 +34,7 @@ from cloud.dispatching.shop.schedule import Schedule
 from cloud.dispatching.shop.validation import ImpossibleProblem
 from cloud.dispatching.shop.violations import violations
 from cloud.dispatching.solving.solve import Progress, solve
+from cloud.printing import AsJson, fail, print_json, write_file
 
 
 def solve_file(

@@ -10,15 +10,14 @@ import typer
 
 from cloud.dispatching.command.asking import (
     BROKEN,
-    AsJson,
     FormatOption,
     ProblemPath,
     checked_plan,
     cost,
     counted,
-    print_json,
     problem_at,
 )
+from cloud.printing import AsJson, print_json
 
 
 def validate_plan(

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from cloud.maintenance.command.asking import AsJson, Seed, Trees, fail, print_json
+from cloud.maintenance.command.asking import Seed, Trees
 from cloud.maintenance.command.detecting import detector
 from cloud.maintenance.command.training import words
 from cloud.maintenance.command.watching import Watched
+from cloud.printing import AsJson, fail, print_json
 
 app = typer.Typer(
     help="Measure on public data: C-MAPSS turbofans, AI4I 2020, wear of a milling tool.",

@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from cloud.maintenance.command.asking import AsJson, fail, print_json
 from cloud.maintenance.command.watching import Watched
+from cloud.printing import AsJson, fail, print_json
 
 
 def detector(

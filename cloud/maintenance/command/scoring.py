@@ -7,19 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloud.maintenance.command.asking import (
-    AsJson,
-    AssetColumn,
-    ModelPath,
-    SamplesPath,
-    TimeColumn,
-    Trust,
-    columns,
-    fail,
-    model_at,
-    print_json,
-)
+from cloud.maintenance.command.asking import AssetColumn, ModelPath, SamplesPath, TimeColumn, Trust, model_at
 from cloud.maintenance.rul.wording import evidence_words, life_words
+from cloud.printing import AsJson, columns, fail, print_json
 from protocols.prognostics.model import Model, Prognoser, Prognosis
 
 if TYPE_CHECKING:

@@ -10,18 +10,9 @@ import msgspec
 import typer
 from msgspec.structs import replace
 
-from cloud.maintenance.command.asking import (
-    AsJson,
-    AssetColumn,
-    SamplesPath,
-    Seed,
-    TimeColumn,
-    Trees,
-    fail,
-    print_json,
-    write_file,
-)
+from cloud.maintenance.command.asking import AssetColumn, SamplesPath, Seed, TimeColumn, Trees
 from cloud.maintenance.command.watching import Watched
+from cloud.printing import AsJson, fail, print_json, write_file
 from protocols.prognostics import model_file
 from protocols.prognostics.model import Model
 from protocols.prognostics.rows import RowKind

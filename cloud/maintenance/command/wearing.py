@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from cloud.maintenance.command.asking import AsJson, fail, print_json
+from cloud.printing import AsJson, fail, print_json
 
 if TYPE_CHECKING:
     from cloud.maintenance.rul.weibull import Bounds, WeibullLife

@@ -1,4 +1,4 @@
-"""What the commands share: failing with a reason, rules as people name them, files."""
+"""What the commands share: rules as people name them, and files."""
 
 from __future__ import annotations
 
@@ -6,24 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import typer
-
+from cloud.printing import fail
 from cloud.quality.measurements import Table, read_measurements
 from protocols.documents import DocumentError, not_one_of
 from protocols.spc.rules import Rule, known_rules, rules_of
 
-UNREADABLE = 2
-"""Exit code: a file cannot be read or says something impossible."""
 SIGNALLED = 1
 """Exit code with ``--check``: a point signals."""
 
 T = TypeVar("T")
-
-
-def fail(message: str, code: int = UNREADABLE) -> typer.Exit:
-    """Say what is wrong on stderr; to be raised."""
-    typer.echo(message, err=True)
-    return typer.Exit(code)
 
 
 def named_rules(text: str) -> tuple[Rule, ...]:
@@ -47,11 +38,3 @@ def tried(work: Callable[[], T]) -> T:
         return work()
     except DocumentError as error:
         raise fail(str(error)) from None
-
-
-def write_file(path: Path, text: str) -> None:
-    """Write a file as UTF-8; raises typer.Exit when that fails."""
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise fail(f"{path}: {error.strerror or error}") from None

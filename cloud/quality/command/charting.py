@@ -10,8 +10,9 @@ import msgspec
 import typer
 from msgspec.structs import asdict
 
+from cloud.printing import fail, write_file
 from cloud.quality.capability import Capability, Index, NoToleranceError, TooFewValuesError, capability
-from cloud.quality.command.asking import SIGNALLED, fail, named_rules, table_at, write_file
+from cloud.quality.command.asking import SIGNALLED, named_rules, table_at
 from cloud.quality.command.listing import Rules, cost
 from cloud.quality.drawing import Picture, stretches_of_signals, svg
 from cloud.quality.measurements import Table

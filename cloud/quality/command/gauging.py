@@ -9,7 +9,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from cloud.quality.command.asking import fail, tried
+from cloud.printing import fail
+from cloud.quality.command.asking import tried
 from cloud.quality.gauge_study import GaugeStudy, StudyError, gauge_study
 from cloud.quality.measurements import read_study
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ from drivers.modbus.profile import ModbusProfile, Table
 from drivers.modbus.simulator import ModbusServer
 from protocols.values import Quality, Reading, Reason
 from tests.drivers.modbus.devices import Frame, device, registers, reply
+from tests.drivers.streams import streaming
 
 
 def profile(tags: dict[str, dict[str, Any]], **defaults: Any) -> ModbusProfile:
@@ -43,18 +42,6 @@ def driver(address: str, model: ModbusProfile, **options: Any) -> ModbusDriver:
     made = MODBUS.create(address, model, {"timeout": 0.2, **options})
     assert isinstance(made, ModbusDriver)
     return made
-
-
-@asynccontextmanager
-async def streaming(made: ModbusDriver) -> AsyncIterator[tuple[Received, asyncio.Task[None]]]:
-    received = Received()
-    async with made:
-        task = asyncio.create_task(made.stream(received))
-        try:
-            yield received, task
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
 
 
 async def test_contiguous_tags_are_read_in_as_few_requests_as_possible() -> None:

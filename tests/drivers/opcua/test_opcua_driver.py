@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Any
@@ -26,6 +24,7 @@ from drivers.opcua.simulator import OpcuaServer
 from drivers.opcua.values import microseconds
 from protocols.documents import DocumentError
 from protocols.values import Quality, Reading, Reason
+from tests.drivers.streams import streaming
 
 URI = "urn:test"
 
@@ -51,18 +50,6 @@ def driver(address: str, model: OpcuaProfile, **options: Any) -> OpcuaDriver:
     made = OPCUA.create(address, model, {"security": "none", "timeout": 2, **options})
     assert isinstance(made, OpcuaDriver)
     return made
-
-
-@asynccontextmanager
-async def streaming(made: OpcuaDriver) -> AsyncIterator[tuple[Received, asyncio.Task[None]]]:
-    received = Received()
-    async with made:
-        task = asyncio.create_task(made.stream(received))
-        try:
-            yield received, task
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
 
 
 async def test_bad_nodes_are_bad_each_with_the_server_s_reason_and_stop_nobody() -> None:
