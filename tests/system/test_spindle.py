@@ -6,6 +6,7 @@ themselves. What is asked is asked of the API, as the page would.
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,10 +21,9 @@ from cloud.demo.launcher import SPINDLE
 from tests.system.processes import quiet_port
 from tests.system.test_demo import demo
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
-
-PATIENCE_S = 700.0
-"""A bearing lasts about four minutes of the demo's shop; a machine that is busy otherwise is slower."""
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
+# A bearing lasts some hours of the shop's work: four minutes on a machine that is otherwise idle, much longer
+# on a busy one. So the wait for its mending ends when the machine fails, and by no clock.
 
 
 @dataclass(slots=True)
@@ -42,17 +42,22 @@ class Page:
         found = [c for c in self.get("/maintenance/cases") if c["device"] == SPINDLE and c["mode"] == "wear"]
         return sorted(found, key=lambda case: case["opened"])
 
+    def failures(self) -> list[int]:
+        """When the spindle's machine went out of service (µs UTC)."""
+        states = self.get(f"/machines/{SPINDLE}/states")
+        return [state["ts"] for state in states if state["item_state"] == "out_of_service"]
+
 
 @contextmanager
-def signed_in(data: Path, port: int, deadline: float) -> Iterator[Page]:
+def signed_in(data: Path, port: int, process: subprocess.Popen[bytes]) -> Iterator[Page]:
     """Once the service has made its first user and answers."""
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=30) as http:
-        http.headers["Authorization"] = f"Bearer {_token(http, data, deadline)}"
+        http.headers["Authorization"] = f"Bearer {_token(http, data, process)}"
         yield Page(http)
 
 
-def _token(http: httpx.Client, data: Path, deadline: float) -> str:
-    while time.monotonic() < deadline:
+def _token(http: httpx.Client, data: Path, process: subprocess.Popen[bytes]) -> str:
+    while process.poll() is None:
         for file in data.glob("*/cloud/first-login.txt"):
             words = dict(line.split(": ", 1) for line in file.read_text("utf-8").splitlines() if ": " in line)
             with suppress(httpx.TransportError, KeyError):
@@ -61,24 +66,22 @@ def _token(http: httpx.Client, data: Path, deadline: float) -> str:
                 answer.raise_for_status()
                 return str(answer.json()["token"])
         time.sleep(0.5)
-    raise AssertionError(f"the service did not answer at {http.base_url}")
+    raise AssertionError(f"the demo ended with {process.returncode} before {http.base_url} answered")
 
 
 def test_the_spindle_of_the_demo_is_mended_before_it_fails(tmp_path: Path) -> None:
     port = quiet_port()
-    began = time.monotonic()
     with (
         demo(tmp_path, "--port", str(port)) as (process, output),
-        signed_in(tmp_path / "data", port, began + 120) as page,
+        signed_in(tmp_path / "data", port, process) as page,
     ):
         windows: list[dict[str, Any]] = []
         bounds: list[int] = []
         case: dict[str, Any] = {}
         told: dict[str, Any] | None = None
         while case.get("state") != "closed":
-            said = output.read_text("utf-8", errors="replace")[-2000:]
-            assert process.poll() is None, said
-            assert time.monotonic() < began + PATIENCE_S, f"no spindle was mended in time: {case}"
+            assert process.poll() is None, output.read_text("utf-8", errors="replace")[-2000:]
+            assert case.get("ended") or not page.failures(), f"it failed before it was mended: {case}"
             for case in page.spindle_cases()[:1]:
                 sheet = page.get(f"/maintenance/cases/{case['id']}")
                 told = told or sheet["life"]
@@ -103,20 +106,17 @@ def test_the_spindle_of_the_demo_is_mended_before_it_fails(tmp_path: Path) -> No
         assert [each for each in events if each != "foresee"] == [
             *("open", "acknowledge", "plan", "start", "find", "finish", "close")
         ]
-        states = page.get(f"/machines/{SPINDLE}/states")
-        failed = [s for s in states if s["item_state"] == "out_of_service" and s["ts"] < case["ended"]]
-        assert failed == [], "it was mended before it failed"
-        _is_learned_anew(page, case, began)
+        assert [ts for ts in page.failures() if ts < case["ended"]] == []
+        _is_learned_anew(page, case)
 
 
-def _is_learned_anew(page: Page, case: dict[str, Any], began: float) -> None:
+def _is_learned_anew(page: Page, case: dict[str, Any]) -> None:
     """What was normal is forgotten; the machine with its new bearing becomes normal, and no alarm stands."""
     while True:
         sheet = page.get(f"/maintenance/assets/{case['asset']}")
         brief = sheet["brief"]
         if brief["state"] == "watching" and brief["updated"] > case["ended"] and sheet["evidence"]:
             break
-        assert time.monotonic() < began + PATIENCE_S, f"it is not learned anew: {brief}"
         time.sleep(0.5)
     assert not brief["alarmed"]
     normal = {each["evidence"]["tag"]: each["evidence"]["normal"] for each in sheet["evidence"]}

@@ -42,6 +42,12 @@ PROFILES = Path(__file__).parents[3] / "firmware_configs" / "profiles"
 PATIENCE = 20.0
 
 
+@pytest.fixture(autouse=True)
+def tells_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vehicle on which nothing changes tells its state more often than a real one, which takes seconds."""
+    monkeypatch.setattr("drivers.virtual.agv.STATE_EVERY", 0.3)
+
+
 def profile() -> Vda5050Profile:
     loaded = load_profile(PROFILES / "virtual" / "agv-vda.yaml")
     assert isinstance(loaded, Vda5050Profile)

@@ -243,7 +243,7 @@ SECOND_LIST = [
 
 @example(script=LATE_LIST)
 @example(script=SECOND_LIST)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(script=steps)
 def test_no_operation_is_begun_twice(database: Database, script: list[tuple[object, ...]]) -> None:
     def work(tx: Connection) -> None:
