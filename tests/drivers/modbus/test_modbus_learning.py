@@ -21,7 +21,8 @@ from drivers.modbus.profile import Table
 from drivers.modbus.simulator import ModbusServer
 from protocols.values import Quality, Reason
 from tests.drivers.modbus.devices import Behave, Frame, device, registers, reply
-from tests.drivers.modbus.test_modbus_driver import block, driver, profile, streaming
+from tests.drivers.modbus.test_modbus_driver import block, driver, profile
+from tests.drivers.streams import streaming
 
 BIT: dict[str, Any] = {"address": "holding:5", "type": "bool", "access": "read-write"}
 BITS: dict[str, dict[str, Any]] = {

@@ -23,7 +23,8 @@ from asyncua.ua.ua_binary import struct_to_binary
 from drivers.driver import ConnectError, DeviceLost
 from drivers.opcua.guard import ELEMENTS, MESSAGE, TooMuch
 from drivers.opcua.simulator import OpcuaServer
-from tests.drivers.opcua.test_opcua_driver import driver, profile, streaming
+from tests.drivers.opcua.test_opcua_driver import driver, profile
+from tests.drivers.streams import streaming
 
 MODEL = profile({"count": {}})
 LIMIT = 100 * 1024 * 1024

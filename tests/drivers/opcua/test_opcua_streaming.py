@@ -16,7 +16,8 @@ from asyncua.ua.uaerrors import BadServiceUnsupported
 from drivers.driver import DeviceLost
 from drivers.opcua.simulator import OpcuaServer
 from protocols.values import Quality, Reason
-from tests.drivers.opcua.test_opcua_driver import URI, driver, profile, streaming
+from tests.drivers.opcua.test_opcua_driver import URI, driver, profile
+from tests.drivers.streams import streaming
 
 
 async def add(server: OpcuaServer, name: str, value: ua.Variant, data_type: ua.NodeId | None = None) -> Any:
