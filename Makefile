@@ -13,6 +13,7 @@ VENV    := .venv
 PY      := $(VENV)/bin/python
 ARGS    ?=
 # pytest-xdist: a file stays on one worker, so its module fixtures start once. 0 runs everything in one process.
+# The slowest files come first (tests/conftest.py); pytest-xdist by itself would leave those with one test for last.
 WORKERS ?= auto
 
 SHELL := /bin/bash
@@ -68,7 +69,7 @@ demo: $(DEMO_READY)
 	@$(PY) -m onelot demo $(ARGS)
 
 test: $(VENV)/dev.stamp
-	@$(PY) -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/dev.stamp
 	$(PY) -m ruff check .

@@ -44,6 +44,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             servers.require(str(name))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On one worker of several, files of the whole product first, and of these the slowest.
+
+    They mostly wait. At the end, one of them would keep a worker for minutes while the others have nothing
+    to do.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(key=_patience, reverse=True)
+
+
+def _patience(item: pytest.Item) -> float:
+    """The seconds that a test of the whole product may take; 0 for any other."""
+    if item.get_closest_marker("system") is None:
+        return 0.0
+    limit = item.get_closest_marker("timeout")
+    return float(limit.args[0]) if limit is not None else 1.0
+
+
 # --- async tests ----------------------------------------------------------------------------------------
 
 
