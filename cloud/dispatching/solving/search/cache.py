@@ -7,6 +7,7 @@ hash of the source and of the versions; what an older version left is never read
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -26,7 +28,10 @@ SOURCES = ("kernel.py", "columns.py", "decode.py", "climb.py", "list_columns.py"
 """What is compiled, and what it is compiled with."""
 
 STALE = 300.0
-"""Seconds after which a compilation that has not ended is thought dead."""
+"""Seconds after which a compilation that has shown nothing of itself is thought dead."""
+
+BEAT = 20.0
+"""Seconds between two signs of life of a compilation."""
 
 DONE, BUSY = "done", "busy"
 """Files in the folder: the compilation has ended; one is going on."""
@@ -80,6 +85,25 @@ def mark(path: Path) -> None:
     """Note that it does."""
     (path / DONE).touch()
     (path / BUSY).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def going_on(path: Path, beat: float = BEAT) -> Iterator[None]:
+    """Show that a compilation goes on, however long it takes: on a busy machine that may be many minutes."""
+    ended = threading.Event()
+
+    def show() -> None:
+        (path / BUSY).touch()
+        while not ended.wait(beat):
+            (path / BUSY).touch()
+
+    shown = threading.Thread(target=show, name="signs of life", daemon=True)
+    shown.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        shown.join()
 
 
 def begin(path: Path) -> None:

@@ -20,9 +20,10 @@ def main() -> int:
     if path is None:
         return 1
     if not cache.complete(path):
-        shop = _smallest()
-        _lists(shop)
-        _tabu(shop)
+        with cache.going_on(path):
+            shop = _smallest()
+            _lists(shop)
+            _tabu(shop)
         cache.mark(path)
     return 0
 

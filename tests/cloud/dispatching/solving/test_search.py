@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -197,3 +200,28 @@ def test_one_process_compiles_at_a_time(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / cache.BUSY).touch()
     monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a second one was started"))
     cache.begin(tmp_path)
+
+
+def test_a_compilation_that_takes_long_is_not_thought_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a second one was started"))
+    busy = tmp_path / cache.BUSY
+    busy.touch()
+    long_ago = time.time() - 2 * cache.STALE
+    with cache.going_on(tmp_path, beat=0.01):
+        os.utime(busy, (long_ago, long_ago))
+        while busy.stat().st_mtime == long_ago:
+            time.sleep(0.005)
+        cache.begin(tmp_path)
+
+
+def test_one_that_died_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = tmp_path / "began"
+    monkeypatch.setattr(cache, "COMMAND", (sys.executable, "-c", f"open({str(began)!r}, 'w').close()"))
+    busy = tmp_path / cache.BUSY
+    busy.touch()
+    os.utime(busy, (0, 0))
+    cache.begin(tmp_path)
+    while not began.exists():
+        time.sleep(0.01)
