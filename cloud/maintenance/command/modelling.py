@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cloud.maintenance.command.asking import ModelPath, read_bytes
-from cloud.printing import AsJson, columns, fail, print_json
+from cloud.maintenance.command.asking import AsJson, ModelPath, columns, fail, print_json, read_bytes
 
 if TYPE_CHECKING:
     import httpx
