@@ -40,6 +40,7 @@ COMMANDS = {
     ),
     "cloud": Mount("cloud.main:command", "cloud", SITE, "Run the cloud service."),
     "edge": Mount("edge.main:command", "edge", SITE, "Run the agent of a workstation PC."),
+    "accounts": Mount("cloud.account_command:app", "cloud", SITE, "Say who may log in to the service."),
     "terminal": Mount("edge.terminal.main:command", "edge", SITE, "Open the operator's terminal."),
     "broker": Mount("cloud.broker:command", "cloud", SITE, "Run the embedded MQTT broker (small trials)."),
     "driver": Mount("edge.commission.main:app", "edge", MACHINES, "List, check and simulate devices."),

@@ -11,21 +11,24 @@ import hashlib
 import os
 import secrets
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 import jwt
 import msgspec
+import structlog
 from pwdlib import PasswordHash
 from pydantic import StringConstraints
-from sqlalchemy import Column, Connection, String, Table, insert, select, update
+from sqlalchemy import Column, Connection, String, Table, delete, insert, select, update
 
+from cloud.api.roles import Role
 from cloud.store.database import Database
 from cloud.store.metadata import METADATA, Time
 from protocols.clock import Clock
 from protocols.values import MICROSECONDS
+
+_log = structlog.get_logger(__name__)
 
 ACCOUNT = Table(
     "account",
@@ -37,6 +40,7 @@ ACCOUNT = Table(
 )
 
 AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,32}$")]
+MAX_ACCOUNTS = 1000
 FIRST = "supervisor"
 FIRST_LOGIN_FILE = "first-login.txt"
 KEY_FILE = "session.key"
@@ -48,19 +52,10 @@ MAX_AT_ONCE = 4
 """Passwords checked at once: each costs a good part of a second and 64 MB, by design."""
 
 
-class Role(StrEnum):
-    """What an account may do: look, say when a machine is to be maintained, or order and decide as well."""
-
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    """Whoever works at the machines: may keep, move, free or refuse a maintenance order, with a reason."""
-    SUPERVISOR = "supervisor"
-
-
 class Session(msgspec.Struct, frozen=True):
     """A valid token's content. It counts until ``expires`` (seconds since 1970), until it is ended (log-out;
-    ``id`` says which one it is) or until the account gets another password: ``generation`` says which one it
-    was given for.
+    ``id`` says which one it is) or until the account gets another password or role, or is removed:
+    ``generation`` says which ones it was given for.
     """
 
     user: str
@@ -80,6 +75,26 @@ class TooManyTriesError(Exception):
     def __init__(self, what: str, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(f"{what}: try again in {max(1, round(seconds))} s")
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Who may log in, and what the account may do; ``created`` in µs UTC."""
+
+    name: str
+    role: Role
+    created: int
+
+
+class NoSuchAccountError(KeyError):
+    """There is no account of that name."""
+
+
+class AccountRefusedError(ValueError):
+    """Something that cannot be done with an account; ``phrase`` with ``values`` says why, in English."""
+
+    def __init__(self, phrase: str, **values: str) -> None:
+        self.phrase, self.values = phrase, values
+        super().__init__(phrase.format(**values))
 
 
 @dataclass(slots=True)
@@ -120,8 +135,8 @@ class Accounts:
 
         made = self.database.write(first).result()
         with self.database.read() as reader:
-            rows = reader.execute(select(ACCOUNT.c.name, ACCOUNT.c.password)).all()
-        self._generations = {name: _generation(hashed) for name, hashed in rows}
+            rows = reader.execute(select(ACCOUNT.c.name, ACCOUNT.c.password, ACCOUNT.c.role)).all()
+        self._generations = {name: _generation(hashed, role) for name, hashed, role in rows}
         return self.folder / FIRST_LOGIN_FILE if made else None
 
     async def login(self, name: str, password: str) -> tuple[str, Session]:
@@ -137,7 +152,9 @@ class Accounts:
             row = tx.execute(select(ACCOUNT.c.password, ACCOUNT.c.role).where(ACCOUNT.c.name == name)).first()
             # an unknown name costs the same time as a known one
             valid = self._hasher.verify(password, row.password if row is not None else self._nobody)
-            return (Role(row.role), _generation(row.password)) if row is not None and valid else None
+            if row is None or not valid:
+                return None
+            return Role(row.role), _generation(row.password, row.role)
 
         self._checking += 1
         try:
@@ -197,14 +214,84 @@ class Accounts:
         self._ended[session.id] = session.expires
 
     async def change_password(self, name: str, password: str) -> None:
-        """Give an account a new password; all its sessions end."""
+        """Give an account a new password; all its sessions end. Raises NoSuchAccountError."""
         hashed = await asyncio.to_thread(self._hasher.hash, password)
+        await self._change(name, password=hashed)
+
+    # --- the accounts of others -----------------------------------------------------------------------
+
+    async def accounts(self) -> list[Account]:
+        """Every account, by name."""
+        query = select(ACCOUNT.c.name, ACCOUNT.c.role, ACCOUNT.c.created).order_by(ACCOUNT.c.name)
+
+        def read(tx: Connection) -> list[Account]:
+            return [Account(row.name, Role(row.role), row.created) for row in tx.execute(query)]
+
+        return await self.database.query(read)
+
+    async def add(self, name: str, role: Role, by: str) -> str:
+        """Make an account; its password, which nobody is told again. Raises AccountRefusedError."""
+        password, hashed = await self._new_password()
 
         def write(tx: Connection) -> None:
-            tx.execute(update(ACCOUNT).where(ACCOUNT.c.name == name).values(password=hashed))
+            if tx.execute(select(ACCOUNT.c.name).where(ACCOUNT.c.name == name)).first() is not None:
+                raise AccountRefusedError("there is an account {name} already", name=name)
+            if len(tx.execute(select(ACCOUNT.c.name)).all()) >= MAX_ACCOUNTS:
+                raise AccountRefusedError(
+                    "there are {most} accounts: remove one first", most=str(MAX_ACCOUNTS)
+                )
+            row = {"name": name, "role": role, "password": hashed, "created": self.clock.now()}
+            tx.execute(insert(ACCOUNT).values(row))
 
         await self.database.run(write)
-        self._generations[name] = _generation(hashed)
+        self._generations[name] = _generation(hashed, role)
+        _log.info("account.added", account=name, role=role, by=by)
+        return password
+
+    async def renew_password(self, name: str, by: str) -> str:
+        """Give an account a password by chance, as its own is lost; all its sessions end. Raises
+        NoSuchAccountError.
+        """
+        password, hashed = await self._new_password()
+        await self._change(name, password=hashed)
+        _log.info("account.password_renewed", account=name, by=by)
+        return password
+
+    async def change_role(self, name: str, role: Role, by: str) -> None:
+        """Let an account do more or less; all its sessions end. Raises NoSuchAccountError and
+        AccountRefusedError.
+        """
+        await self._change(name, role=role)
+        _log.info("account.role_changed", account=name, role=role, by=by)
+
+    async def remove(self, name: str, by: str) -> None:
+        """Let an account log in no more; all its sessions end. What it did stays under its name. Raises
+        NoSuchAccountError and AccountRefusedError.
+        """
+
+        def write(tx: Connection) -> None:
+            _require_another_supervisor(tx, name)
+            if not tx.execute(delete(ACCOUNT).where(ACCOUNT.c.name == name)).rowcount:
+                raise NoSuchAccountError(name)
+
+        await self.database.run(write)
+        self._generations.pop(name, None)
+        _log.info("account.removed", account=name, by=by)
+
+    async def _change(self, name: str, **fields: str) -> None:
+        def write(tx: Connection) -> str:
+            if fields.get("role", Role.SUPERVISOR) != Role.SUPERVISOR:
+                _require_another_supervisor(tx, name)
+            if not tx.execute(update(ACCOUNT).where(ACCOUNT.c.name == name).values(fields)).rowcount:
+                raise NoSuchAccountError(name)
+            row = tx.execute(select(ACCOUNT.c.password, ACCOUNT.c.role).where(ACCOUNT.c.name == name)).one()
+            return _generation(row.password, row.role)
+
+        self._generations[name] = await self.database.run(write)
+
+    async def _new_password(self) -> tuple[str, str]:
+        password = secrets.token_urlsafe(12)
+        return password, await asyncio.to_thread(self._hasher.hash, password)
 
     @cached_property
     def _key(self) -> str:
@@ -218,9 +305,18 @@ class Accounts:
         return self._hasher.hash(secrets.token_urlsafe(12))
 
 
-def _generation(hashed: str) -> str:
-    """Which password it is, without saying anything about it: a few digits of its salted hash's digest."""
-    return hashlib.sha256(hashed.encode()).hexdigest()[:16]
+def _require_another_supervisor(tx: Connection, name: str) -> None:
+    """Somebody must be left who can make accounts."""
+    supervisors = tx.execute(select(ACCOUNT.c.name).where(ACCOUNT.c.role == Role.SUPERVISOR)).scalars().all()
+    if supervisors == [name]:
+        raise AccountRefusedError("{name} is the only supervisor: make another one first", name=name)
+
+
+def _generation(hashed: str, role: str) -> str:
+    """Which password and role it is, without saying anything about the former: a few digits of the digest of
+    its salted hash.
+    """
+    return hashlib.sha256(f"{role} {hashed}".encode()).hexdigest()[:16]
 
 
 def _write_private(file: Path, text: str) -> None:

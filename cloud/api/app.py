@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
 
 from cloud.api import (
+    account_list,
     alarms,
     answers,
     cases,
@@ -51,6 +52,7 @@ def create_app(context: Context, accounts: Accounts) -> FastAPI:
     app.middleware("http")(_bounded(Rates(context.clock)))
     for part in (
         sessions,
+        account_list,
         floor,
         alarms,
         history,
@@ -77,7 +79,7 @@ def create_app(context: Context, accounts: Accounts) -> FastAPI:
     return app
 
 
-_COUNTED = ("/api/", "/health", "/login", "/openapi.json")
+_COUNTED = ("/api/", "/health", "/login", "/models", "/openapi.json")
 """Paths that cost something to answer; the page's files and its web socket are not counted."""
 
 _GoOn = Callable[[Request], Awaitable[Response]]

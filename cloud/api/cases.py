@@ -12,8 +12,8 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Connection
 
-from cloud.api.accounts import Role
 from cloud.api.answers import Reply, answers
+from cloud.api.roles import Role
 from cloud.api.security import In, Operator, Supervisor, Viewer
 from cloud.context import Context
 from cloud.hub import CaseChanged

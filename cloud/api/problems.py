@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import compile_path
 
-from cloud.api.accounts import LoginRefusedError, TooManyTriesError
+from cloud.api.accounts import AccountRefusedError, LoginRefusedError, NoSuchAccountError, TooManyTriesError
 from cloud.dispatching.asking.changes import ImpossibleChanges
 from cloud.dispatching.asking.scenarios import NoLongerPossible, UnknownScenario
 from cloud.dispatching.asking.turns import BusyError
@@ -212,6 +212,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(TooManyPieces, _with(422))
     app.add_exception_handler(UnknownEnvelope, _none_of("envelope", "/quality/envelopes"))
     app.add_exception_handler(IllegalTransitionError, _with(409))
+    app.add_exception_handler(NoSuchAccountError, _none_of("account", "/accounts"))
+    app.add_exception_handler(AccountRefusedError, _with(409))
     app.add_exception_handler(LoginRefusedError, _with(401))
     app.add_exception_handler(TooManyTriesError, _too_many_tries)
     app.add_exception_handler(BusyError, _too_many_tries)

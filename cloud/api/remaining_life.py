@@ -29,8 +29,9 @@ Reason = Annotated[str, StringConstraints(max_length=MAX_REASON, strip_whitespac
 SomeReason = Annotated[str, StringConstraints(min_length=1, max_length=MAX_REASON, strip_whitespace=True)]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-BODIES = {"/api/v1/maintenance/models": MAX_FILE}
-"""Paths whose bodies may be larger than usual, and how large (bytes)."""
+BODIES = {"/api/v1/maintenance/models": MAX_FILE, "/models": MAX_FILE}
+"""Paths whose bodies may be larger than usual, and how large (bytes): a model is brought in by the
+API and by the page."""
 
 
 class Why(BaseModel):

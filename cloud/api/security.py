@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from cloud.api.accounts import Accounts, Role, Session
+from cloud.api.accounts import Accounts, Session
+from cloud.api.roles import Role
 from cloud.context import Context
 
 _bearer = HTTPBearer(auto_error=False, description="token of POST /api/v1/session")

@@ -8,8 +8,9 @@ import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from cloud.api.accounts import AccountName, Role
+from cloud.api.accounts import AccountName
 from cloud.api.answers import Reply, answers
+from cloud.api.roles import Role
 from cloud.api.security import Gate, Viewer
 
 router = APIRouter(tags=["session"])

@@ -128,6 +128,7 @@ LABELS = {
     "hold again": "hold it again",
     "withdraw": "it was none",
     "freeze": "freeze the limits",
+    "bring in": "bring in a model",
     "shadow": "try it in shadow",
     "activate": "use it",
     "roll back": "go back to the one before",

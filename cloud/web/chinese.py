@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloud.web.chinese_accounts import ACCOUNTS
 from cloud.web.maintenance.chinese import MAINTENANCE
 from cloud.web.planning.chinese import PLANNING
 from cloud.web.planning.chinese_reasons import REASONS
@@ -364,6 +365,7 @@ _EVENTS = {
 CHINESE: dict[str, str] = {
     **QUALITY,
     **_FRAME,
+    **ACCOUNTS,
     **_STATES,
     **_TILES,
     **_NEEDS,

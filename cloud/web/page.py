@@ -18,14 +18,18 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from nicegui import core, events, ui
 
 from cloud.api import problems
-from cloud.api.accounts import Accounts, Role, Session
+from cloud.api.accounts import Accounts, Session
+from cloud.api.roles import Role
 from cloud.context import Context
 from cloud.ledger import reading
 from cloud.web import acts, devices, language, login, shown
+from cloud.web.account_dialog import AccountDialog
 from cloud.web.dialog import OPEN, SheetDialog
 from cloud.web.feed import Feed
+from cloud.web.maintenance import model_upload
 from cloud.web.maintenance.case_form import FORMS, CaseForm
 from cloud.web.maintenance.model_form import MODEL_FORMS, ModelForm
+from cloud.web.maintenance.model_upload import ModelUpload
 from cloud.web.need import Need
 from cloud.web.planning import replans
 from cloud.web.planning.new_order import NewOrderSheet
@@ -59,6 +63,7 @@ def mount(app: FastAPI, context: Context, accounts: Accounts) -> Feed:
     graph = site_graph(context.site, context.config.site)
     app.include_router(login.router)
     app.include_router(language.router)
+    app.include_router(model_upload.router)
 
     def logged_in(request: Request) -> Session:
         session = login.session_of(request, accounts)
@@ -125,7 +130,9 @@ class _Page:
     _case_form: CaseForm | None = None
     _quality_form: QualityForm | None = None
     _model_form: ModelForm | None = None
+    _model_upload: ModelUpload | None = None
     _whatif: WhatIf | None = None
+    _accounts: AccountDialog | None = None
     _vehicles: list[Vehicle] = field(default_factory=list)
 
     async def build(self) -> None:
@@ -136,6 +143,8 @@ class _Page:
         self._case_form = CaseForm(self.context, user, role, self._allowed, self.say)
         self._quality_form = QualityForm(self.context, self.session.user, self._allowed, self.say)
         self._model_form = ModelForm(self.context, self.session.user, self._allowed, self.say)
+        self._model_upload = ModelUpload(self.context, self._allowed, self.say)
+        self._accounts = AccountDialog(self.accounts, self.session, self._allowed, self.say)
         self._whatif = WhatIf(self.context, role, user, self._allowed, self.say)
         root = ui.element("div").classes("page")
         for event in ("click", "keydown.enter"):
@@ -202,7 +211,9 @@ class _Page:
             ui.element("div").classes("fill")
             ui.link(self.say("wall view"), "/wall")
             ui.link(*language.other(self.say))
-            ui.label(self.session.user).classes("ok")
+            if self._accounts is not None:
+                opens = ui.button(self.session.user, on_click=self._accounts.open)
+                opens.props("flat dense no-caps").tooltip(self.say("accounts and password"))
             ui.html(
                 '<form method="post" action="/logout"><button class="link">'
                 f"{escape(self.say('log out'))}</button></form>",
@@ -389,6 +400,8 @@ class _Page:
             return
         if act in FORMS and self._case_form is not None:
             await self._case_form.ask(act, target)
+        elif act == "bring in" and self._model_upload is not None:
+            await self._model_upload.ask()
         elif act in MODEL_FORMS and self._model_form is not None:
             await self._model_form.ask(act, target)
         elif act in QUALITY_FORMS and self._quality_form is not None:

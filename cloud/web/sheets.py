@@ -285,6 +285,7 @@ def _risk(r: Reader, _: str) -> Sheet:
             *model_sheet.overview(r),
             _precision(r),
         ),
+        (("bring in", ""),),
     )
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from cloud.calling import LOGIN, SERVER, Login, Server, answer, service
 from cloud.maintenance.command.asking import AsJson, ModelPath, columns, fail, print_json, read_bytes
-
-if TYPE_CHECKING:
-    import httpx
 
 app = typer.Typer(
     help="Bring models of remaining life into a running service, try, use and go back from them.",
@@ -21,24 +18,17 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Server = Annotated[str, typer.Option(help="Where the service's page is.")]
-Login = Annotated[
-    Path, typer.Option(help="File with the lines `user: …` and `password: …`, as first-login.txt has them.")
-]
 Model = Annotated[str, typer.Argument(help="Id of a model, or the first of its characters.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the journal.")]
-SERVER = "http://127.0.0.1:8080"
-LOGIN = Path("first-login.txt")
 SHOWN_ID = 8
 """Characters of an id that the list shows."""
-TIMEOUT = 60.0
 
 
 @app.command("list")
 def list_models(server: Server = SERVER, login: Login = LOGIN, as_json: AsJson = False) -> None:
     """Show every model: what it is for, its state, its validation, which edges have it, and how it fares."""
-    with _service(server, login) as http:
-        found = _answer(http.get("/maintenance/models"))
+    with service(server, login) as http:
+        found = answer(http.get("/maintenance/models"))
     if as_json:
         print_json(found)
         return
@@ -59,9 +49,9 @@ def add_model(
 ) -> None:
     """Bring in a model file. It is a candidate then: nothing is scored with it yet."""
     content = read_bytes(model)
-    with _service(server, login) as http:
+    with service(server, login) as http:
         head = {"Content-Type": "application/json"}
-        made = _answer(
+        made = answer(
             http.post("/maintenance/models", params={"scope": scope}, content=content, headers=head)
         )
     _said(made, as_json)
@@ -100,13 +90,13 @@ def roll_back(
 
 
 def _step(model: str, act: str, reason: str, server: str, login: Path, as_json: bool) -> None:
-    with _service(server, login) as http:
-        found = [one["version"] for one in _answer(http.get("/maintenance/models"))]
+    with service(server, login) as http:
+        found = [one["version"] for one in answer(http.get("/maintenance/models"))]
         named = [one for one in found if one["id"].startswith(model)]
         if len(named) != 1:
             known = ", ".join(one["id"][:SHOWN_ID] for one in found) or "none"
             raise fail(f'"{model}" names {len(named) or "no"} models: there are {known}')
-        done = _answer(http.post(f"/maintenance/models/{named[0]['id']}/{act}", json={"reason": reason}))
+        done = answer(http.post(f"/maintenance/models/{named[0]['id']}/{act}", json={"reason": reason}))
     _said(done, as_json)
 
 
@@ -139,35 +129,3 @@ def _cells(sheet: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
-
-
-@contextmanager
-def _service(server: str, login: Path) -> Iterator[httpx.Client]:
-    """A client that is logged in; raises typer.Exit where nobody answers, or does not know us."""
-    import httpx
-
-    told = read_bytes(login).decode("utf-8", "replace").splitlines()
-    lines = dict(line.split(": ", 1) for line in told if ": " in line)
-    if not {"user", "password"} <= lines.keys():
-        raise fail(f"{login}: has no lines `user: …` and `password: …`")
-    try:
-        with httpx.Client(base_url=f"{server.rstrip('/')}/api/v1", timeout=TIMEOUT) as http:
-            known = {"user": lines["user"].strip(), "password": lines["password"].strip()}
-            token = _answer(http.post("/session", json=known))["token"]
-            http.headers["Authorization"] = f"Bearer {token}"
-            yield http
-    except httpx.InvalidURL as error:
-        raise fail(f"--server {server}: {error}") from None
-    except httpx.TransportError as error:
-        raise fail(f"{server}: {error or type(error).__name__}: is the service running there?") from None
-
-
-def _answer(answer: httpx.Response) -> Any:
-    """What the service answered; raises typer.Exit with its own words where it refused."""
-    if answer.is_success:
-        return answer.json()
-    try:
-        detail = answer.json()["detail"]
-    except (ValueError, KeyError, TypeError):
-        detail = f"the service answered {answer.status_code}: is this a OneLot service?"
-    raise fail(str(detail))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from nicegui import ui
 from nicegui.elements.mixins.value_element import ValueElement
 
-from cloud.api.accounts import Role
+from cloud.api.roles import Role
 from cloud.context import Context
 from cloud.maintenance import cases
 from cloud.maintenance.case import MAX_NOTE, Case, Verdict

@@ -235,6 +235,24 @@ MAINTENANCE: dict[str, str] = {
     "its lives are those that count": "以其寿命为准",
     "the model before is in use again": "上一个模型已恢复使用",
     "it is out of use": "已停用",
+    "bring in a model": "导入模型",
+    "Bring in a model of remaining life": "导入剩余寿命模型",
+    "A file that `onelot maintenance train` wrote, at most {most} MiB, signed by a key that is "
+    "trusted here. It is a candidate then: nothing is scored with it yet.": (
+        "由 `onelot maintenance train` 生成的文件，最大 {most} MiB，须由此处信任的密钥签名。"
+        "导入后为候选：尚不用于评分。"
+    ),
+    "Model file": "模型文件",
+    "all of type {name}": "所有 {name}",
+    "say what machines it is for": "请说明适用于哪些机器",
+    "it is sent and checked …": "正在发送与检查……",
+    "{name} is a candidate: error {error} {unit}, {coverage} within the interval": (
+        "{name} 已为候选：误差 {error} {unit}，{coverage} 落入区间"
+    ),
+    "choose a file first": "请先选择文件",
+    "the file has {size} MiB, a model has at most {most}": "文件为 {size} MiB，模型最大 {most} MiB",
+    "it did not get through: try again": "未能送达：请重试",
+    "refused, nothing was taken in: {why}": "已拒绝，未导入：{why}",
     # risk
     "How often alarms were true": "报警属实率",
     "Month": "月份",

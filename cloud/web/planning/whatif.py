@@ -11,7 +11,7 @@ from html import escape
 from nicegui import ui
 from pydantic import ValidationError
 
-from cloud.api.accounts import Role
+from cloud.api.roles import Role
 from cloud.context import Context
 from cloud.dispatching.asking.changes import Change, ImpossibleChanges, ScenarioRequest
 from cloud.dispatching.asking.scenarios import (

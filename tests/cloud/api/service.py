@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from cloud.api.accounts import Accounts, Role
+from cloud.api.accounts import Accounts
 from cloud.api.app import create_app
+from cloud.api.roles import Role
 from cloud.bootstrap import Service
 from cloud.config import CloudConfig
 from cloud.context import Context

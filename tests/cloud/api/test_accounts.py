@@ -11,7 +11,8 @@ import jwt
 import pytest
 from pwdlib import PasswordHash
 
-from cloud.api.accounts import FIRST, Accounts, LoginRefusedError, Role, TooManyTriesError
+from cloud.api.accounts import FIRST, Accounts, LoginRefusedError, TooManyTriesError
+from cloud.api.roles import Role
 from cloud.store.database import Database
 from protocols.clock import Clock
 
@@ -135,6 +136,7 @@ async def test_a_changed_password_ends_the_sessions_of_the_old_one(accounts: Acc
 async def test_hashing_leaves_the_event_loop_free(
     accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    accounts.prepare()
     threads = []
     whole = PasswordHash.hash
 

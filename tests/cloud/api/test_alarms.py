@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloud.api.accounts import Role
+from cloud.api.roles import Role
 from cloud.ledger.machines import MachineEffects
 from protocols.states import AlarmChanged, DeviceHeartbeat, Event
 from tests.cloud.api.service import Door, opened

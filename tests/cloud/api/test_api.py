@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from cloud.api.accounts import Role
+from cloud.api.roles import Role
 from cloud.ledger import reading
 from cloud.ledger.tables import COUNTERS, edge
 from cloud.maintenance import cases

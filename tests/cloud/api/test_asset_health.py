@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from cloud.api.accounts import Role
+from cloud.api.roles import Role
 from cloud.ledger import tags
 from cloud.maintenance import assets, cases
 from cloud.maintenance.assets import HealthRow

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cloud.api.accounts import Role
+from cloud.api.roles import Role
 from cloud.maintenance import cases
 from cloud.maintenance.case import Case
 from cloud.maintenance.health.evidence import Evidence

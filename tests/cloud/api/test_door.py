@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cloud.api.accounts import FIRST, Role
+from cloud.api.accounts import FIRST
 from cloud.api.rates import Rates
+from cloud.api.roles import Role
 from cloud.web import login
 from protocols.clock import Clock
 from tests.cloud.api.service import opened

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
-from cloud.api.accounts import Role
+from cloud.api.roles import Role
 from cloud.ledger import tags
 from protocols.catalogue import TagDefinition, catalogue
 from protocols.prognostics import model_file

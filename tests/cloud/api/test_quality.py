@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from cloud.api.accounts import Role
+from cloud.api.roles import Role
 from cloud.quality.effects import QualityEffects
 from protocols import actions as act
 from tests.cloud.api.service import Door, opened

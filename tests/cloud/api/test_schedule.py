@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from cloud.api.accounts import Role
+from cloud.api.roles import Role
 from cloud.dispatching.asking.turns import Turns
 from cloud.hub import OrdersChanged
 from tests.cloud.api.service import Door, opened

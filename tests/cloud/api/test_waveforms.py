@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud.api.accounts import Role
+from cloud.api.roles import Role
 from cloud.ledger import tables
 from protocols.lanes import Down
 from tests.cloud.api.service import Door, opened

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from cloud.api.accounts import Role
+from cloud.api.roles import Role
 from cloud.dispatching.floor import decisions
 from cloud.dispatching.floor.decisions import Kind
 from cloud.hub import OrdersChanged

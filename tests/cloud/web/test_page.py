@@ -24,6 +24,7 @@ from protocols.lifecycles import CaseState
 from protocols.states import AlarmChanged, DeviceHeartbeat, Event
 from protocols.values import DataType
 from tests.cloud.api.service import Door, opened
+from tests.cloud.web.people_in_a_browser import a_model_is_refused, an_operator_is_let_in
 from tests.cloud.web.planning_in_a_browser import people_ask_the_plan
 from tests.cloud.web.quality_in_a_browser import a_lot_on_hold_is_decided
 from tests.servers import free_port
@@ -208,6 +209,8 @@ async def test_the_page_moves_without_reload(
         await machines_say_how_they_are(door, view)
         await people_ask_the_plan(door, view, url)
         await a_lot_on_hold_is_decided(door, view)
+        await an_operator_is_let_in(view)
+        await a_model_is_refused(view, tmp_path)
 
         # the wall has no name on it and nothing to press
         wall = await context.new_page()

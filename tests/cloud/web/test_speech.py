@@ -9,10 +9,11 @@ from string import Formatter
 
 import pytest
 
+from cloud.api.roles import Role
 from cloud.dispatching.asking.scenarios import ScenarioState
 from cloud.maintenance.rul.lives import LifeState
 from cloud.maintenance.rul.registry import ModelState
-from cloud.web import acts, alarm_list, gantt, lists, page, shapes, shown
+from cloud.web import account_dialog, acts, alarm_list, gantt, lists, page, shapes, shown
 from cloud.web.chinese import CHINESE
 from cloud.web.maintenance import case_sheet, model_sheet
 from cloud.web.maintenance.case_form import FORMS
@@ -25,7 +26,7 @@ from protocols.inspection import Disposition
 from protocols.lifecycles import CaseState, NonconformanceState, OperationState, OrderState
 
 FOLDER = Path(page.__file__).parent
-SPOKEN = {"say", "_plain", "FormError", "phrase"}
+SPOKEN = {"say", "_plain", "FormError", "phrase", "AccountRefusedError"}
 TABLES = {"Table", "table"}
 
 
@@ -94,6 +95,7 @@ def phrases() -> set[str]:
     found |= {*compared.FATES, *compared.STATES, *map(str, ScenarioState)}
     found |= {*compared.PARTS.values(), *compared.RATES.values(), compared.NO_MONEY, compared.NOT_ALL}
     found |= {*case_sheet.BOUNDS.values(), *case_sheet.VERDICTS.values(), *case_sheet.STEPS.values()}
+    found |= {*account_dialog.ROLES.values(), *map(str, Role), *case_sheet.DECLINED.values()}
     found |= {*case_sheet.REASONS.values(), *map(str, CaseState), *FORMS}
     found |= {words for form in FORMS.values() for words in (form.title, form.done)}
     found |= {
