@@ -18,6 +18,7 @@ from cloud.api.security import In, Operator, Supervisor, Viewer
 from cloud.context import Context
 from cloud.hub import CaseChanged
 from cloud.maintenance import cases, verdicts
+from cloud.maintenance.attendance import Shortage
 from cloud.maintenance.case import MAX_NOTE, Case, Verdict
 from cloud.maintenance.cases import Entry
 from cloud.maintenance.verdicts import Label, Month
@@ -40,7 +41,7 @@ class PlannedAt(msgspec.Struct, frozen=True):
 
 class CaseSheet(msgspec.Struct, frozen=True):
     """A case with its journal, its place in the plan, what may be done with it now, what is foreseen of the
-    remaining life, and the order it proposes while it has none."""
+    remaining life, the order it proposes while it has none, and what is missing for the one it has."""
 
     case: Case
     planned: PlannedAt | None
@@ -48,6 +49,7 @@ class CaseSheet(msgspec.Struct, frozen=True):
     journal: list[Entry]
     life: Life | None
     proposal: WorkOrder | None
+    shortages: list[Shortage]
 
 
 class Noted(BaseModel):
@@ -114,6 +116,7 @@ async def one_case(context: In, _: Viewer, case: Id) -> Reply:
             [*cases.entries(tx, case)],
             context.desk_of_cases.life(tx, found),
             context.desk_of_cases.proposal(tx, found) if CaseEvent.PLAN in possible else None,
+            context.desk_of_cases.shortages(found),
         )
 
     return Reply(await context.database.query(read))

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 
 from cloud.ledger.tables import machine_lock
 from cloud.maintenance import cases
+from cloud.maintenance.attendance import Shortage, done_by, shortages
 from cloud.maintenance.case import WHY, Case, ImpossibleStep, Objection, Step, Verdict
 from cloud.maintenance.foresight import Foresight
 from cloud.maintenance.prognosis import PlannedLoad, planned_load
@@ -104,7 +105,14 @@ class CaseDesk:
     def supply(self, tx: Connection, case: str, actor: str, parts_at: int, note: str = "") -> Case:
         """Say when the parts of the order are there (µs UTC): the planner has it not before."""
         order = self._order(tx, case, CaseEvent.SUPPLY)
-        return self._step(tx, case, CaseEvent.SUPPLY, actor, note, order.supplied_at(parts_at))
+        return self._step(
+            tx,
+            case,
+            CaseEvent.SUPPLY,
+            actor,
+            note,
+            order.supplied_at(parts_at, done_by(self.site, order.skills)),
+        )
 
     def keep(self, tx: Connection, case: str, actor: str, note: str) -> Case:
         """Keep the order where the plan in force has it, and say why."""
@@ -198,7 +206,14 @@ class CaseDesk:
         """The maintenance order that a case proposes now."""
         now = self.clock.now()
         workcell, load = next(iter(self._workcells(case.device)), ""), self._load(tx, case.device, now)
-        return propose(self.upkeep(case), workcell, now, load, self.foreseen(tx, case))
+        upkeep = self.upkeep(case)
+        done = done_by(self.site, upkeep.needs)
+        return propose(upkeep, workcell, now, load, self.foreseen(tx, case), done)
+
+    def shortages(self, case: Case) -> list[Shortage]:
+        """What is missing for a case's order, while it waits."""
+        waits = case.state is CaseState.PLANNED and case.order is not None
+        return shortages(self.site, case.order, self.clock.now()) if waits and case.order is not None else []
 
     def foresee_again(self, tx: Connection) -> list[str]:
         """Give planned orders another bound where the remaining life is known better by now; the ids of
@@ -210,7 +225,7 @@ class CaseDesk:
                 continue
             if self.foreseen(tx, case) is None:
                 continue
-            better = foresee_again(case.order, self.proposal(tx, case))
+            better = foresee_again(case.order, self.proposal(tx, case), done_by(self.site, case.order.skills))
             if better is not None:
                 self._step(tx, case.id, CaseEvent.FORESEE, cases.OPENER, "", better)
                 changed.append(case.id)

@@ -7,6 +7,7 @@ span that the site file gives for this failure.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -30,6 +31,15 @@ class BoundFrom(StrEnum):
     """The trend of the health."""
     SPAN = "span"
     """Nothing foretells it: the span of the site file."""
+
+
+Done = Callable[[int, int], int]
+"""When (µs UTC) work of so many µs that is begun at a time (µs UTC) or later is done."""
+
+
+def by_the_clock(begin: int, work: int) -> int:
+    """Somebody is always there."""
+    return begin + work
 
 
 class WorkOrder(msgspec.Struct, frozen=True):
@@ -72,13 +82,13 @@ class WorkOrder(msgspec.Struct, frozen=True):
         """The order at a time (µs UTC) that a person gave it."""
         return self.changed(fixed=start)
 
-    def supplied_at(self, moment: int) -> WorkOrder:
+    def supplied_at(self, moment: int, done: Done = by_the_clock) -> WorkOrder:
         """The order with parts that come at ``moment`` (µs UTC): not before, and if that is too late for its
         bound, as soon as it can be. A time that a person gave it stays.
         """
-        possible = moment + self.duration
+        possible = done(moment, self.duration)
         late = self.bound < possible
-        bound = possible + self.duration if late else self.bound
+        bound = done(possible, self.duration) if late else self.bound
         return self.changed(earliest=moment, bound=bound, late_parts=late)
 
     def freed(self) -> WorkOrder:
@@ -116,9 +126,17 @@ def life(foreseen: Foreseen, now: int, load: PlannedLoad) -> Life:
 
 
 def propose(
-    upkeep: Upkeep, workcell: str, now: int, load: PlannedLoad, foreseen: Foreseen | None = None
+    upkeep: Upkeep,
+    workcell: str,
+    now: int,
+    load: PlannedLoad,
+    foreseen: Foreseen | None = None,
+    done: Done = by_the_clock,
 ) -> WorkOrder:
-    """The order for a failure that is kept up by ``upkeep``; ``now`` in µs UTC."""
+    """The order for a failure that is kept up by ``upkeep``; ``now`` in µs UTC.
+
+    A bound before which it cannot be ``done`` is put off: to when there is time for it twice.
+    """
     earliest = now + round(upkeep.lead_hours * HOUR)
     bound, source = now + round(upkeep.within_hours * HOUR), BoundFrom.SPAN
     if foreseen is not None and foreseen.prognosis.lower is not None:
@@ -135,18 +153,18 @@ def propose(
         parts=upkeep.parts,
         weight=upkeep.weight,
     )
-    possible = earliest + order.duration
+    possible = done(earliest, order.duration)
     if bound < possible:
-        return replace(order, bound=possible + order.duration, late_parts=True)
+        return replace(order, bound=done(possible, order.duration), late_parts=True)
     return order
 
 
-def foresee_again(before: WorkOrder, now: WorkOrder) -> WorkOrder | None:
+def foresee_again(before: WorkOrder, now: WorkOrder, done: Done = by_the_clock) -> WorkOrder | None:
     """``before`` with the window of a newer proposal; None where that changes nothing worth planning anew.
 
     Parts that were ordered come when they come: the begin of the window stays. What a person fixed stays.
     """
-    bound = max(now.bound, before.earliest + before.duration)
+    bound = max(now.bound, done(before.earliest, before.duration))
     slack = max(before.duration // 4, abs(before.bound - before.earliest) // 10)
     if abs(bound - before.bound) <= slack:
         return None

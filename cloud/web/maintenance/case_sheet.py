@@ -11,6 +11,7 @@ from cloud.dispatching.keeping import plans
 from cloud.dispatching.shop.service_explanation import ServiceCause, ServiceReason
 from cloud.ledger import reading
 from cloud.maintenance import assets, cases
+from cloud.maintenance.attendance import Lack
 from cloud.maintenance.case import Case, Verdict
 from cloud.maintenance.health.plot import plot
 from cloud.maintenance.rul.foresight import BY_MODEL, from_model
@@ -76,6 +77,12 @@ DECLINED = {
     Outside.PARTS: "▲ not moved to {start}, as the station asked: its parts are there at {limit} only",
     Outside.BOUND: "▲ not moved to {start}, as the station asked: by what is known now the latest is {limit}",
 }
+LACKS = {
+    Lack.PARTS: "◔ parts are missing until {since}: {name}",
+    Lack.NUMBER: "▲ {needed} × {name} are needed, the site has {there}",
+    Lack.TIME: "▲ {needed} × {name} are not there long enough before the bound: first from {since}",
+}
+NEVER = "▲ {needed} × {name} are never there long enough without a break: see the shifts of the site file"
 REASONS = {
     ServiceCause.NOW: "it begins as soon as the plan does",
     ServiceCause.EARLIEST: "it begins when the parts are there",
@@ -225,6 +232,7 @@ def _order_lines(r: Reader, case: Case) -> Iterator[str]:
         yield r.say("▲ the parts come too late for the bound: get them sooner, or watch the machine")
     if not planned:
         return
+    yield from _shortage_lines(r, case)
     if order.declined is not None:
         start, limit = r.time(order.declined.start), r.time(order.declined.limit)
         yield r.say(DECLINED[order.declined.why], start=start, limit=limit)
@@ -245,6 +253,16 @@ def _order_lines(r: Reader, case: Case) -> Iterator[str]:
     if place[1] > order.bound:
         past = span((place[1] - order.bound) / MICROSECONDS)
         yield r.say("▲ it ends {past} past its bound", past=past)
+
+
+def _shortage_lines(r: Reader, case: Case) -> Iterator[str]:
+    """What is missing for the order, with when it is there."""
+    for short in r.desk.shortages(case) if r.desk is not None else ():
+        what = r.site.crew.get(short.name) or r.site.tools.get(short.name)
+        name = r.say.either(what.title, what.title_zh) if what is not None else short.name
+        phrase = LACKS[short.lack] if short.since or short.lack is not Lack.TIME else NEVER
+        since = r.time(short.since or None)
+        yield r.say(phrase, name=name, needed=short.needed, there=short.there, since=since)
 
 
 def _without_place(r: Reader, order: WorkOrder) -> Iterator[str]:

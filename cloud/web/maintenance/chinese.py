@@ -83,6 +83,14 @@ MAINTENANCE: dict[str, str] = {
     ),
     "the latest begin is {limit}, so that it is done before its bound {bound}: later than that "
     "only a supervisor moves it": "最晚 {limit} 开始，才能在期限 {bound} 前完成：更晚只能由主管移动",
+    "◔ parts are missing until {since}: {name}": "◔ 备件 {since} 才到：{name}",
+    "▲ {needed} × {name} are needed, the site has {there}": "▲ 需要 {needed} × {name}，现场只有 {there}",
+    "▲ {needed} × {name} are not there long enough before the bound: first from {since}": (
+        "▲ 期限前没有足够长的时间有 {needed} × {name}：最早 {since} 起"
+    ),
+    "▲ {needed} × {name} are never there long enough without a break: see the shifts of the site file": (
+        "▲ {needed} × {name} 从无足够长的连续时间：请查看现场文件的班次"
+    ),
     "▲ not moved to {start}, as the station asked: that was past": "▲ 未按工位要求移至 {start}：该时间已过",
     "▲ not moved to {start}, as the station asked: its parts are there at {limit} only": (
         "▲ 未按工位要求移至 {start}：备件 {limit} 才到"

@@ -96,6 +96,7 @@ def phrases() -> set[str]:
     found |= {*compared.PARTS.values(), *compared.RATES.values(), compared.NO_MONEY, compared.NOT_ALL}
     found |= {*case_sheet.BOUNDS.values(), *case_sheet.VERDICTS.values(), *case_sheet.STEPS.values()}
     found |= {*account_dialog.ROLES.values(), *map(str, Role), *case_sheet.DECLINED.values()}
+    found |= {*case_sheet.LACKS.values(), case_sheet.NEVER}
     found |= {*case_sheet.REASONS.values(), *map(str, CaseState), *FORMS}
     found |= {words for form in FORMS.values() for words in (form.title, form.done)}
     found |= {
