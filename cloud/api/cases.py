@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -12,15 +12,16 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Connection
 
+from cloud.api.accounts import Session
 from cloud.api.answers import Reply, answers
 from cloud.api.roles import Role
 from cloud.api.security import In, Operator, Supervisor, Viewer
-from cloud.context import Context
 from cloud.hub import CaseChanged
 from cloud.maintenance import cases, verdicts
 from cloud.maintenance.attendance import Shortage
 from cloud.maintenance.case import MAX_NOTE, Case, Verdict
 from cloud.maintenance.cases import Entry
+from cloud.maintenance.desk import CaseDesk
 from cloud.maintenance.verdicts import Label, Month
 from cloud.maintenance.work_order import Life, WorkOrder
 from protocols.lifecycles import CASE, CaseEvent
@@ -29,6 +30,8 @@ router = APIRouter(tags=["maintenance"], prefix="/maintenance")
 Id = Annotated[str, Path(max_length=36)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Words = Annotated[str, StringConstraints(max_length=MAX_NOTE, strip_whitespace=True)]
+Work = Callable[[CaseDesk, Connection, str, Session, Any], Case]
+"""What a step does: with the desk, a transaction, the id of the case, who takes it, what they say."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -108,7 +111,8 @@ async def one_case(context: In, _: Viewer, case: Id) -> Reply:
 
     def read(tx: Connection) -> CaseSheet:
         found = cases.find(tx, case)
-        place, possible = context.desk_of_cases.planned(tx, case), CASE.allowed(found.state)
+        place = context.desk_of_cases.planned(tx, case)
+        possible = [event for event in CASE.allowed(found.state) if event in TAKEN_HERE]
         return CaseSheet(
             found,
             PlannedAt(*place) if place is not None else None,
@@ -122,77 +126,101 @@ async def one_case(context: In, _: Viewer, case: Id) -> Reply:
     return Reply(await context.database.query(read))
 
 
-@router.post("/cases/{case}/acknowledge", responses=answers(Case))
-async def acknowledge(context: In, session: Supervisor, case: Id, said: Noted) -> Reply:
-    """Say that somebody has seen it."""
-    desk = context.desk_of_cases
-    return await _step(context, lambda tx: desk.acknowledge(tx, case, session.user, said.note))
+class Step(NamedTuple):
+    """A step that people take: its path and name, the event of the case, who may, what must be said, what is
+    done then, and what it is for.
+    """
+
+    name: str
+    event: CaseEvent
+    may: Any
+    said: type[BaseModel]
+    work: Work
+    doc: str
 
 
-@router.post("/cases/{case}/snooze", responses=answers(Case))
-async def snooze(context: In, session: Supervisor, case: Id, said: Snooze) -> Reply:
-    """Remind nobody of it until a time."""
-    desk, until = context.desk_of_cases, _utc(said.until)
-    return await _step(context, lambda tx: desk.snooze(tx, case, session.user, until, said.note))
+def _noted(act: Callable[[CaseDesk, Connection, str, str, str], Case]) -> Work:
+    """What needs nothing but the words."""
+    return lambda desk, tx, case, by, said: act(desk, tx, case, by.user, said.note)
 
 
-@router.post("/cases/{case}/plan", responses=answers(Case))
-async def plan(context: In, session: Supervisor, case: Id, said: Noted) -> Reply:
-    """Make a maintenance order of it; the next plan has it in its window."""
-    desk = context.desk_of_cases
-    return await _step(context, lambda tx: desk.plan(tx, case, session.user, said.note))
+def _snooze(desk: CaseDesk, tx: Connection, case: str, by: Session, said: Snooze) -> Case:
+    return desk.snooze(tx, case, by.user, _utc(said.until), said.note)
 
 
-@router.post("/cases/{case}/move", responses=answers(Case))
-async def move(context: In, session: Operator, case: Id, said: Move) -> Reply:
-    """Have its order begin at a time, at which every plan keeps it; a supervisor beyond its window, too."""
-    desk, start = context.desk_of_cases, _utc(said.start)
-    beyond = session.role is Role.SUPERVISOR
-    return await _step(context, lambda tx: desk.move(tx, case, session.user, start, said.note, beyond=beyond))
+def _move(desk: CaseDesk, tx: Connection, case: str, by: Session, said: Move) -> Case:
+    beyond = by.role is Role.SUPERVISOR
+    return desk.move(tx, case, by.user, _utc(said.start), said.note, beyond=beyond)
 
 
-@router.post("/cases/{case}/supply", responses=answers(Case))
-async def supply(context: In, session: Supervisor, case: Id, said: Supply) -> Reply:
-    """Say when its parts are there: the planner has the order not before."""
-    desk, parts_at = context.desk_of_cases, _utc(said.parts_at)
-    return await _step(context, lambda tx: desk.supply(tx, case, session.user, parts_at, said.note))
+def _supply(desk: CaseDesk, tx: Connection, case: str, by: Session, said: Supply) -> Case:
+    return desk.supply(tx, case, by.user, _utc(said.parts_at), said.note)
 
 
-@router.post("/cases/{case}/keep", responses=answers(Case))
-async def keep(context: In, session: Operator, case: Id, said: Reasoned) -> Reply:
-    """Keep its order where the plan in force has it."""
-    desk = context.desk_of_cases
-    return await _step(context, lambda tx: desk.keep(tx, case, session.user, said.note))
+def _judge(desk: CaseDesk, tx: Connection, case: str, by: Session, said: Judgement) -> Case:
+    return desk.judge(tx, case, by.user, said.verdict, said.cause, said.found)
 
 
-@router.post("/cases/{case}/free", responses=answers(Case))
-async def free(context: In, session: Operator, case: Id, said: Noted) -> Reply:
-    """Let the planner place its order again."""
-    desk = context.desk_of_cases
-    return await _step(context, lambda tx: desk.free(tx, case, session.user, said.note))
+STEPS = (
+    Step(
+        *("acknowledge", CaseEvent.ACKNOWLEDGE, Supervisor, Noted, _noted(CaseDesk.acknowledge)),
+        "Say that somebody has seen it.",
+    ),
+    Step(*("snooze", CaseEvent.SNOOZE, Supervisor, Snooze, _snooze), "Remind nobody of it until a time."),
+    Step(
+        *("plan", CaseEvent.PLAN, Supervisor, Noted, _noted(CaseDesk.plan)),
+        "Make a maintenance order of it; the next plan has it in its window.",
+    ),
+    Step(
+        *("move", CaseEvent.MOVE, Operator, Move, _move),
+        "Have its order begin at a time, at which every plan keeps it; a supervisor beyond its window, too.",
+    ),
+    Step(
+        *("supply", CaseEvent.SUPPLY, Supervisor, Supply, _supply),
+        "Say when its parts are there: the planner has the order not before.",
+    ),
+    Step(
+        *("keep", CaseEvent.KEEP, Operator, Reasoned, _noted(CaseDesk.keep)),
+        "Keep its order where the plan in force has it.",
+    ),
+    Step(
+        *("free", CaseEvent.FREE, Operator, Noted, _noted(CaseDesk.free)),
+        "Let the planner place its order again.",
+    ),
+    Step(
+        *("refuse", CaseEvent.REFUSE, Operator, Reasoned, _noted(CaseDesk.refuse)),
+        "Want no maintenance order, with the reason; the suspicion stays.",
+    ),
+    Step(
+        *("done", CaseEvent.FINISH, Supervisor, Noted, _noted(CaseDesk.done)),
+        "Say that it was done. Refused while the machine is locked: that ends at its station.",
+    ),
+    Step(
+        *("verdict", CaseEvent.CLOSE, Supervisor, Judgement, _judge),
+        "Say what came of it. The case is closed; its verdict is what later trainings learn from.",
+    ),
+)
+"""The steps of a case that people take here; the others are taken at its machine, or by the service."""
+
+TAKEN_HERE = frozenset(step.event for step in STEPS)
 
 
-@router.post("/cases/{case}/refuse", responses=answers(Case))
-async def refuse(context: In, session: Operator, case: Id, said: Reasoned) -> Reply:
-    """Want no maintenance order, with the reason; the suspicion stays."""
-    desk = context.desk_of_cases
-    return await _step(context, lambda tx: desk.refuse(tx, case, session.user, said.note))
+def _route(step: Step) -> None:
+    """The route of a step, as if it were written out: its signature is what OpenAPI tells of it."""
+
+    async def take(context: Any, session: Any, case: Any, said: Any) -> Reply:
+        desk = context.desk_of_cases
+        changed = await context.database.run(lambda tx: step.work(desk, tx, case, session, said))
+        context.hub.publish(CaseChanged(changed.id))
+        return Reply(changed)
+
+    take.__annotations__ = {"context": In, "session": step.may, "case": Id, "said": step.said}
+    take.__name__, take.__doc__ = step.name, step.doc
+    router.add_api_route(f"/cases/{{case}}/{step.name}", take, methods=["POST"], responses=answers(Case))
 
 
-@router.post("/cases/{case}/done", responses=answers(Case))
-async def done(context: In, session: Supervisor, case: Id, said: Noted) -> Reply:
-    """Say that it was done. Refused while the machine is locked: that ends at its station."""
-    desk = context.desk_of_cases
-    return await _step(context, lambda tx: desk.done(tx, case, session.user, said.note))
-
-
-@router.post("/cases/{case}/verdict", responses=answers(Case))
-async def verdict(context: In, session: Supervisor, case: Id, said: Judgement) -> Reply:
-    """Say what came of it. The case is closed; its verdict is what later trainings learn from."""
-    desk = context.desk_of_cases
-    return await _step(
-        context, lambda tx: desk.judge(tx, case, session.user, said.verdict, said.cause, said.found)
-    )
+for each in STEPS:
+    _route(each)
 
 
 @router.get("/precision", responses=answers(list[Month]))
@@ -210,12 +238,6 @@ async def labels(
     """Verdicts with the span of data that led to them, oldest first; the newest ``limit``."""
     found = await context.database.query(lambda tx: verdicts.labels(tx, asset))
     return Reply(found[-limit:])
-
-
-async def _step(context: Context, work: Callable[[Connection], Case]) -> Reply:
-    changed = await context.database.run(work)
-    context.hub.publish(CaseChanged(changed.id))
-    return Reply(changed)
 
 
 def _utc(moment: datetime) -> int:

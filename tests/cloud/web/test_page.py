@@ -207,10 +207,10 @@ async def test_the_page_moves_without_reload(
         await view.click('.sheet [aria-label="close this"] >> visible=true')
 
         await machines_say_how_they_are(door, view)
-        await people_ask_the_plan(door, view, url)
-        await a_lot_on_hold_is_decided(door, view)
         await an_operator_is_let_in(view)
         await a_model_is_refused(view, tmp_path)
+        await people_ask_the_plan(door, view, url)
+        await a_lot_on_hold_is_decided(door, view)
 
         # the wall has no name on it and nothing to press
         wall = await context.new_page()
