@@ -30,6 +30,8 @@ LEGEND = (
     ("#dfe5ec", "planned"),
 )
 """Colours of the bars in words."""
+LETTER = 7.8
+"""Width of a letter, on average."""
 _STEPS = (10, 30, 60, 300, 600, 1800, 3600, 7200, 14_400, 28_800, 86_400)
 
 
@@ -220,7 +222,7 @@ def _bar(bar: Bar, y: int, view: Span, titles: Mapping[str, str], say: Speech) -
     text = f"{say('late')} · {bar.label}" if bar.late else bar.label
     if arrow:
         text = f"{arrow} {text}"
-    room = int((width - 6) / 7.8)
+    room = int((width - 6) / LETTER)
     shown = text if len(text) <= room else text[: room - 1] + "…" if room >= 4 else ""
     if not shown and room >= 1:
         shown = "▲" if bar.late else arrow
@@ -270,16 +272,48 @@ def _window(window: Window, rows: dict[str, int], view: Span, say: Speech) -> li
             f'fill="{colour}" fill-opacity="0.05" stroke="{colour}" stroke-width="2"{dash}>'
             f"<title>{escape(chr(10).join(tip))}</title></rect>"
         )
+        words = f"{text} {say('maintenance')}"
+        shown = words if len(words) * LETTER < end - start - 8 else text
         if end - start > 14:
             found.append(
-                f'<text x="{start + 4:.1f}" y="{y + 18}" fill="{colour}" pointer-events="none">{text}</text>'
+                f'<text x="{start + 4:.1f}" y="{y + 18}" fill="{colour}" pointer-events="none">'
+                f"{escape(shown)}</text>"
             )
         found.append("</g>")
+    elif window.start >= view.end:
+        found += _later(window, y, view, colour, tip)
     if window.bound is not None and view.now <= window.bound < view.end:
         x = view.x(window.bound)
+        words = say("bound {time}", time=_near(window.bound, view))
         found.append(
             f'<g data-open="{opens}"><title>{escape(tip[-1])}</title>'
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y + 2}" y2="{y + ROW - 2}" stroke="{colour}" '
-            f'stroke-width="2"/><path d="M {x:.1f} {y + 2} l -8 4 l 8 4 z" fill="{colour}"/></g>'
+            f'stroke-width="2"/><path d="M {x:.1f} {y + 2} l -8 4 l 8 4 z" fill="{colour}"/>'
+            f"{_beside(words, x + 4, x - 12, y + 18, colour)}</g>"
         )
     return found
+
+
+def _later(window: Window, y: int, view: Span, colour: str, tip: Sequence[str]) -> list[str]:
+    """A window behind the end of the picture: said at its edge, or one would think that there is none."""
+    words = f"◇ {_near(window.start, view)} ▸"
+    return [
+        f'<g data-open="{escape(window.opens)}"><title>{escape(chr(10).join(tip))}</title>'
+        f"{_beside(words, WIDTH, WIDTH - 4, y + 18, colour)}</g>"
+    ]
+
+
+def _near(ts: int, view: Span) -> str:
+    """A time without its seconds, and today without its day: there is little room."""
+    when, now = (datetime.fromtimestamp(each / MICROSECONDS, view.zone) for each in (ts, view.now))
+    return when.strftime("%H:%M" if when.date() == now.date() else "%m-%d %H:%M")
+
+
+def _beside(words: str, right: float, left: float, y: int, colour: str) -> str:
+    """Words to the right of a place, or where the picture ends too soon, to the left; readable on bars."""
+    fits = right + len(words) * LETTER < WIDTH
+    x, anchor = (right, "start") if fits else (left, "end")
+    return (
+        f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" fill="{colour}" stroke="#fff" stroke-width="4" '
+        f'paint-order="stroke" stroke-linejoin="round">{escape(words)}</text>'
+    )

@@ -275,6 +275,7 @@ MAINTENANCE: dict[str, str] = {
     "its time has come, and nobody has begun": "时间已到，尚未开始",
     "the plan has no room for it before its bound": "期限前计划中没有空档",
     "⚲ a person said when": "⚲ 由人指定时间",
+    "bound {time}": "期限 {time}",
     "to be done before {time}": "须在 {time} 前完成",
     # events
     "maintenance of {device} begun": "{device} 的维护已开始",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,11 @@ CELLS = [("laser-1", "Laser 1"), ("brake-1", "Press brake")]
 def drawn(*bars: Bar, windows: tuple[Window, ...] = ()) -> ElementTree.Element:
     view = gantt.span(bars, windows, NOW, NOW + HOUR, BERLIN)
     return ElementTree.fromstring(gantt.draw(CELLS, bars, windows, view))  # noqa: S314 - our own picture
+
+
+def clock(ts: int | None, *, day: bool = False) -> str:
+    when = datetime.fromtimestamp((ts or 0) / 1e6, BERLIN)
+    return f"{when:%m-%d %H:%M}" if day else f"{when:%H:%M}"
 
 
 def texts(picture: ElementTree.Element) -> list[str]:
@@ -53,6 +59,31 @@ def test_changeovers_are_hatched_and_windows_outlined() -> None:
 
     assert [r for r in rects if r.get("fill") == "url(#hatch)"]
     assert [r for r in rects if r.get("stroke-dasharray")]
+
+
+def test_a_window_is_named_and_its_bound_flagged_in_words() -> None:
+    """Four hours from 17:13 Berlin time, to be done before 23:13."""
+    window = Window("brake-1", NOW + HOUR, NOW + 5 * HOUR, "spindle", "case:c1", bound=NOW + 7 * HOUR)
+    picture = drawn(Bar("laser-1", NOW, NOW + 12 * HOUR, "A"), windows=(window,))
+    flag = next(g for g in picture.iter(f"{SVG}g") if g.find(f"{SVG}path") is not None)
+    rect = next(r for r in picture.iter(f"{SVG}rect") if r.get("stroke-dasharray"))
+    line = flag.find(f"{SVG}line")
+
+    assert "◇ maintenance" in texts(picture)
+    assert flag.get("data-open") == "case:c1"
+    assert [text for text in texts(picture) if text.startswith("bound ")] == [f"bound {clock(window.bound)}"]
+    assert line is not None
+    assert float(line.get("x1", "0")) > float(rect.get("x", "0")) + float(rect.get("width", "0"))
+
+
+def test_a_window_behind_the_end_of_the_picture_is_told_at_its_edge() -> None:
+    later = Window("brake-1", NOW + 30 * HOUR, NOW + 31 * HOUR, "spindle", "case:c1", bound=NOW + 40 * HOUR)
+    view = gantt.span((), (later,), NOW, NOW + HOUR, BERLIN, 86_400)
+    picture = ElementTree.fromstring(gantt.draw(CELLS, (), (later,), view))  # noqa: S314 - our own picture
+
+    told = [text for text in texts(picture) if text.endswith("▸")]
+    assert told == [f"◇ {clock(later.start, day=True)} ▸"]
+    assert [g.get("data-open") for g in picture.iter(f"{SVG}g")] == ["case:c1"]
 
 
 def test_what_the_newest_plan_moved_has_an_arrow_and_its_old_place() -> None:
