@@ -72,7 +72,7 @@ def test_every_command_and_option_of_the_documents_exists(page: str, line: str) 
     words = shlex.split(line)[1:]
     depth = (
         1
-        if words[0] not in ("driver", "dispatch", "quality", "maintenance")
+        if words[0] not in ("driver", "dispatch", "quality", "maintenance", "accounts")
         else 3
         if words[1] in GROUPS or words[:2] in (["maintenance", "bench"], ["maintenance", "models"])
         else 2
