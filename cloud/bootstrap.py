@@ -52,6 +52,7 @@ from cloud.maintenance.foresight import by_limit, by_trend
 from cloud.maintenance.rul import keys
 from cloud.maintenance.rul.deploying import ModelDeployment
 from cloud.maintenance.rul.desk import ModelDesk
+from cloud.maintenance.rul.ends import LifeEnds
 from cloud.maintenance.rul.foresight import by_model
 from cloud.maintenance.rul.holdings import HoldingEffects
 from cloud.maintenance.rul.life_cases import LifeCases
@@ -224,6 +225,7 @@ class Service:
                     "maintenance": self.maintenance.run(),
                     "remaining lives": self.lives.run(context.history),
                     "models at edges": self.deployment.run(),
+                    "ends of lives": LifeEnds(self.database, self.hub, self.clock).run(),
                     "waveforms": self.waveforms.run(),
                     "bounds of maintenance": keep_bounds(self.database, self.hub, self.desk_of_cases),
                     "quality": self.quality.run(),

@@ -181,6 +181,24 @@ def scored_rows(tx: Connection, asset: str, version: str, limit: int = 1000) -> 
     return found[-limit:]
 
 
+def beginnings(tx: Connection, asset: str, version: str) -> list[int]:
+    """When each life of an asset under a model began (µs UTC), as far as rows of it are kept."""
+    at = LIFE_STRETCH.c
+    query = select(at.since).where(at.asset == asset, at.version == version).distinct()
+    return sorted(tx.execute(query).scalars())
+
+
+def rows_of(tx: Connection, asset: str, version: str, since: int) -> list[ScoredRow]:
+    """The rows of one life that are kept, with their scores, oldest first."""
+    at = LIFE_STRETCH.c
+    query = select(at.content).where(at.asset == asset, at.version == version, at.since == since)
+    found: list[ScoredRow] = []
+    for content in tx.execute(query.order_by(at.first)).scalars():
+        stretch = lifeline.unpacked(content)
+        found += [_scored(row, score) for row, score in zip(stretch.rows, stretch.scores, strict=True)]
+    return found
+
+
 def _scored(row: Row, score: Score) -> ScoredRow:
     return ScoredRow(
         row.end, row.count, row.missed, row.values, score.regime, score.life, score.lower, score.upper

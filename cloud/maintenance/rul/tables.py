@@ -114,3 +114,16 @@ EDGE_MODEL = Table(
     Column("told", Time, nullable=False),
 )
 """What each edge says that it scores its machines with; see ``protocols.states.ModelHeld``."""
+
+LIFE_END = Table(
+    "life_end",
+    METADATA,
+    Column("asset", String(36), primary_key=True),
+    Column("version", String(36), primary_key=True),
+    Column("since", Time, primary_key=True),
+    Column("upper", Float, nullable=False),
+    Column("lived", Float, nullable=False),
+    Column("ts", Time, nullable=False),
+)
+"""Lives that ended, or outlasted the first interval that was told of them: its upper end, and the rows that
+came after it."""
