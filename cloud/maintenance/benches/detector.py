@@ -67,7 +67,7 @@ class Report(msgspec.Struct, frozen=True):
 
 class Result(msgspec.Struct, frozen=True, rename={"set_": "set"}):
     """What the bench prints as JSON. ``design`` and ``report`` are the two halves of the engines: numbers
-    were chosen on the first and never on the second.
+    were chosen on the first halves of all sets and never on the second.
     """
 
     set_: str

@@ -19,8 +19,8 @@ def detector(
 ) -> None:
     """Learn every turbofan from its own first cycles and see when the alarm comes: no failure history.
 
-    Nothing is trained. The settings of the detector were chosen on every second engine of FD001 and FD003;
-    the other half is printed apart.
+    Nothing is trained. The settings of the detector were chosen on every second engine of all sets; the other
+    half is printed apart.
     """
     from cloud.maintenance.benches import detector as bench
     from cloud.maintenance.benches.data import BenchDataError

@@ -215,7 +215,7 @@ class AssetHealth(msgspec.Struct):
             if regime in self.normals
         ]
         windows_a_month = limits.month_hours * 3600 * MICROSECONDS / span
-        self.thresholds = thresholds(residuals, windows_a_month, limits)
+        self.thresholds = thresholds(residuals, windows_a_month, limits, len(self.normals))
         self.identities = {name: facts[name].identity for row in rows for name in row.means}
         self.regime = named[-1][0] if named[-1][0] in self.normals else ""
         self.current = {name: mean for row in rows for name, mean in row.means.items()}

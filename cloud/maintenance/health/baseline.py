@@ -22,6 +22,8 @@ POOLED = 10
 """Windows' worth of belief in the spread that a tag has over all regimes."""
 WINSOR = 3.0
 """Robust spreads from the median beyond which a healthy window is drawn in: one spike shall not blind."""
+STILL = 1 / 3
+"""Part of the smallest spread below which a tag counts as constant: its noise says nothing of its wear."""
 STEADY_TREND = 0.5
 """Part of a tag's variance that a straight line explains from which on it is still settling."""
 
@@ -35,7 +37,7 @@ class Learned(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Normal(msgspec.Struct, frozen=True, array_like=True):
-    """One tag in one regime, from ``count`` windows. ``constant``: it did not vary while it was learned."""
+    """One tag in one regime, from ``count`` windows. ``constant``: it hardly varied while it was learned."""
 
     centre: float
     spread: float
@@ -51,7 +53,8 @@ def normals(windows: Sequence[tuple[str, Learned]], smallest_spread: float) -> N
     """What is normal, from healthy windows with the names of their regimes.
 
     The spread within a regime of few windows is drawn towards that of all regimes (as an inverse-χ² prior
-    worth ``POOLED`` windows), since a sensor's noise seldom depends on the program alone.
+    worth ``POOLED`` windows), since a sensor's noise seldom depends on the program alone. No spread is below
+    ``smallest_spread`` of the centre: what is significant in a very quiet tag need not matter to anybody.
     """
     by_regime: dict[str, list[Learned]] = {}
     for regime, window in windows:
@@ -76,13 +79,12 @@ def normals(windows: Sequence[tuple[str, Learned]], smallest_spread: float) -> N
         alone = free == count - 1
         belief = 0 if alone else POOLED
         spread = math.sqrt(((count - 1) * variance + belief * total / free) / (count - 1 + belief))
-        least = max(smallest_spread * abs(centre), places[tag] / 2, 1e-9)
-        constant = spread <= 1e-6 * max(abs(centre), 1e-3)
+        smallest = smallest_spread * abs(centre)
+        least = max(smallest, places[tag] / 2, 1e-9)
+        constant = spread <= max(STILL * smallest, 1e-9)
         values = [row.means[tag] for row in kept[regime] if tag in row.means]
-        step = 0.0 if constant else _step(values)
-        found.setdefault(regime, {})[tag] = Normal(
-            centre, least if constant else max(spread, step / 2), count, constant
-        )
+        finest = max(least if constant else smallest, _step(values) / 2)
+        found.setdefault(regime, {})[tag] = Normal(centre, max(spread, finest), count, constant)
     return found
 
 

@@ -22,7 +22,7 @@ class Limits(msgspec.Struct, frozen=True):
     """The budget: false alarms per machine and month."""
     month_hours: float = 720.0
     """Hours of work in a month for which the budget is meant."""
-    joint_floor: float = 1.2
+    joint_floor: float = 0.2
     joint_cap: float = 3.0
     single_floor: float = 8.0
     single_cap: float = 12.0
@@ -34,8 +34,10 @@ class Limits(msgspec.Struct, frozen=True):
     """Part of the alarm threshold that all of the last windows must be below before an alarm ends."""
     alarm_windows: int = 4
     of_windows: int = 5
-    smallest_spread: float = 0.01
-    """Part of the median that counts as the spread of a tag which did not vary while it was learned."""
+    smallest_spread: float = 0.005
+    """Part of its normal value that is the least spread of a tag: about what sensors in a workshop can tell.
+    A deviation of less may be significant, but it is neither certain nor of any consequence.
+    """
     clock_ahead: float = 5.0
     """Seconds by which a sample may be ahead of its arrival."""
     clock_behind: float = 900.0
@@ -63,8 +65,10 @@ class Limits(msgspec.Struct, frozen=True):
             raise ValueError("a floor is above its cap")
 
     def joint(self, tags: float) -> tuple[float, float]:
-        """Floor and cap of the mean deviation of so many tags: of one they are those of a single tag."""
-        floor = self.joint_floor + (self.single_floor - self.joint_floor) / tags
+        """Floor and cap of the mean deviation of so many tags: of one they are those of a single tag. Where
+        many tell the same, far less of each is worth a look.
+        """
+        floor = self.joint_floor + (self.single_floor - self.joint_floor) / tags**1.5
         return floor, self.joint_cap + (self.single_cap - self.joint_cap) / tags
 
     def health(self, score: float) -> float:

@@ -44,9 +44,28 @@ def test_too_little_is_left_out() -> None:
 
 
 def test_a_coarse_sensor_is_not_finer_than_its_step() -> None:
-    found = normals(rows([20.0] * 59 + [20.5]), 0.01)["r"]["t"]
+    found = normals(rows([20.0] * 59 + [20.5]), 0.005)["r"]["t"]
     assert found.spread >= 0.25
     assert not found.constant
+
+
+@pytest.mark.parametrize(
+    ("noise", "spread", "constant"), [(0.1, 5.0, True), (3.0, 5.0, False), (20.0, 20.0, False)]
+)
+def test_no_spread_is_finer_than_a_part_of_the_value(noise: float, spread: float, *, constant: bool) -> None:
+    rng = random.Random(4)
+    found = normals(rows([rng.gauss(1000, noise) for _ in range(60)]), 0.005)["r"]["t"]
+    assert found.spread == pytest.approx(spread, rel=0.25)
+    assert found.constant is constant
+
+
+def test_what_is_fine_in_one_regime_may_be_coarse_in_another() -> None:
+    rng = random.Random(5)
+    low = [("low", Learned(n, Point("low", "", {}), {"t": rng.gauss(100, 1)})) for n in range(40)]
+    high = [("high", Learned(n, Point("high", "", {}), {"t": rng.gauss(1000, 1)})) for n in range(40)]
+    found = normals([*low, *high], 0.005)
+    assert not found["low"]["t"].constant
+    assert found["high"]["t"].constant
 
 
 def test_a_tag_that_stands_still_is_not_finer_than_its_last_decimal_place() -> None:

@@ -11,7 +11,16 @@ import pytest
 from typer.testing import CliRunner
 
 from cloud.maintenance.benches.data import BenchDataError
-from cloud.maintenance.benches.detector import HEALTHY, SENSORS, Cycle, bench, follow, read, report
+from cloud.maintenance.benches.detector import (
+    HEALTHY,
+    SENSORS,
+    Cycle,
+    bench,
+    follow,
+    located,
+    read,
+    report,
+)
 from cloud.maintenance.command.main import app
 
 ROOT = Path(__file__).parents[4]
@@ -95,3 +104,14 @@ def test_every_turbofan_is_caught_in_time_with_few_early_alarms(name: str) -> No
     assert everyone.median_lead >= 55
     assert everyone.early_per_1000 <= 1.5
     assert found.report.caught == found.report.engines
+
+
+@needs_cmapss
+@pytest.mark.parametrize("name", ["FD002", "FD004"])
+def test_turbofans_with_six_regimes_are_caught_too(name: str) -> None:
+    """Every sixth engine: the bench itself follows all of them."""
+    engines = sorted(read(located(CMAPSS, name)).items())[::6]
+    found = report([follow(engine, cycles) for engine, cycles in engines])
+    assert found.caught == found.engines
+    assert found.median_lead >= 55
+    assert found.early_per_1000 <= 1.5

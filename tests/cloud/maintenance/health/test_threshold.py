@@ -67,6 +67,47 @@ def test_the_budget_holds_on_healthy_machines(tags: int, phi: float, common: flo
     assert count / 60 <= 1.0
 
 
+def test_tags_that_vary_less_than_the_smallest_spread_have_a_lower_threshold_that_holds_too() -> None:
+    """Every other tag at a third of its spread: 30 machines of a month keep the budget all the same."""
+    rng = random.Random(4)
+    still = {"t0", "t2", "t4"}
+    machines, count = 30, 0
+    lower = 0.0
+    for _ in range(machines):
+        course = windows(rng, OPEN.learn + MONTH, 6, 0.0, 0.0)
+        rows = standardised(course[: OPEN.learn], course)
+        quiet = [{tag: row[tag] / 3 if tag in still else row[tag] for tag in row} for row in rows]
+        usual = thresholds(rows[: OPEN.learn], MONTH, OPEN)
+        limit = thresholds(quiet[: OPEN.learn], MONTH, OPEN)
+        assert limit.together < usual.together
+        lower += limit.joint / usual.joint / machines
+        count += alarms(limit, quiet[OPEN.learn :], OPEN)
+    assert lower < 0.9
+    assert count / machines <= 1.0
+
+
+def test_tags_that_are_judged_in_some_regimes_only_are_tags_all_the_same() -> None:
+    rng = random.Random(6)
+    rows = windows(rng, 120, 8, 0.0, 0.0)
+    parted = [
+        {
+            tag: value
+            for tag, value in row.items()
+            if tag not in ({"t0", "t1"} if number % 2 else {"t2", "t3"})
+        }
+        for number, row in enumerate(rows)
+    ]
+    assert thresholds(parted, MONTH, OPEN).together == pytest.approx(
+        thresholds(rows, MONTH, OPEN).together, rel=0.15
+    )
+
+
+def test_centres_of_many_regimes_from_the_same_windows_raise_the_threshold() -> None:
+    rng = random.Random(7)
+    quiet = [{tag: value / 2 for tag, value in row.items()} for row in windows(rng, 60, 5, 0.0, 0.0)]
+    assert thresholds(quiet, MONTH, OPEN, 6).joint > thresholds(quiet, MONTH, OPEN).joint
+
+
 def test_a_smaller_budget_a_shorter_learning_and_dependence_raise_the_threshold() -> None:
     rng = random.Random(1)
     rows = windows(rng, 200, 4, 0.0, 0.0)
@@ -83,10 +124,13 @@ def test_a_smaller_budget_a_shorter_learning_and_dependence_raise_the_threshold(
 def test_floors_and_caps_hold_and_a_cap_says_that_the_budget_is_not_proved() -> None:
     rng = random.Random(2)
     limits = Limits()
-    usual = thresholds(windows(rng, 200, 4, 0.0, 0.0), 43_200, limits)
+    healthy = windows(rng, 200, 4, 0.0, 0.0)
+    usual = thresholds(healthy, 43_200, limits)
     assert usual.single == limits.single_floor
-    assert usual.joint == limits.joint(4)[0]
+    assert limits.joint(4)[0] < usual.joint < limits.joint(4)[1], "the budget decides"
     assert usual.budgeted
+    generous = thresholds(healthy, 43_200, msgspec.structs.replace(limits, false_alarms=5000))
+    assert generous.joint == limits.joint(4)[0]
     short = thresholds(windows(rng, 6, 4, 0.0, 0.0), 43_200, limits)
     assert short.single == limits.single_cap
     assert not short.budgeted
