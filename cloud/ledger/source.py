@@ -13,6 +13,8 @@ from cloud.store.database import Database, insert_into
 from protocols.lanes import Lane
 
 _PAGE = 64
+HISTORY = "history"
+"""Name of the projection into the history."""
 
 
 class LedgerRow(msgspec.Struct, frozen=True):
@@ -58,6 +60,15 @@ def read_after(
     return rows
 
 
+def progress(reader: Connection, name: str = HISTORY) -> tuple[int, int]:
+    """The newest telemetry batch, and up to which one a projection has come; 0 where there is none."""
+    batch, projected = tables.batch.c, tables.projection.c
+    decodable = (batch.lane == Lane.TELEMETRY.value) & batch.decodable
+    newest = reader.scalar(select(batch.id).where(decodable).order_by(batch.id.desc()).limit(1))
+    cursor = reader.scalar(select(projected.cursor).where(projected.name == name))
+    return int(newest or 0), int(cursor or 0)
+
+
 def read_one(reader: Connection, row: int) -> LedgerRow | None:
     """One batch by id; None when it was pruned."""
     at = tables.batch.c
@@ -89,7 +100,7 @@ class ProjectionSource:
     """
 
     def __init__(
-        self, database: Database, tag_map: TagMap, want: Callable[[str, bytes], None], name: str = "history"
+        self, database: Database, tag_map: TagMap, want: Callable[[str, bytes], None], name: str = HISTORY
     ) -> None:
         self._database = database
         self._tag_map = tag_map

@@ -41,6 +41,8 @@ class Follower:
     signs: int = 0
     """How many of them there were."""
     tries: int = 0
+    awaited: int | None = None
+    """Batch of the ledger that the history must have before it is read; None: not known yet."""
     waiting: list[Told] = field(default_factory=list)
     changed: bool = True
     untidy: bool = True
@@ -68,7 +70,7 @@ class Follower:
 
     def stir(self, now: float, ts: int | None = None) -> None:
         """Samples are missing, or came late from ``ts`` (µs UTC) on: work them through when no more come."""
-        self.behind, self.stirred, self.tries = True, now, 0
+        self.behind, self.stirred, self.tries, self.awaited = True, now, 0, None
         self.signs += 1
         if ts is not None:
             self.rewind = ts if self.rewind is None else min(ts, self.rewind)

@@ -26,7 +26,7 @@ from cloud.hub import (
     SamplesLedgered,
     StatesLedgered,
 )
-from cloud.ledger import reading
+from cloud.ledger import reading, source
 from cloud.ledger.reading import Tag
 from cloud.maintenance.health.asset import CLOCK
 from cloud.maintenance.rul import lives, registry, stored_samples
@@ -55,7 +55,7 @@ SAVE_EVERY = 10.0
 LOOK_EVERY = 1.0
 """Seconds between two looks for what has to catch up."""
 QUIET = 5.0
-"""Seconds without anything late after which the history has what there is: it is written every 2 s."""
+"""Seconds without anything late after which no more is waited for but the history, until it has that."""
 TRIES = 12
 """Looks at the history for what came live, before it is given up there."""
 LOOK_BACK = 7 * 86_400 * MICROSECONDS
@@ -162,9 +162,15 @@ class LifeService:
         while True:
             await asyncio.sleep(min(LOOK_EVERY, self.quiet) or 0.001)
             now = self.clock.monotonic()
-            for follower in list(self._followers.values()):
-                if follower.behind and now - follower.stirred >= self.quiet:
-                    with self._outage.survived():
+            due = [one for one in self._followers.values() if one.behind and now - one.stirred >= self.quiet]
+            if not due:
+                continue
+            with self._outage.survived():
+                ledgered, stored = await self.database.query(source.progress)
+                for follower in due:
+                    if follower.awaited is None:
+                        follower.awaited = ledgered
+                    if stored >= follower.awaited:
                         await self._catch_up(follower)
 
     async def _save_regularly(self) -> None:
