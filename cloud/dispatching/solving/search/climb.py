@@ -101,16 +101,23 @@ def _draw(random: Seeds, below: int) -> int:
 
 
 @compiled
-def _pull(u: Ints, k: Ints, trial: Ints, mark: Bytes, spare: Ints, low: int, high: int) -> None:
-    """Move the unit at ``high`` to ``low``, with all that it waits for in between before it."""
+def _carry(u: Ints, k: Ints, trial: Ints, mark: Bytes, spare: Ints, at: int, to: int) -> None:
+    """Move the unit at ``at`` to ``to``, and with it what may not be passed in between.
+
+    To the front that is all that it waits for, to the back all that waits for it.
+    """
+    if to < at:
+        step, first, end = -1, AFTER_AT, AFTER_END
+    else:
+        step, first, end = 1, BEFORE_AT, BEFORE_END
     taken = 0
-    write = high
-    for at in range(high, low - 1, -1):
-        unit = trial[at]
-        moves = at == high
+    write = at
+    for place in range(at, to + step, step):
+        unit = trial[place]
+        moves = place == at
         if not moves:
-            for place in range(u[unit, AFTER_AT], u[unit, AFTER_END]):
-                if mark[k[place]]:
+            for link in range(u[unit, first], u[unit, end]):
+                if mark[k[link]]:
                     moves = True
                     break
         if moves:
@@ -119,35 +126,10 @@ def _pull(u: Ints, k: Ints, trial: Ints, mark: Bytes, spare: Ints, low: int, hig
             taken += 1
         else:
             trial[write] = unit
-            write -= 1
-    for at in range(taken):
-        mark[spare[at]] = 0
-        trial[low + taken - 1 - at] = spare[at]
-
-
-@compiled
-def _push(u: Ints, k: Ints, trial: Ints, mark: Bytes, spare: Ints, low: int, high: int) -> None:
-    """Move the unit at ``low`` to ``high``, with all that waits for it in between after it."""
-    taken = 0
-    write = low
-    for at in range(low, high + 1):
-        unit = trial[at]
-        moves = at == low
-        if not moves:
-            for place in range(u[unit, BEFORE_AT], u[unit, BEFORE_END]):
-                if mark[k[place]]:
-                    moves = True
-                    break
-        if moves:
-            mark[unit] = 1
-            spare[taken] = unit
-            taken += 1
-        else:
-            trial[write] = unit
-            write += 1
-    for at in range(taken):
-        mark[spare[at]] = 0
-        trial[high - taken + 1 + at] = spare[at]
+            write += step
+    for number in range(taken):
+        mark[spare[number]] = 0
+        trial[write + step * number] = spare[number]
 
 
 @compiled
@@ -320,9 +302,9 @@ def _move(
         if low >= at:
             return NO_MOVE
         if kind < 33:
-            _pull(u, k, trial, mark, spare, low, at)
+            _carry(u, k, trial, mark, spare, at, low)
         else:
-            _push(u, k, trial, mark, spare, low, at)
+            _carry(u, k, trial, mark, spare, low, at)
         return low
     if kind < 65:
         if not _other_option(a, k, c, s, d, random, v):
@@ -330,7 +312,7 @@ def _move(
         if kind < 58 or at == 0:
             return at
         low = max(0, at - 1 - _draw(random, 1 + count // 8))
-        _pull(u, k, trial, mark, spare, low, at)
+        _carry(u, k, trial, mark, spare, at, low)
         return low
     if kind < 75:
         other = _like_before(a, o, c, v)
@@ -340,9 +322,9 @@ def _move(
         if low >= at:
             return NO_MOVE
         if kind < 70:
-            _pull(u, k, trial, mark, spare, low + 1, at)
+            _carry(u, k, trial, mark, spare, at, low + 1)
             return low + 1
-        _push(u, k, trial, mark, spare, low, at)
+        _carry(u, k, trial, mark, spare, low, at)
         return low
     if kind < 80:
         return at if _let_go(a, r, k, c, s, d, random, v) else NO_MOVE
@@ -353,12 +335,12 @@ def _move(
         low = max(0, at - reach)
         if low == at:
             return NO_MOVE
-        _pull(u, k, trial, mark, spare, low, at)
+        _carry(u, k, trial, mark, spare, at, low)
         return low
     high = min(count - 1, at + reach)
     if high == at:
         return NO_MOVE
-    _push(u, k, trial, mark, spare, at, high)
+    _carry(u, k, trial, mark, spare, at, high)
     return at
 
 
