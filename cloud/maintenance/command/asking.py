@@ -7,10 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cloud.printing import AsJson as AsJson
-from cloud.printing import columns as columns
-from cloud.printing import fail as fail
-from cloud.printing import print_json as print_json
+from cloud.printing import fail
 from protocols.prognostics import model_file
 from protocols.prognostics.model import Model
 from protocols.prognostics.model_file import ModelRefusedError

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from cloud.calling import LOGIN, SERVER, Login, Server, answer, service
-from cloud.maintenance.command.asking import AsJson, ModelPath, columns, fail, print_json, read_bytes
+from cloud.maintenance.command.asking import ModelPath, read_bytes
+from cloud.printing import AsJson, columns, fail, print_json
 
 app = typer.Typer(
     help="Bring models of remaining life into a running service, try, use and go back from them.",
