@@ -197,17 +197,30 @@ def _life_lines(r: Reader, case: Case) -> Iterator[str]:
         yield r.say("remaining life: beyond what can be foreseen")
         return
 
-    def hours(value: float | None) -> str:
-        return ">" if value is None else f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+    def hours(value: float) -> str:
+        return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
-    yield r.say(
-        "remaining life: {lower} to {upper} operating hours, most likely {median}: {first} to {last}",
-        lower=hours(prognosis.lower),
-        upper=hours(prognosis.upper),
-        median=hours(prognosis.median),
-        first=r.time(known.lower_at),
-        last=r.time(known.upper_at) if known.upper_at is not None else ">",
-    )
+    lower, first = hours(prognosis.lower), r.time(known.lower_at)
+    if prognosis.median is None:
+        yield r.say("remaining life: at least {lower} operating hours, to {first}", lower=lower, first=first)
+    elif prognosis.upper is None:
+        yield r.say(
+            "remaining life: at least {lower} operating hours, to {first}, most likely {median}",
+            lower=lower,
+            first=first,
+            median=hours(prognosis.median),
+        )
+    else:
+        yield r.say(
+            "remaining life: {lower} to {upper} operating hours, most likely {median}: {first} to {last}",
+            lower=lower,
+            upper=hours(prognosis.upper),
+            median=hours(prognosis.median),
+            first=first,
+            last=r.time(known.upper_at)
+            if known.upper_at is not None
+            else r.say("later than is looked ahead"),
+        )
 
 
 def _order_lines(r: Reader, case: Case) -> Iterator[str]:

@@ -110,6 +110,13 @@ MAINTENANCE: dict[str, str] = {
     "Course since it was learned": "自学习以来的走势",
     "Share": "占比",
     "remaining life: beyond what can be foreseen": "剩余寿命：超出可预见范围",
+    "remaining life: at least {lower} operating hours, to {first}": (
+        "剩余寿命：至少 {lower} 工作小时，至 {first}"
+    ),
+    "remaining life: at least {lower} operating hours, to {first}, most likely {median}": (
+        "剩余寿命：至少 {lower} 工作小时，至 {first}，最可能 {median}"
+    ),
+    "later than is looked ahead": "超出可预见时间",
     "remaining life: {lower} to {upper} operating hours, most likely {median}: {first} to {last}": (
         "剩余寿命：{lower} 至 {upper} 工作小时，最可能 {median}：{first} 至 {last}"
     ),
