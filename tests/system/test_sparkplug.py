@@ -183,8 +183,12 @@ async def test_a_foreign_node_arrives_in_ledger_history_and_page(tmp_path: Path)
                     return len(story.samples) >= 20
 
                 await until(counts, "twenty values in the ledger", 60, 0.2)
-                points = (await site.get(f"/history/{found['count']['id']}", start=0, end=2**61))["values"]
-                assert points
+
+                async def drawn() -> bool:
+                    told = await site.get(f"/history/{found['count']['id']}", start=0, end=2**61)
+                    return bool(told["values"])
+
+                await until(drawn, "values in the history, which follows the ledger", 60, 0.2)
 
                 # The service forgets the births when it starts anew: it asks for them and goes on.
                 await site.cloud.kill()
