@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cloud.printing import fail
+
 if TYPE_CHECKING:
     import httpx
 
@@ -20,14 +22,6 @@ SERVER = "http://127.0.0.1:8080"
 LOGIN = Path("first-login.txt")
 TIMEOUT = 60.0
 """Seconds."""
-REFUSED = 2
-"""Exit code: nobody answers, or the service refuses."""
-
-
-def fail(message: str) -> typer.Exit:
-    """Say what is wrong on stderr; to be raised."""
-    typer.echo(message, err=True)
-    return typer.Exit(REFUSED)
 
 
 @contextmanager
