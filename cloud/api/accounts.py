@@ -39,7 +39,10 @@ ACCOUNT = Table(
     Column("created", Time, nullable=False),
 )
 
-AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,32}$")]
+NAME = r"^[a-z0-9._-]{1,32}$"
+AccountName = Annotated[str, StringConstraints(pattern=NAME)]
+LEAST_PASSWORD, MOST_PASSWORD = 10, 200
+"""Characters of a password that a person chooses."""
 MAX_ACCOUNTS = 1000
 FIRST = "supervisor"
 FIRST_LOGIN_FILE = "first-login.txt"

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from cloud.api.accounts import AccountName
+from cloud.api.accounts import LEAST_PASSWORD, MOST_PASSWORD, AccountName
 from cloud.api.answers import Reply, answers
 from cloud.api.roles import Role
 from cloud.api.security import Gate, Viewer
@@ -22,7 +22,7 @@ class Login(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     user: AccountName
-    password: Annotated[str, StringConstraints(max_length=200)]
+    password: Annotated[str, StringConstraints(max_length=MOST_PASSWORD)]
 
 
 class NewPassword(BaseModel):
@@ -30,8 +30,8 @@ class NewPassword(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    old: Annotated[str, StringConstraints(max_length=200)]
-    new: Annotated[str, StringConstraints(min_length=10, max_length=200)]
+    old: Annotated[str, StringConstraints(max_length=MOST_PASSWORD)]
+    new: Annotated[str, StringConstraints(min_length=LEAST_PASSWORD, max_length=MOST_PASSWORD)]
 
 
 class LoggedIn(msgspec.Struct, frozen=True):

@@ -10,6 +10,9 @@ from functools import partial
 from nicegui import ui
 
 from cloud.api.accounts import (
+    LEAST_PASSWORD,
+    MOST_PASSWORD,
+    NAME,
     Account,
     AccountRefusedError,
     Accounts,
@@ -22,9 +25,6 @@ from cloud.api.roles import Role
 from cloud.web.planning import fields
 from cloud.web.speech import Speech
 
-LEAST_PASSWORD, MOST_PASSWORD = 10, 200
-"""Characters of a password that a person chooses; as the API has it."""
-_NAME = re.compile(r"[a-z0-9._-]{1,32}")
 ROLES = {
     Role.VIEWER: "viewer: looks at everything",
     Role.OPERATOR: "operator: says when a machine is maintained",
@@ -143,7 +143,7 @@ class AccountDialog:
 
     async def _add(self, name: str, role: Role) -> str:
         name = name.strip()
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(NAME, name):
             raise AccountRefusedError("a name has 1 to 32 small letters, digits, dots, dashes, underscores")
         return self._shown(name, await self.accounts.add(name, role, self.session.user))
 
